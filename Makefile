@@ -1,0 +1,66 @@
+# One way to run everything. A fresh machine needs Python 3.11+ and make; uv is brought along.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .uv/bin/uv
+SPEECH ?= tests/data
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help serve install dev check format test bench docs lock clean
+
+help:  ## What can be made here
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+serve: install  ## Start Antiphon on 127.0.0.1:8000 with the bundled models
+	@exec $(BIN)/antiphon serve
+
+install: $(VENV)/.serve
+
+dev: $(VENV)/.dev
+
+$(UV): | requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Antiphon needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+
+# `serve` installs only what serving needs; `dev` brings a superset and satisfies `serve`.
+$(VENV)/.serve: requirements/serve.txt pyproject.toml | $(UV)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/serve.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(UV)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip sync --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.serve $@
+
+check: dev  ## Format, lint, types, import order
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev  ## Rewrite the code in its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: check  ## Every test, on real models and real clients
+	$(BIN)/pytest $(ARGS)
+
+bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=folder of recordings)
+	$(BIN)/python -m benchmarks --speech $(SPEECH)
+
+docs: dev  ## Regenerate the parts of docs/ that are made from the code
+	$(BIN)/antiphon docs --write docs
+
+lock: $(UV)  ## Renew the hash-locked requirements
+	echo uv | $(UV) pip compile --quiet --universal --generate-hashes --no-annotate --no-header - -o requirements/uv.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--extra bundled --group build pyproject.toml -o requirements/serve.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--extra bundled --group build --group dev pyproject.toml -c requirements/serve.txt -o requirements/dev.txt
+
+clean:  ## Remove what was installed and built
+	rm -rf $(VENV) .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

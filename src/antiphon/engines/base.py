@@ -1,0 +1,60 @@
+"""What every engine is to the platform: a process to launch, and a client that takes and yields values.
+
+An engine file in this package defines one `ENGINE: EngineKind`. Nothing else has to be registered: the
+composition root and the contract tests find it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from antiphon.settings import Settings
+from antiphon.values import ChatJob, Delta, Deployment, Message, Prompt, Segment, SpeechJob, Task, Transcript, Usage
+
+
+class Engine(Protocol):
+    """A connection to one running engine process."""
+
+    async def probe(self) -> None:
+        """Return once the process has answered that it would serve a request now; raise `EngineFailed` if not.
+
+        It answers from the loop that does the work, so a frozen engine does not answer at all: the caller
+        sets the deadline.
+        """
+
+    async def close(self) -> None:
+        """Drop every connection. The process itself belongs to the runtime."""
+
+
+class ChatEngine(Engine, Protocol):
+    async def prepare(self, messages: Sequence[Message]) -> Prompt:
+        """Render and tokenize a conversation; text of the user can never become a special token."""
+
+    def chat(self, job: ChatJob, prompt: Prompt) -> AsyncIterator[Delta | Usage]:
+        """Generate: pieces of `job.n` choices as they come, last one `Usage`.
+
+        Closing the iterator cancels the generation in the engine. Raises `EngineFailed` when the engine
+        breaks off: an iterator that ends without `Usage` does not exist.
+        """
+
+
+class SpeechEngine(Engine, Protocol):
+    def transcribe(self, job: SpeechJob) -> AsyncIterator[Segment | Transcript]:
+        """Transcribe or translate: segments as they come, last one `Transcript`. Closing it cancels."""
+
+
+class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of engine: how to launch it and how to talk to it.
+
+    `command` gives the argument list of a process that listens on the Unix socket at the path given;
+    `connect` gives the client (`ChatEngine` or `SpeechEngine` by `task`) for a process listening there.
+    """
+
+    name: str
+    task: Task
+    command: Callable[[Deployment, Settings, Path], list[str]]
+    connect: Callable[[Deployment, Settings, Path], ChatEngine | SpeechEngine]

@@ -1,0 +1,169 @@
+"""Every setting, in one frozen table: `--help`, the documentation page and validation are made from it.
+
+A value is looked for in this order, the later one winning: the default here, the file
+(`ANTIPHON_HOME/antiphon.toml`), the environment (`ANTIPHON_<NAME>`), the flag (`--<name>`).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from antiphon.errors import ConfigurationError
+
+FILE_NAME = "antiphon.toml"
+PREFIX = "ANTIPHON_"
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator may decide. Paths are absolute, sizes are bytes, times are seconds."""
+
+    home: Annotated[str, Meta(description="Data folder: database, models, temporary files, logs")] = ""
+    host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one")] = 8000
+    database: Annotated[
+        str, Meta(description="SQLAlchemy address of the database; empty means SQLite in the data folder")
+    ] = ""
+    log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
+    public_metrics: Annotated[bool, Meta(description="Whether /metrics is open; false asks for a key")] = True
+
+    requests_per_minute: Annotated[
+        int, Meta(ge=0, description="Requests a project may send a minute; 0 sets no limit")
+    ] = 3000
+    queue_total: Annotated[
+        int, Meta(ge=1, description="Requests that may wait for an engine, over all organizations")
+    ] = 64
+    queue_per_organization: Annotated[
+        int, Meta(ge=1, description="Requests of one organization that may wait for an engine")
+    ] = 16
+    queue_seconds: Annotated[float, Meta(gt=0, description="Longest wait for an engine, in seconds")] = 30.0
+
+    json_bytes: Annotated[int, Meta(ge=1024, description="Largest JSON body, in bytes")] = 4_194_304
+    upload_bytes: Annotated[int, Meta(ge=1024, description="Largest recording, in bytes")] = 26_214_400
+    header_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest request line and headers together, in bytes")
+    ] = 16_384
+    header_seconds: Annotated[float, Meta(gt=0, description="Longest wait for a request's headers")] = 10.0
+    body_seconds: Annotated[float, Meta(gt=0, description="Longest pause while a body is received")] = 10.0
+    body_rate: Annotated[
+        int, Meta(ge=1, description="Slowest body accepted, in bytes a second, once the first pause is over")
+    ] = 1024
+    send_seconds: Annotated[
+        float, Meta(gt=0, description="Longest wait for a client to read what was sent")
+    ] = 60.0
+    drain_seconds: Annotated[
+        float, Meta(gt=0, description="Longest wait for running requests at shutdown")
+    ] = 30.0
+
+    chat_seconds: Annotated[float, Meta(gt=0, description="Longest time for one chat answer")] = 600.0
+    speech_seconds: Annotated[
+        float, Meta(gt=0, description="Longest time for one recording, on top of its own length")
+    ] = 120.0
+    audio_seconds: Annotated[float, Meta(gt=0, description="Longest recording, in seconds of sound")] = 3600.0
+    threads: Annotated[
+        int, Meta(ge=0, description="Processor threads for each engine; 0 means every core")
+    ] = 0
+
+    engine_start_seconds: Annotated[
+        float, Meta(gt=0, description="Longest wait for an engine to become ready")
+    ] = 120.0
+    engine_silence_seconds: Annotated[
+        float, Meta(gt=0, description="Silence after which an engine is ended and started anew")
+    ] = 10.0
+
+    @property
+    def home_path(self) -> Path:
+        return Path(self.home)
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite+aiosqlite:///{self.home_path / 'antiphon.db'}"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One setting as the help, the documentation and the command line show it."""
+
+    name: str
+    kind: Any
+    default: Any
+    help: str
+
+    @property
+    def environment(self) -> str:
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+def rows() -> list[Row]:
+    """Every setting, in the order of the table."""
+    hints = get_type_hints(Settings, include_extras=True)
+    defaults = Settings()
+    return [
+        Row(name, hints[name], getattr(defaults, name), _description(hints[name]))
+        for name in Settings.__struct_fields__
+    ]
+
+
+def _description(kind: Any) -> str:
+    texts = [m.description for m in kind.__metadata__ if isinstance(m, Meta) and m.description]
+    return texts[-1]
+
+
+def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force. Raises `ConfigurationError`, which names the setting and where it was set."""
+    environment = os.environ if environment is None else environment
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    home = (
+        Path(given.get("home") or environment.get(PREFIX + "HOME") or _default_home()).expanduser().absolute()
+    )
+    values: dict[str, Any] = {}
+    for row in rows():
+        for source, found in (
+            (str(home / FILE_NAME), _from_file(home).get(row.name)),
+            (row.environment, environment.get(row.environment)),
+            (row.flag, given.get(row.name)),
+        ):
+            if found is not None:
+                values[row.name] = _checked(row, found, source)
+    values["home"] = str(home)
+    return Settings(**values)
+
+
+def _default_home() -> str:
+    return os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "antiphon")
+
+
+def _from_file(home: Path) -> dict[str, Any]:
+    path = home / FILE_NAME
+    try:
+        found = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"{path} cannot be read: {problem}", fix="mend or remove the file") from None
+    known = set(Settings.__struct_fields__)
+    for name in found:
+        if name not in known:
+            raise ConfigurationError(f"{path}: there is no setting '{name}'", fix="see antiphon serve --help")
+    return found
+
+
+def _checked(row: Row, value: Any, source: str) -> Any:
+    try:
+        return msgspec.convert(value, row.kind, strict=not isinstance(value, str))
+    except msgspec.ValidationError as problem:
+        raise ConfigurationError(
+            f"{source}: {problem}",
+            fix=f"{row.name}: {row.help[0].lower() + row.help[1:]} (default {row.default!r})",
+        ) from None

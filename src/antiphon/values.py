@@ -1,0 +1,172 @@
+"""What travels between the parts of the house. Plain frozen values; no behaviour beyond derived facts.
+
+Times are seconds; token counts are the engine's own; audio positions are seconds from its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+Task = Literal["chat", "speech"]
+FinishReason = Literal["stop", "length", "content_filter"]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks: the key that was shown, and whose it is."""
+
+    key_id: str
+    project_id: str
+    organization_id: str
+    organization: str
+    """The organization's readable name, as answered in `openai-organization`."""
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot as one engine serves it: what to launch, with what."""
+
+    snapshot: str
+    """The snapshot's id, for instance `whisper-base-2022-09-21`."""
+    task: Task
+    engine: str
+    """The name of a module in `antiphon.engines`."""
+    model: Path
+    """A file (GGUF) or a folder (CTranslate2), verified before use."""
+    context: int = 0
+    """Tokens of prompt and answer together; 0 for speech."""
+    slots: int = 1
+    """Requests that one engine process serves at once."""
+    options: Mapping[str, Any] = {}
+    """What only this engine knows, from the catalogue."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that never changes, under a dated id."""
+
+    id: str
+    task: Task
+    released: date
+    owned_by: str
+    licence: str
+    context: int = 0
+    shutdown: date | None = None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a conversation. `content` is plain text: parts have been joined, null is empty."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+    name: str | None = None
+
+
+class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
+    """One chat request, validated: everything an engine is told, and nothing else."""
+
+    id: str
+    model: str
+    """As the client named it: an alias or a snapshot."""
+    messages: tuple[Message, ...]
+    temperature: float = 1.0
+    top_p: float = 1.0
+    n: int = 1
+    stop: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = {}
+    seed: int | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """A rendered conversation: what the model reads, as text and as tokens."""
+
+    text: str
+    tokens: tuple[int, ...]
+
+
+class TopLogprob(msgspec.Struct, frozen=True):
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """One generated token with its natural-log probability and the likeliest alternatives."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None
+    top_logprobs: list[TopLogprob]
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """A piece of one choice's answer; the last of a choice carries its finish reason."""
+
+    index: int
+    text: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish_reason: FinishReason | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request consumed, counted by the engine: tokens for chat, seconds of audio for speech."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+
+class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording to transcribe, or to translate into English."""
+
+    id: str
+    model: str
+    file: Path
+    """The upload, received whole and not yet decoded."""
+    task: Literal["transcribe", "translate"] = "transcribe"
+    language: str | None = None
+    """ISO 639-1; None lets the model decide."""
+    prompt: str | None = None
+    temperature: float = 0.0
+    """0 begins greedy and falls back to higher temperatures when the result looks wrong."""
+    words: bool = False
+    """Whether word timestamps are wanted."""
+
+
+class Word(msgspec.Struct, frozen=True):
+    word: str
+    start: float
+    end: float
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of speech, as Whisper reports it; `seek` is in frames of 10 ms."""
+
+    id: int
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    words: list[Word] = []
+
+
+class Transcript(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a recording once it has been read to its end."""
+
+    language: str
+    """ISO 639-1."""
+    duration: float
+    usage: Usage
