@@ -6,21 +6,32 @@ composition root and the contract tests find it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from antiphon.settings import Settings
-from antiphon.values import ChatJob, Delta, Deployment, Message, Prompt, Segment, SpeechJob, Task, Transcript, Usage
+from antiphon.values import (
+    ChatJob,
+    Delta,
+    Deployment,
+    Message,
+    Prompt,
+    Segment,
+    SpeechJob,
+    Task,
+    Transcript,
+    Usage,
+)
 
 
 class Engine(Protocol):
     """A connection to one running engine process."""
 
     async def probe(self) -> None:
-        """Return once the process has answered that it would serve a request now; raise `EngineFailed` if not.
+        """Return once the process has said that it would serve a request now, or raise `EngineFailed`.
 
         It answers from the loop that does the work, so a frozen engine does not answer at all: the caller
         sets the deadline.
@@ -34,7 +45,7 @@ class ChatEngine(Engine, Protocol):
     async def prepare(self, messages: Sequence[Message]) -> Prompt:
         """Render and tokenize a conversation; text of the user can never become a special token."""
 
-    def chat(self, job: ChatJob, prompt: Prompt) -> AsyncIterator[Delta | Usage]:
+    def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """Generate: pieces of `job.n` choices as they come, last one `Usage`.
 
         Closing the iterator cancels the generation in the engine. Raises `EngineFailed` when the engine
@@ -43,7 +54,7 @@ class ChatEngine(Engine, Protocol):
 
 
 class SpeechEngine(Engine, Protocol):
-    def transcribe(self, job: SpeechJob) -> AsyncIterator[Segment | Transcript]:
+    def transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
         """Transcribe or translate: segments as they come, last one `Transcript`. Closing it cancels."""
 
 

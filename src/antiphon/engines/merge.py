@@ -1,0 +1,56 @@
+"""Several asynchronous iterators as one, in the order in which their items arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_BOUND = 64
+"""Items that may wait for the reader; beyond it the iterators pause."""
+
+
+async def merge(iterators: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
+    """Items of all, as they come. An error of one ends all; closing this one closes all."""
+    if len(iterators) == 1:
+        async with aclosing(iterators[0]) as only:
+            async for item in only:
+                yield item
+        return
+    ready: asyncio.Queue[T | _End] = asyncio.Queue(_BOUND)
+    readers = [asyncio.create_task(_read(iterator, ready)) for iterator in iterators]
+    try:
+        running = len(readers)
+        while running:
+            arrived = await ready.get()
+            if not isinstance(arrived, _End):
+                yield arrived
+            elif arrived.error is not None:
+                raise arrived.error
+            else:
+                running -= 1
+    finally:
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
+class _End:
+    """What a reader leaves behind: nothing more comes, because of an error or not."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+
+async def _read(iterator: AsyncGenerator[T, None], ready: asyncio.Queue[T | _End]) -> None:
+    try:
+        async with aclosing(iterator) as items:
+            async for item in items:
+                await ready.put(item)
+    except Exception as error:
+        await ready.put(_End(error))
+    else:
+        await ready.put(_End(None))

@@ -1,0 +1,223 @@
+"""The shapes of `POST /v1/chat/completions`, as clients send and read them. No logic.
+
+Optional request fields accept an explicit null, which means the default. `fields.CHAT` says what becomes
+of each of them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+ModelName = Annotated[str, Meta(min_length=1, max_length=256)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+TokenCount = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+ShortText = Annotated[str, Meta(max_length=512)]
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text", forbid_unknown_fields=True):
+    text: str
+
+
+class RefusalPart(msgspec.Struct, frozen=True, tag="refusal", forbid_unknown_fields=True):
+    refusal: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag="image_url"):
+    image_url: Any = None
+
+
+class AudioPart(msgspec.Struct, frozen=True, tag="input_audio"):
+    input_audio: Any = None
+
+
+class FilePart(msgspec.Struct, frozen=True, tag="file"):
+    file: Any = None
+
+
+Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
+
+
+class RequestMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message as sent; assistant messages may be sent back exactly as they were received."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | Annotated[list[Part], Meta(max_length=256)] | None = None
+    name: Name | None = None
+    refusal: str | None = None
+    annotations: list[Any] | None = None
+    reasoning_content: str | None = None
+    audio: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+    tool_call_id: str | None = None
+
+
+class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a chat request."""
+
+    model: ModelName
+    messages: Annotated[list[RequestMessage], Meta(min_length=1, max_length=2048)]
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    n: Annotated[int, Meta(ge=1, le=8)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    stop: (
+        Annotated[str, Meta(max_length=1024)]
+        | Annotated[list[Annotated[str, Meta(max_length=1024)]], Meta(max_length=4)]
+        | None
+    ) = None
+    max_tokens: TokenCount | None = None
+    max_completion_tokens: TokenCount | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    logit_bias: (
+        Annotated[
+            dict[Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")], Annotated[float, Meta(ge=-100, le=100)]],
+            Meta(max_length=1024),
+        ]
+        | None
+    ) = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    user: ShortText | None = None
+    safety_identifier: Annotated[str, Meta(max_length=64)] | None = None
+    prompt_cache_key: ShortText | None = None
+    prompt_cache_retention: ShortText | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+    metadata: Annotated[dict[Annotated[str, Meta(max_length=64)], ShortText], Meta(max_length=16)] | None = (
+        None
+    )
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    prediction: dict[str, Any] | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    modalities: list[str] | None = None
+    verbosity: str | None = None
+    audio: Any = None
+    web_search_options: Any = None
+    moderation: Any = None
+    response_format: dict[str, Any] | None = None
+    tools: list[Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[Any] | None = None
+    function_call: str | dict[str, Any] | None = None
+
+
+class RenderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/chat/completions/render`."""
+
+    model: ModelName
+    messages: Annotated[list[RequestMessage], Meta(min_length=1, max_length=2048)]
+
+
+class RenderedPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model would read: the text, and the tokens it becomes."""
+
+    object: Literal["chat.completion.prompt"] = "chat.completion.prompt"
+    model: str
+    prompt: str
+    token_count: int
+    tokens: list[int]
+
+
+class TopLogprob(msgspec.Struct, frozen=True):
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    token: str
+    logprob: float
+    bytes: list[int] | None
+    top_logprobs: list[TopLogprob]
+
+
+class Logprobs(msgspec.Struct, frozen=True):
+    content: list[TokenLogprob]
+    refusal: None = None
+
+
+class PromptTokensDetails(msgspec.Struct, frozen=True):
+    cached_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class CompletionTokensDetails(msgspec.Struct, frozen=True):
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class CompletionUsage(msgspec.Struct, frozen=True, kw_only=True):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails = PromptTokensDetails()
+    completion_tokens_details: CompletionTokensDetails = CompletionTokensDetails()
+
+
+class AnswerMessage(msgspec.Struct, frozen=True, kw_only=True):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+    annotations: list[Any] = []
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    message: AnswerMessage
+    logprobs: Logprobs | None = None
+    finish_reason: Literal["stop", "length", "content_filter"]
+
+
+class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: CompletionUsage
+    service_tier: Literal["default"] = "default"
+    system_fingerprint: str
+
+
+class ChunkDelta(msgspec.Struct, frozen=True, kw_only=True):
+    role: Literal["assistant"] | UnsetType = UNSET
+    content: str | UnsetType = UNSET
+    refusal: None | UnsetType = UNSET
+
+
+class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    delta: ChunkDelta
+    logprobs: Logprobs | None = None
+    finish_reason: Literal["stop", "length", "content_filter"] | None = None
+
+
+class ChatCompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a streamed answer; `usage` is present only when the client asked for it."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    service_tier: Literal["default"] = "default"
+    system_fingerprint: str
+    choices: list[ChunkChoice]
+    usage: CompletionUsage | None | UnsetType = UNSET
