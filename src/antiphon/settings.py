@@ -26,7 +26,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator may decide. Paths are absolute, sizes are bytes, times are seconds."""
 
-    home: Annotated[str, Meta(description="Data folder: database, models, temporary files, logs")] = ""
+    home: Annotated[
+        str, Meta(description="Data folder: database, models, logs; empty means ~/.local/share/antiphon")
+    ] = ""
     host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one")] = 8000
     database: Annotated[
@@ -65,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     chat_seconds: Annotated[float, Meta(gt=0, description="Longest time for one chat answer")] = 600.0
     speech_seconds: Annotated[
-        float, Meta(gt=0, description="Longest time for one recording, on top of its own length")
+        float, Meta(gt=0, description="Longest wait for the next segment of a transcript")
     ] = 120.0
     audio_seconds: Annotated[float, Meta(gt=0, description="Longest recording, in seconds of sound")] = 3600.0
     threads: Annotated[
@@ -122,22 +124,42 @@ def _description(kind: Any) -> str:
 
 def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings in force. Raises `ConfigurationError`, which names the setting and where it was set."""
+    given = _given(flags, environment)
+    values = {row.name: _checked(row, found, source) for row, source, found in given}
+    return Settings(**values | {"home": str(home_folder(flags, environment))})
+
+
+def sources(
+    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The settings that are not left to their defaults, with the place whose value is in force."""
+    return {row.name: source for row, source, _ in _given(flags, environment)}
+
+
+def home_folder(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Path:
+    """The data folder, absolute. Alone among the settings it cannot come from the file, which lies in it."""
     environment = os.environ if environment is None else environment
-    given = {name: value for name, value in (flags or {}).items() if value is not None}
-    home = (
-        Path(given.get("home") or environment.get(PREFIX + "HOME") or _default_home()).expanduser().absolute()
-    )
-    values: dict[str, Any] = {}
-    for row in rows():
+    home = (flags or {}).get("home") or environment.get(PREFIX + "HOME") or _default_home()
+    return Path(home).expanduser().absolute()
+
+
+def _given(
+    flags: Mapping[str, Any] | None, environment: Mapping[str, str] | None
+) -> list[tuple[Row, str, Any]]:
+    """Each value that was given: its setting, where, and what; the one in force comes last."""
+    environment = os.environ if environment is None else environment
+    home = home_folder(flags, environment)
+    file = _from_file(home)
+    return [
+        (row, source, found)
+        for row in rows()
         for source, found in (
-            (str(home / FILE_NAME), _from_file(home).get(row.name)),
+            (str(home / FILE_NAME), file.get(row.name)),
             (row.environment, environment.get(row.environment)),
-            (row.flag, given.get(row.name)),
-        ):
-            if found is not None:
-                values[row.name] = _checked(row, found, source)
-    values["home"] = str(home)
-    return Settings(**values)
+            (row.flag, (flags or {}).get(row.name)),
+        )
+        if found is not None
+    ]
 
 
 def _default_home() -> str:

@@ -23,7 +23,7 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(model: Path) -> Vocabulary:
     """The facts of a GGUF file. Reading takes seconds, so they are kept in a file beside it."""
-    kept = model.with_name(model.name + ".vocabulary.json")
+    kept = model.with_name(model.name + ".vocabulary")
     if kept.exists() and kept.stat().st_mtime_ns >= model.stat().st_mtime_ns:
         try:
             return msgspec.json.decode(kept.read_bytes(), type=Vocabulary)

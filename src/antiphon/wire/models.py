@@ -45,5 +45,5 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """`deployments` maps each served snapshot to the state of its engine."""
 
-    status: Literal["ready", "starting", "draining", "unavailable"]
+    status: Literal["ready", "unavailable", "draining"]
     deployments: dict[str, str]

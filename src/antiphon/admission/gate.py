@@ -1,0 +1,138 @@
+"""The gate that every request passes: its project's rate, then a bounded and fair wait for a place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from antiphon.admission.queue import Queue
+from antiphon.admission.rates import Rates, Standing
+from antiphon.errors import RateLimited, Unavailable
+from antiphon.settings import Settings
+from antiphon.values import Caller
+
+_FIRST_GUESS = 2.0
+"""Seconds a request is taken to last before any has been seen."""
+
+
+class Ticket:
+    """One request at the gate: `admitted` is set once it may run, with `weight` places."""
+
+    def __init__(self) -> None:
+        self.admitted = asyncio.Event()
+        self.weight = 0
+
+
+class WaitStanding(msgspec.Struct, frozen=True):
+    """How an organization stands against the bound of waiting requests."""
+
+    limit: int
+    remaining: int
+
+
+class Gate:
+    """Rates and queues of this process. `clock` is monotonic."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._rates = Rates(settings.requests_per_minute)
+        self._queues: dict[str, Queue[Ticket]] = {}
+        self._capacities: dict[str, Callable[[], int]] = {}
+        self._lasting: dict[str, float] = {}
+
+    def standing(self, caller: Caller) -> tuple[Standing | None, WaitStanding]:
+        """What the rate headers show: requests a minute of the project, waiting ones of the organization."""
+        limit = self._settings.queue_per_organization
+        waiting = sum(q.waiting(caller.organization_id) for q in self._queues.values())
+        return self._rates.look(caller.project_id, self._clock()), WaitStanding(
+            limit, max(0, limit - waiting)
+        )
+
+    def waiting(self) -> Mapping[str, int]:
+        """Requests that wait, by deployment."""
+        return {name: len(queue) for name, queue in self._queues.items()}
+
+    @asynccontextmanager
+    async def enter(
+        self, caller: Caller, deployment: str, capacity: Callable[[], int], weight: int = 1
+    ) -> AsyncIterator[None]:
+        """Hold `weight` of the places that `capacity()` counts, for as long as the block runs.
+
+        Raises `RateLimited` or `Unavailable` at once when a bound is passed, `Unavailable` after
+        `queue_seconds`.
+        """
+        self._count(caller)
+        queue = self._queues.setdefault(deployment, Queue())
+        self._capacities[deployment] = capacity
+        ticket = self._line_up(caller, deployment, queue, weight)
+        try:
+            await self._wait(ticket, deployment, queue)
+            began = self._clock()
+            yield
+            self._learn(deployment, self._clock() - began)
+        finally:
+            if ticket.weight:
+                queue.leave(ticket.weight)
+            else:
+                queue.remove(caller.organization_id, ticket)
+            self.pump(deployment)
+
+    def pump(self, deployment: str) -> None:
+        """Admit whoever may go now. Called when a place is given back, and when the capacity changes."""
+        queue = self._queues.get(deployment)
+        while queue is not None and (entry := queue.next(self._capacities[deployment]())):
+            ticket, weight = entry
+            ticket.weight = weight
+            ticket.admitted.set()
+
+    def _count(self, caller: Caller) -> None:
+        taken = self._rates.take(caller.project_id, self._clock())
+        if taken is not None and taken.retry_after:
+            raise RateLimited(
+                f"Rate limit reached for requests: {taken.limit} per minute.", retry_after=taken.retry_after
+            )
+
+    def _line_up(self, caller: Caller, deployment: str, queue: Queue[Ticket], weight: int) -> Ticket:
+        ticket = Ticket()
+        queue.add(caller.organization_id, ticket, weight)
+        self.pump(deployment)
+        if ticket.admitted.is_set():
+            return ticket
+        mine = sum(q.waiting(caller.organization_id) for q in self._queues.values())
+        everyone = sum(len(q) for q in self._queues.values())
+        advice = self._predicted(deployment, queue)
+        if mine > self._settings.queue_per_organization:
+            queue.remove(caller.organization_id, ticket)
+            raise RateLimited(
+                f"Too many requests of your organization are waiting (limit "
+                f"{self._settings.queue_per_organization}). Please try again later.",
+                retry_after=advice,
+            )
+        if everyone > self._settings.queue_total:
+            queue.remove(caller.organization_id, ticket)
+            raise Unavailable("The server is overloaded. Please try again later.", retry_after=advice)
+        return ticket
+
+    async def _wait(self, ticket: Ticket, deployment: str, queue: Queue[Ticket]) -> None:
+        try:
+            async with asyncio.timeout(self._settings.queue_seconds):
+                await ticket.admitted.wait()
+        except TimeoutError:
+            raise Unavailable(
+                "No engine became free in time. Please try again later.",
+                retry_after=self._predicted(deployment, queue),
+            ) from None
+
+    def _predicted(self, deployment: str, queue: Queue[Ticket]) -> float:
+        """Seconds until a request that came now would run, at the pace of those seen before."""
+        places = max(1, self._capacities[deployment]())
+        return max(1.0, len(queue) / places * self._lasting.get(deployment, _FIRST_GUESS))
+
+    def _learn(self, deployment: str, seconds: float) -> None:
+        before = self._lasting.get(deployment, seconds)
+        self._lasting[deployment] = before + 0.1 * (seconds - before)

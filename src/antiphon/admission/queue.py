@@ -1,0 +1,62 @@
+"""Who waits for a deployment, and who is next. Plain decisions, no clock and no `await`.
+
+Organizations take turns; within one organization the first to come is the first to go. A request of weight
+`n` takes `n` places at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Queue(Generic[T]):
+    """The requests that wait for one deployment, and how many places are taken."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[tuple[T, int]]] = OrderedDict()
+        self.running = 0
+
+    def __len__(self) -> int:
+        return sum(len(line) for line in self._waiting.values())
+
+    def waiting(self, organization: str) -> int:
+        return len(self._waiting.get(organization, ()))
+
+    def add(self, organization: str, ticket: T, weight: int) -> None:
+        self._waiting.setdefault(organization, deque()).append((ticket, weight))
+
+    def remove(self, organization: str, ticket: T) -> None:
+        """Forget a ticket that gave up; one that is not waiting is passed over."""
+        line = self._waiting.get(organization, deque())
+        kept = deque(entry for entry in line if entry[0] is not ticket)
+        if kept:
+            self._waiting[organization] = kept
+        else:
+            self._waiting.pop(organization, None)
+
+    def next(self, capacity: int) -> tuple[T, int] | None:
+        """Take the next ticket and its weight if it fits into what is free of `capacity`, else None.
+
+        A weight above the whole capacity counts as the whole capacity. Nobody overtakes the one who is next,
+        so heavy requests do not starve.
+        """
+        if not self._waiting:
+            return None
+        organization, line = next(iter(self._waiting.items()))
+        ticket, weight = line[0]
+        weight = min(weight, capacity)
+        if weight < 1 or self.running + weight > capacity:
+            return None
+        line.popleft()
+        del self._waiting[organization]
+        if line:
+            self._waiting[organization] = line
+        self.running += weight
+        return ticket, weight
+
+    def leave(self, weight: int) -> None:
+        """Give back the places of a ticket that `next` handed out."""
+        self.running -= weight

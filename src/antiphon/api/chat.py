@@ -1,0 +1,71 @@
+"""`POST /v1/chat/completions`, streamed and not, and the rendered prompt."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from antiphon.api import body, sse
+from antiphon.api.chat_answer import ChatWriter
+from antiphon.api.chat_job import chat_job, messages
+from antiphon.api.exchange import Exchange
+from antiphon.inference.chat import Chat
+from antiphon.settings import Settings
+from antiphon.values import ChatJob
+from antiphon.wire.chat import ChatRequest, RenderedPrompt, RenderRequest
+
+
+class ChatApi:
+    """The handlers of the chat routes."""
+
+    def __init__(self, settings: Settings, chat: Chat) -> None:
+        self._settings = settings
+        self._chat = chat
+
+    async def create(self, exchange: Exchange) -> None:
+        request = await body.read(exchange, ChatRequest, self._settings.json_bytes)
+        await self._answer(exchange, request)
+
+    async def create_for_engine(self, exchange: Exchange) -> None:
+        """The same under `/v1/engines/{model}/`, where the 2023 client sends a request with `engine=`."""
+        request = await body.read(exchange, EngineChatRequest, self._settings.json_bytes)
+        await self._answer(exchange, msgspec.structs.replace(request, model=exchange.parameters["model"]))
+
+    async def render(self, exchange: Exchange) -> None:
+        """What the model would read: the rendered prompt, its tokens and their number."""
+        request = await body.read(exchange, RenderRequest, self._settings.json_bytes)
+        job = ChatJob(id=exchange.id, model=request.model, messages=messages(request.messages))
+        snapshot, prompt = await self._chat.render(job)
+        await exchange.answer_json(
+            RenderedPrompt(
+                model=snapshot.id,
+                prompt=prompt.text,
+                token_count=len(prompt.tokens),
+                tokens=list(prompt.tokens),
+            )
+        )
+
+    async def _answer(self, exchange: Exchange, request: ChatRequest) -> None:
+        job = chat_job(request, f"chatcmpl-{uuid.uuid4().hex}")
+        async with self._chat.answer(exchange.known_caller, job) as answer:
+            writer = ChatWriter(job, answer.snapshot)
+            if not request.stream:
+                whole = await writer.whole(answer.pieces)
+            else:
+                options = request.stream_options
+                include_usage = bool(options and options.include_usage)
+                async for chunk in writer.chunks(answer.pieces, include_usage):
+                    await exchange.write(sse.event(chunk))
+        # The engine's place is free again before the end is sent.
+        if not request.stream:
+            await exchange.answer_json(whole)
+        else:
+            await exchange.write(sse.DONE)
+            await exchange.end()
+
+
+class EngineChatRequest(ChatRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A chat request whose model is named by its path."""
+
+    model: str = ""

@@ -1,0 +1,50 @@
+"""Models, health, readiness, metrics and the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from antiphon.api.exchange import Exchange
+from antiphon.catalogue.catalogue import Catalogue
+from antiphon.errors import ModelNotFound
+from antiphon.inference.metrics import Metrics
+from antiphon.wire.models import Health, Model, ModelList, Readiness
+
+
+class InfoApi:
+    """The handlers that describe the service. `readiness` says whether a request would be answered now."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        metrics: Metrics,
+        readiness: Callable[[], Readiness],
+        public_metrics: bool,
+    ) -> None:
+        self.public_metrics = public_metrics
+        self._catalogue = catalogue
+        self._metrics = metrics
+        self._readiness = readiness
+
+    async def models(self, exchange: Exchange) -> None:
+        await exchange.answer_json(ModelList(data=self._models()))
+
+    async def model(self, exchange: Exchange) -> None:
+        wanted = exchange.parameters["model"]
+        for model in self._models():
+            if model.id == wanted:
+                return await exchange.answer_json(model)
+        raise ModelNotFound(wanted)
+
+    async def health(self, exchange: Exchange) -> None:
+        await exchange.answer_json(Health())
+
+    async def ready(self, exchange: Exchange) -> None:
+        state = self._readiness()
+        await exchange.answer_json(state, status=200 if state.status == "ready" else 503)
+
+    async def metrics(self, exchange: Exchange) -> None:
+        await exchange.answer(self._metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
+
+    def _models(self) -> list[Model]:
+        return self._catalogue.models()

@@ -1,0 +1,101 @@
+"""The API reference as a page: the OpenAPI document, readable, served without anything from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import msgspec
+
+from antiphon.api.exchange import Exchange
+from antiphon.wire.fields import CHAT, MESSAGE, SPEECH
+
+_CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+class ReferenceApi:
+    """`/openapi.json`, `/docs/api` and its style sheet; all are made once."""
+
+    def __init__(self) -> None:
+        self._document = self._page = b""
+        self._style = (files("antiphon.api") / "templates" / "reference.css").read_bytes()
+
+    def describe(self, document: Mapping[str, Any]) -> None:
+        """Take the document of what is served. Called once, by the composition root."""
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("antiphon.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        self._document = msgspec.json.encode(document)
+        template = environment.get_template("reference.html")
+        self._page = template.render(
+            document=document,
+            operations=_operations(document),
+            treatments={"Chat request": CHAT, "Chat message": MESSAGE, "Speech form": SPEECH},
+        ).encode()
+
+    async def openapi(self, exchange: Exchange) -> None:
+        await exchange.answer(self._document)
+
+    async def reference(self, exchange: Exchange) -> None:
+        await exchange.answer(
+            self._page, "text/html; charset=utf-8", headers={"content-security-policy": _CSP}
+        )
+
+    async def style(self, exchange: Exchange) -> None:
+        await exchange.answer(self._style, "text/css; charset=utf-8")
+
+
+def _operations(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each operation with what the page shows of it: the fields of its body, and its answers."""
+    schemas = document["components"]["schemas"]
+    found = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            content: dict[str, Any] = operation.get("requestBody", {}).get("content", {})
+            media = next(iter(content), "")
+            schema: dict[str, Any] = content[media]["schema"] if media else {}
+            found.append(
+                {
+                    "id": operation["operationId"],
+                    "method": method.upper(),
+                    "path": path,
+                    "summary": operation["summary"],
+                    "public": operation.get("security") == [],
+                    "media": media,
+                    "fields": [
+                        row for part in schema.get("allOf", [schema]) for row in _fields(part, schemas)
+                    ],
+                    "answers": [
+                        (kind, _kind(answer["schema"]))
+                        for kind, answer in operation["responses"]["200"]["content"].items()
+                    ],
+                }
+            )
+    return found
+
+
+def _fields(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """Name, type and whether it is required, of every property of an object."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    required = schema.get("required", ())
+    return [(name, _kind(kind), name in required) for name, kind in schema.get("properties", {}).items()]
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A schema in a few words: `integer 1–8 or null`, `array of RequestMessage`."""
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_kind(option) for option in schema["anyOf"]))
+    if "enum" in schema:
+        return " | ".join(f'"{value}"' for value in schema["enum"])
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"array of {_kind(schema['items'])}" if "items" in schema else "array"
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None and high < 2**31 - 1:
+        return f"{kind} {low}–{high}"
+    return str(kind)

@@ -1,0 +1,58 @@
+"""What Prometheus reads: counted here, once, for every request and every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "antiphon_requests", "Requests answered", ["route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "antiphon_request_seconds",
+            "Seconds from the request's headers to the end of the answer",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.first_token = Histogram(
+            "antiphon_first_token_seconds",
+            "Seconds from an engine's being free to its first token or segment",
+            ["snapshot"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.tokens = Counter("antiphon_tokens", "Tokens", ["snapshot", "kind"], registry=self.registry)
+        self.audio = Counter(
+            "antiphon_audio_seconds", "Seconds of sound", ["snapshot"], registry=self.registry
+        )
+
+    def gauge(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """A gauge whose values are read when Prometheus asks: one for each value of `label`."""
+        self.registry.register(_Reading(name, text, label, read))
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _Reading(Collector):
+    def __init__(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        self._name, self._text, self._label, self._read = name, text, label, read
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
+        for value, reading in self._read().items():
+            family.add_metric([value], reading)
+        yield family
