@@ -64,7 +64,7 @@ async def running(settings: Settings) -> AsyncIterator[Antiphon]:
         catalogue = await asyncio.to_thread(load, home)
         deployments = catalogue.deployments(store)
         pools = _pools(settings, catalogue, store, deployments)
-        edge = _edge(settings, catalogue, pools, keys, await asyncio.to_thread(_uploads, home))
+        edge = build_edge(settings, catalogue, pools, keys, await asyncio.to_thread(_uploads, home))
         ready = _first_readiness(pools)
         pools.start()
         flushing = asyncio.create_task(_flush(keys))
@@ -86,7 +86,7 @@ def _pools(
     return Pools(deployments, engines.kinds(), settings, runtime, verify)
 
 
-def _edge(settings: Settings, catalogue: Catalogue, pools: Pools, keys: Keys, uploads: Path) -> Edge:
+def build_edge(settings: Settings, catalogue: Catalogue, pools: Pools, keys: Keys, uploads: Path) -> Edge:
     metrics = Metrics()
     gate = Gate(settings)
     for name in pools.status():

@@ -32,7 +32,7 @@ class AudioApi:
         self._transcription = transcription
         self._folder = folder
 
-    async def transcribe(self, exchange: Exchange) -> None:
+    async def create_transcription(self, exchange: Exchange) -> None:
         async with uploads.receive(exchange, self._folder, self._settings.upload_bytes) as form:
             request = convert(form.fields, TranscriptionRequest, strict=False)
             refuse_unserved(request, fields.SPEECH)
@@ -57,7 +57,7 @@ class AudioApi:
             else:
                 await self._answer(exchange, job, request.response_format or "json", granularities)
 
-    async def translate(self, exchange: Exchange) -> None:
+    async def create_translation(self, exchange: Exchange) -> None:
         async with uploads.receive(exchange, self._folder, self._settings.upload_bytes) as form:
             request = convert(form.fields, TranslationRequest, strict=False)
             job = SpeechJob(

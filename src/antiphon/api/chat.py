@@ -23,16 +23,16 @@ class ChatApi:
         self._settings = settings
         self._chat = chat
 
-    async def create(self, exchange: Exchange) -> None:
+    async def create_chat_completion(self, exchange: Exchange) -> None:
         request = await body.read(exchange, ChatRequest, self._settings.json_bytes)
         await self._answer(exchange, request)
 
-    async def create_for_engine(self, exchange: Exchange) -> None:
+    async def create_engine_chat_completion(self, exchange: Exchange) -> None:
         """The same under `/v1/engines/{model}/`, where the 2023 client sends a request with `engine=`."""
         request = await body.read(exchange, EngineChatRequest, self._settings.json_bytes)
         await self._answer(exchange, msgspec.structs.replace(request, model=exchange.parameters["model"]))
 
-    async def render(self, exchange: Exchange) -> None:
+    async def render_chat_completion(self, exchange: Exchange) -> None:
         """What the model would read: the rendered prompt, its tokens and their number."""
         request = await body.read(exchange, RenderRequest, self._settings.json_bytes)
         job = ChatJob(id=exchange.id, model=request.model, messages=messages(request.messages))

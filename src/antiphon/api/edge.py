@@ -81,6 +81,8 @@ class Edge:
 
     async def _dispatch(self, exchange: Exchange) -> None:
         found = self._router.find(exchange.method, exchange.path)
+        if found is not None:
+            exchange.route = found[0].path
         if found is None or not found[0].public:
             if self.draining:
                 raise Unavailable("The server is shutting down.", retry_after=self._settings.drain_seconds)
@@ -88,7 +90,6 @@ class Edge:
         if found is None:
             raise self._router.refusal(exchange.method, exchange.path)
         route, exchange.parameters = found
-        exchange.route = route.path
         await route.handler(exchange)
 
     def _record(self, exchange: Exchange) -> None:

@@ -24,12 +24,12 @@ class InfoApi:
         self.public_metrics = public_metrics
         self._catalogue = catalogue
         self._metrics = metrics
-        self._readiness = readiness
+        self._state = readiness
 
-    async def models(self, exchange: Exchange) -> None:
+    async def list_models(self, exchange: Exchange) -> None:
         await exchange.answer_json(ModelList(data=self._models()))
 
-    async def model(self, exchange: Exchange) -> None:
+    async def retrieve_model(self, exchange: Exchange) -> None:
         wanted = exchange.parameters["model"]
         for model in self._models():
             if model.id == wanted:
@@ -39,8 +39,8 @@ class InfoApi:
     async def health(self, exchange: Exchange) -> None:
         await exchange.answer_json(Health())
 
-    async def ready(self, exchange: Exchange) -> None:
-        state = self._readiness()
+    async def readiness(self, exchange: Exchange) -> None:
+        state = self._state()
         await exchange.answer_json(state, status=200 if state.status == "ready" else 503)
 
     async def metrics(self, exchange: Exchange) -> None:

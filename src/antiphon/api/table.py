@@ -33,7 +33,7 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="POST",
             path="/v1/chat/completions",
-            handler=chat.create,
+            handler=chat.create_chat_completion,
             summary="Answer a conversation, as a whole or streamed.",
             body=ChatRequest,
             answers=_CHAT,
@@ -41,7 +41,7 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="POST",
             path="/v1/engines/{model:path}/chat/completions",
-            handler=chat.create_for_engine,
+            handler=chat.create_engine_chat_completion,
             summary="The same for clients of 2023 that name the model in the path.",
             body=EngineChatRequest,
             answers=_CHAT,
@@ -49,7 +49,7 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="POST",
             path="/v1/chat/completions/render",
-            handler=chat.render,
+            handler=chat.render_chat_completion,
             summary="Show what the model would read: the rendered prompt and its tokens.",
             body=RenderRequest,
             answers=(Answer(JSON, RenderedPrompt),),
@@ -57,7 +57,7 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="POST",
             path="/v1/audio/transcriptions",
-            handler=audio.transcribe,
+            handler=audio.create_transcription,
             summary="Transcribe a recording in its own language.",
             form=TranscriptionRequest,
             answers=(*_SPEECH, Answer(EVENTS, TextDelta), Answer(EVENTS, TextDone)),
@@ -65,7 +65,7 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="POST",
             path="/v1/audio/translations",
-            handler=audio.translate,
+            handler=audio.create_translation,
             summary="Translate a recording into English.",
             form=TranslationRequest,
             answers=_SPEECH,
@@ -73,14 +73,14 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="GET",
             path="/v1/models",
-            handler=info.models,
+            handler=info.list_models,
             summary="List the models that are served, and what each alias means.",
             answers=(Answer(JSON, ModelList),),
         ),
         Route(
             method="GET",
             path="/v1/models/{model:path}",
-            handler=info.model,
+            handler=info.retrieve_model,
             summary="Describe one model.",
             answers=(Answer(JSON, Model),),
         ),
@@ -102,7 +102,7 @@ def _open_rows(info: InfoApi, reference: ReferenceApi) -> list[Route]:
         Route(
             method="GET",
             path="/readyz",
-            handler=info.ready,
+            handler=info.readiness,
             summary="Say whether a request would be answered now; 503 if not.",
             public=True,
             answers=(Answer(JSON, Readiness),),

@@ -37,13 +37,15 @@ def serve(settings: Settings) -> None:
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    for noisy in ("alembic", "aiosqlite"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     with _only_one(settings.home_path), _listening(settings) as listener:
         _install_missing(settings.home_path)
         uvloop.run(_serve(settings, listener))
 
 
 def _install_missing(home: Path) -> None:
-    """Bring the bundled models to where they are served from; after the first start there are none to bring."""
+    """Bring the bundled models to where they are served from; the first start does it once and for all."""
     missing = load(home).missing()
     with Progress(TextColumn("Installing {task.description}"), BarColumn(), DownloadColumn()) as bar:
         store = ModelStore(home)

@@ -1,0 +1,146 @@
+"""SQLite as SQLAlchemy's asynchronous driver uses it here: a safe version, durable, one writer at a time.
+
+aiosqlite is bound to Python's own `sqlite3`. That is often older than 3.51.3, and up to there two
+connections can corrupt a database in WAL mode when a checkpoint and a reset of the log meet. So the
+connections and errors are taken from the first module that carries a newer SQLite.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Iterable
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import aiosqlite
+from sqlalchemy import Connection, event
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from antiphon.errors import ConfigurationError
+from antiphon.storage.files import create_once
+
+OLDEST_SAFE = (3, 51, 3)
+BUSY_SECONDS = 5.0
+"""Longest wait for another process's write."""
+POOL_SECONDS = 5.0
+"""Longest wait for one of this process's connections."""
+IMMEDIATE = "immediate"
+"""The execution option of a connection that will write."""
+
+_MODULES = ("pysqlite3", "sqlite3")
+_PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
+_TAKEN_OVER = (
+    "Error",
+    "DatabaseError",
+    "IntegrityError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "sqlite_version",
+    "sqlite_version_info",
+)
+
+
+def installed() -> list[ModuleType]:
+    """The modules on this machine that carry an SQLite, the preferred one first."""
+    found = []
+    for name in _MODULES:
+        try:
+            found.append(import_module(name))
+        except ImportError:
+            continue  # pysqlite3 has no wheel for every platform
+    return found
+
+
+def safe(modules: Iterable[ModuleType]) -> ModuleType:
+    """The first of `modules` whose SQLite may be trusted with WAL; `ConfigurationError` if there is none."""
+    versions = []
+    for module in modules:
+        if module.sqlite_version_info >= OLDEST_SAFE:
+            return module
+        versions.append(module.sqlite_version)
+    raise ConfigurationError(
+        f"SQLite {' and '.join(versions) or 'is missing'}: older than {'.'.join(map(str, OLDEST_SAFE))}, "
+        "which can corrupt a database that is written and read at once",
+        fix="pip install pysqlite3, or use a Python built with a newer SQLite",
+    )
+
+
+def create_engine(url: URL) -> AsyncEngine:
+    """An engine over the file that `url` names. Nothing is opened yet.
+
+    Raises `ConfigurationError` for a database in memory (every connection would see another one) and
+    for a machine without a safe SQLite.
+    """
+    if not url.database or url.database == ":memory:" or url.query:
+        raise ConfigurationError(
+            "the SQLite address must name a file and nothing else",
+            fix="write sqlite+aiosqlite:////folder/antiphon.db, or leave the setting empty",
+        )
+    sqlite = safe(installed())
+    engine = create_async_engine(
+        url,
+        module=AsyncAdapt_aiosqlite_dbapi(_over(sqlite), sqlite),
+        pool_size=4,
+        max_overflow=4,
+        pool_timeout=POOL_SECONDS,
+        hide_parameters=True,  # error texts never carry values
+    )
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+class _Connection(aiosqlite.Connection):
+    """One that has ended its thread by the time it says that it could not be opened."""
+
+    def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
+        try:
+            return (yield from super().__await__())
+        except Exception:
+            # Left alone, the thread would report to an event loop that may be closed by then.
+            yield from asyncio.to_thread(self._thread.join, BUSY_SECONDS).__await__()
+            raise
+
+
+def _over(sqlite: ModuleType) -> ModuleType:
+    """`aiosqlite` as SQLAlchemy's adapter expects it, over another module than Python's `sqlite3`."""
+
+    def connect(path: str, **options: Any) -> aiosqlite.Connection:
+        return _Connection(partial(_open, sqlite, Path(path), options), iter_chunk_size=64)
+
+    module = ModuleType("aiosqlite")
+    vars(module).update({name: getattr(sqlite, name) for name in _TAKEN_OVER})
+    vars(module).update(Connection=_Connection, __version__=aiosqlite.__version__, connect=connect)
+    return module
+
+
+def _open(sqlite: ModuleType, path: Path, options: dict[str, Any]) -> Any:
+    """One connection of the driver; runs in that connection's own thread."""
+    create_once(path)
+    # Without an isolation level the driver begins no transaction by itself: `_begin` does.
+    connection = sqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None, **options)
+    try:
+        [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise ConfigurationError(
+                f"{path.parent} lies on a file system that SQLite cannot share between processes",
+                fix="put the data folder on a local disk",
+            )
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that first reads and then writes would ignore the busy timeout when it becomes a
+    # writer, and fail with "database is locked": a writer takes its turn at the start.
+    immediate = connection.get_execution_options().get(IMMEDIATE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

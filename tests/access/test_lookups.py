@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from antiphon.access.lookups import Lookups
+
+
+class Source:
+    """A slow store that counts what it was asked, and answers when it is let."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.problem = ZeroDivisionError()
+        self.failing: set[int] = set()
+        self.now = 100.0
+        self.lookups = Lookups(self.find, seconds=0.5, bound=3, clock=lambda: self.now)
+
+    async def find(self, key: bytes) -> int:
+        self.asked.append(key)
+        answer = len(self.asked)
+        await self.open.wait()
+        if answer in self.failing:
+            raise self.problem
+        return answer
+
+
+@pytest.fixture
+async def source() -> Source:
+    return Source()
+
+
+async def turn() -> None:
+    """Let every task that can run do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_an_answer_counts_for_its_time_and_no_longer(source: Source) -> None:
+    assert await source.lookups.get(b"a") == 1
+    source.now += 0.49
+    assert await source.lookups.get(b"a") == 1
+    source.now += 0.01
+    assert await source.lookups.get(b"a") == 2
+
+
+async def test_those_who_ask_at_once_share_one_question(source: Source) -> None:
+    assert await asyncio.gather(*(source.lookups.get(b"a") for _ in range(100))) == [1] * 100
+    assert source.asked == [b"a"]
+
+
+async def test_the_time_begins_with_the_question_however_slow_the_answer(source: Source) -> None:
+    source.open.clear()
+    slow = asyncio.create_task(source.lookups.get(b"a"))
+    await turn()
+    source.now += 0.5
+    later = asyncio.create_task(source.lookups.get(b"a"))
+    await turn()
+    source.open.set()
+    assert (await slow, await later) == (1, 2)
+
+
+async def test_one_who_goes_away_does_not_disturb_the_others(source: Source) -> None:
+    source.open.clear()
+    first, second = (asyncio.create_task(source.lookups.get(b"a")) for _ in range(2))
+    await turn()
+    first.cancel()
+    await turn()
+    assert first.cancelled()
+    source.open.set()
+    assert await second == 1 and source.asked == [b"a"]
+
+
+async def test_a_failure_reaches_everyone_waiting_and_is_not_remembered(source: Source) -> None:
+    source.failing = {1}
+    results = await asyncio.gather(*(source.lookups.get(b"a") for _ in range(3)), return_exceptions=True)
+    assert results == [source.problem] * 3 and len(source.asked) == 1
+    assert await source.lookups.get(b"a") == 2
+
+
+async def test_a_failure_does_not_take_a_newer_answer_with_it(source: Source) -> None:
+    source.open.clear()
+    failing = asyncio.create_task(source.lookups.get(b"a"))
+    await turn()
+    source.now += 0.5
+    newer = asyncio.create_task(source.lookups.get(b"a"))
+    await turn()
+    source.failing = {1}
+    source.open.set()
+    with pytest.raises(ZeroDivisionError):
+        await failing
+    assert await newer == 2
+    assert await source.lookups.get(b"a") == 2 and len(source.asked) == 2
+
+
+async def test_no_more_than_the_bound_is_remembered_and_the_least_used_goes(source: Source) -> None:
+    for key in (b"a", b"b", b"c", b"a", b"d"):
+        await source.lookups.get(key)
+    assert len(source.lookups) == 3
+    await source.lookups.get(b"a")
+    assert source.asked == [b"a", b"b", b"c", b"d"]
+    await source.lookups.get(b"b")
+    assert source.asked[-1] == b"b"
+
+
+async def test_one_that_is_pushed_out_while_asked_still_answers(source: Source) -> None:
+    source.open.clear()
+    waiting = [asyncio.create_task(source.lookups.get(bytes([n]))) for n in range(5)]
+    await turn()
+    assert len(source.lookups) == 3
+    source.open.set()
+    assert await asyncio.gather(*waiting) == [1, 2, 3, 4, 5]
+
+
+async def test_a_failure_of_one_that_was_pushed_out_is_told_too(source: Source) -> None:
+    source.failing = {1, 2, 3, 4}
+    source.open.clear()
+    waiting = [asyncio.create_task(source.lookups.get(bytes([n]))) for n in range(4)]
+    await turn()
+    source.open.set()
+    assert await asyncio.gather(*waiting, return_exceptions=True) == [source.problem] * 4

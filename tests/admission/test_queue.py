@@ -1,0 +1,94 @@
+"""Who is next: turns between organizations, order within one, and places that add up."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.admission.queue import Queue
+
+
+def drained(queue: Queue[str], capacity: int) -> list[str]:
+    """The order in which everybody gets a place when each gives it back before the next."""
+    order = []
+    while entry := queue.next(capacity):
+        order.append(entry[0])
+        queue.leave(entry[1])
+    return order
+
+
+def test_organizations_take_turns() -> None:
+    queue: Queue[str] = Queue()
+    for ticket in ("a1", "a2", "a3", "b1", "c1", "b2"):
+        queue.add(ticket[0], ticket, 1)
+    assert drained(queue, 1) == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+def test_a_place_is_taken_until_it_is_given_back() -> None:
+    queue: Queue[str] = Queue()
+    for ticket in ("a1", "a2", "a3"):
+        queue.add("a", ticket, 1)
+    assert queue.next(2) == ("a1", 1) and queue.next(2) == ("a2", 1)
+    assert queue.next(2) is None and len(queue) == 1
+    queue.leave(1)
+    assert queue.next(2) == ("a3", 1)
+
+
+def test_a_heavy_request_waits_for_all_its_places_and_is_not_overtaken() -> None:
+    queue: Queue[str] = Queue()
+    queue.add("a", "light", 1)
+    queue.add("b", "heavy", 3)
+    queue.add("c", "late", 1)
+    assert queue.next(3) == ("light", 1)
+    assert queue.next(3) is None, "the late one does not overtake"
+    queue.leave(1)
+    assert queue.next(3) == ("heavy", 3)
+
+
+def test_a_request_heavier_than_everything_takes_everything() -> None:
+    queue: Queue[str] = Queue()
+    queue.add("a", "heavy", 8)
+    assert queue.next(0) is None, "nothing is ready"
+    assert queue.next(2) == ("heavy", 2)
+    queue.leave(2)
+    assert queue.running == 0
+
+
+def test_those_who_give_up_are_forgotten() -> None:
+    queue: Queue[str] = Queue()
+    first, second = "a1", "a2"
+    queue.add("a", first, 1)
+    queue.add("a", second, 1)
+    queue.remove("a", first)
+    queue.remove("a", first)
+    queue.remove("nobody", first)
+    assert queue.waiting("a") == 1 and queue.waiting("b") == 0
+    assert drained(queue, 1) == ["a2"]
+    assert queue.next(1) is None
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.sampled_from("abc"), st.integers(1, 8)),
+            st.tuples(st.just("next"), st.just(""), st.integers(0, 8)),
+            st.tuples(st.just("leave"), st.just(""), st.just(0)),
+        )
+    )
+)
+def test_places_always_add_up(steps: list[tuple[str, str, int]]) -> None:
+    queue: Queue[object] = Queue()
+    held: list[int] = []
+    added = 0
+    for kind, organization, number in steps:
+        if kind == "add":
+            queue.add(organization, object(), number)
+            added += 1
+        elif kind == "next" and (entry := queue.next(number)):
+            held.append(entry[1])
+            assert sum(held) <= number
+        elif kind == "leave" and held:
+            queue.leave(held.pop())
+            added -= 1
+        assert queue.running == sum(held)
+        assert len(queue) == added - len(held)

@@ -1,0 +1,211 @@
+"""The API on a real socket with scripted engines behind it: for timing, order and errors, not content."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import uvicorn
+
+from antiphon.api.edge import Edge
+from antiphon.api.protocol import bounded_protocol
+from antiphon.app import build_edge
+from antiphon.catalogue.catalogue import Catalogue, build
+from antiphon.catalogue.store import ModelStore
+from antiphon.errors import Unauthenticated
+from antiphon.settings import Settings
+from antiphon.values import (
+    Caller,
+    ChatJob,
+    Delta,
+    Message,
+    Prompt,
+    Segment,
+    SpeechJob,
+    Transcript,
+    Usage,
+)
+
+KEY = "sk-test"
+CALLER = Caller(key_id="key_1", project_id="proj_1", organization_id="org-1", organization="default")
+CHAT = "smollm2-135m-instruct-2024-11-01"
+SPEECH = "whisper-base-2022-09-21"
+
+ChatScript = Callable[[ChatJob], AsyncGenerator[Delta | Usage, None]]
+SpeechScript = Callable[[SpeechJob], AsyncGenerator[Segment | Transcript, None]]
+
+
+async def hello(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+    """The script used where the answer does not matter: two tokens for each choice."""
+    for index in range(job.n):
+        yield Delta(index, "Hello")
+        yield Delta(index, " you", (), "stop")
+    yield Usage(prompt_tokens=3, completion_tokens=2 * job.n)
+
+
+async def spoken(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+    """One segment of one second."""
+    yield Segment(
+        id=0,
+        seek=0,
+        start=0.0,
+        end=1.0,
+        text=" Hello.",
+        tokens=[1],
+        temperature=0.0,
+        avg_logprob=-0.1,
+        compression_ratio=1.0,
+        no_speech_prob=0.0,
+    )
+    yield Transcript(language="en", duration=1.0, usage=Usage(seconds=1.0))
+
+
+class ScriptedEngine:
+    """Answers as its scripts say; `running` counts what has been begun and not yet ended or cancelled."""
+
+    def __init__(self, chat: ChatScript = hello, speech: SpeechScript = spoken) -> None:
+        self._scripts = (chat, speech)
+        self.jobs: list[Any] = []
+        self.running = 0
+        self.idle = asyncio.Event()
+
+    async def prepare(self, messages: Sequence[Message]) -> Prompt:
+        words = " ".join(m.content for m in messages).split()
+        return Prompt(" ".join(words), tuple(range(len(words))))
+
+    async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
+        with self._counted(job):
+            async for piece in self._scripts[0](job):
+                yield piece
+
+    async def transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+        with self._counted(job):
+            async for piece in self._scripts[1](job):
+                yield piece
+
+    @contextmanager
+    def _counted(self, job: Any) -> Iterator[None]:
+        self.jobs.append(job)
+        self.running += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.running -= 1
+            if not self.running:
+                self.idle.set()
+
+
+class ScriptedPool:
+    """A pool of one ready engine with `capacity` places."""
+
+    def __init__(self, engine: ScriptedEngine, capacity: int) -> None:
+        self.engine = engine
+        self.capacity = capacity
+        self.on_change: list[Callable[[], None]] = []
+
+    @contextmanager
+    def acquire(self) -> Iterator[Any]:
+        yield SimpleNamespace(engine=self.engine)
+
+    def resize(self, capacity: int) -> None:
+        self.capacity = capacity
+        for callback in self.on_change:
+            callback()
+
+
+class ScriptedPools:
+    def __init__(self, pool: ScriptedPool) -> None:
+        self.pool = pool
+
+    def get(self, snapshot: str) -> ScriptedPool:
+        return self.pool
+
+    @property
+    def ready(self) -> bool:
+        return self.pool.capacity > 0
+
+    def status(self) -> dict[str, list[Any]]:
+        state = SimpleNamespace(state="ready" if self.ready else "starting")
+        return {CHAT: [state], SPEECH: [state]}
+
+
+class OneKey:
+    """Knows the key `KEY`, of `CALLER`; any other `sk-org-…` is a caller of an organization of that name."""
+
+    async def authenticate(self, token: str) -> Caller:
+        if token == KEY:
+            return CALLER
+        if token.startswith("sk-org-"):
+            name = token.removeprefix("sk-")
+            return Caller(key_id=name, project_id=name, organization_id=name, organization=name)
+        raise Unauthenticated("Incorrect API key provided.")
+
+
+class Service:
+    """The running API: `call` and `chat` give status, headers and body; `pool` and `engine` steer it."""
+
+    def __init__(self, edge: Edge, pool: ScriptedPool, port: int, session: aiohttp.ClientSession) -> None:
+        self.edge = edge
+        self.pool = pool
+        self.engine = pool.engine
+        self.port = port
+        self.session = session
+
+    async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any, Any]:
+        headers = {"authorization": f"Bearer {KEY}", **options.pop("headers", {})}
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with self.session.request(method, url, headers=headers, **options) as response:
+            content = await response.read()
+            kind = response.headers.get("content-type", "")
+            body = await response.json() if kind == "application/json" else content.decode()
+            return response.status, response.headers, body
+
+    async def chat(self, **fields: Any) -> tuple[int, Any, Any]:
+        body = {"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "Say hello"}], **fields}
+        return await self.call("POST", "/v1/chat/completions", json=body)
+
+
+def catalogue(home: Path) -> Catalogue:
+    """The shipped catalogue, as if everything in it were installed."""
+    shipped = build(home / "models.toml", {}, ModelStore(home))
+    return Catalogue(shipped.entries, shipped.aliases, frozenset(shipped.entries))
+
+
+@asynccontextmanager
+async def serving(
+    home: Path, engine: ScriptedEngine | None = None, capacity: int = 4, **settings: Any
+) -> AsyncIterator[Service]:
+    """The API over `engine` on a free port of this machine."""
+    chosen = Settings(home=str(home), **settings)
+    pool = ScriptedPool(engine or ScriptedEngine(), capacity)
+    uploads = home / "uploads"
+    uploads.mkdir(exist_ok=True)
+    pools: Any = ScriptedPools(pool)
+    keys: Any = OneKey()
+    edge = build_edge(chosen, catalogue(home), pools, keys, uploads)
+    config = uvicorn.Config(
+        edge, port=0, http=bounded_protocol(chosen), ws="none", lifespan="off", log_config=None
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = lambda: _nothing()  # type: ignore[method-assign]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        try:
+            yield Service(edge, pool, port, session)
+        finally:
+            server.should_exit = server.force_exit = True
+            await task
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

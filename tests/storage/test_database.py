@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from antiphon.errors import ConfigurationError, StorageFull, Unavailable
+from antiphon.storage import sqlite
+from antiphon.storage.database import Database
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path}/a.db"
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as database:
+        async with database.begin() as connection:
+            await connection.execute(text("create table t (n integer unique, content blob)"))
+        yield database
+
+
+async def count(database: Database) -> object:
+    async with database.connect() as connection:
+        return await connection.scalar(text("select count(*) from t"))
+
+
+async def insert(connection: AsyncConnection, n: int) -> None:
+    await connection.execute(text("insert into t (n) values (:n)"), {"n": n})
+
+
+async def test_what_was_begun_is_committed(database: Database) -> None:
+    async with database.begin() as connection:
+        await insert(connection, 1)
+    assert await count(database) == 1
+
+
+async def test_an_exception_undoes_everything_even_tables(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.begin() as connection:
+            await insert(connection, 1)
+            await connection.execute(text("create table u (n integer)"))
+            raise ZeroDivisionError
+    assert await count(database) == 0
+    async with database.connect() as connection:
+        assert await connection.scalar(text("select count(*) from sqlite_master where name = 'u'")) == 0
+
+
+async def test_a_cancelled_writer_undoes_everything_and_lets_the_next_one_in(database: Database) -> None:
+    written = asyncio.Event()
+
+    async def stay() -> None:
+        async with database.begin() as connection:
+            await insert(connection, 1)
+            written.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(stay())
+    await written.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with database.begin() as connection:
+        await insert(connection, 2)
+    assert await count(database) == 1
+
+
+async def test_two_that_read_and_then_write_take_turns(database: Database) -> None:
+    async def add() -> None:
+        async with database.begin() as connection:
+            seen = await connection.scalar(text("select count(*) from t"))
+            await insert(connection, int(str(seen)))
+
+    await asyncio.gather(*(add() for _ in range(8)))
+    assert await count(database) == 8
+
+
+async def test_a_reader_stays_at_one_moment_while_another_writes(database: Database) -> None:
+    async with database.connect() as reader:
+        assert await reader.scalar(text("select count(*) from t")) == 0
+        async with database.begin() as writer:
+            await insert(writer, 1)
+        assert await reader.scalar(text("select count(*) from t")) == 0
+    assert await count(database) == 1
+
+
+async def test_a_full_disk_is_storage_full_and_reading_goes_on(database: Database) -> None:
+    with pytest.raises(StorageFull):
+        async with database.begin() as connection:
+            await connection.execute(text("pragma max_page_count = 8"))
+            await connection.execute(text("insert into t (content) values (zeroblob(1000000))"))
+    assert await count(database) == 0
+
+
+async def test_a_writer_that_waits_too_long_is_unavailable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    async with Database(url) as one, Database(url) as other, one.begin():
+        with pytest.raises(Unavailable) as caught:
+            async with other.begin():
+                raise AssertionError("two writers at once")
+    assert caught.value.retry_after == 1
+
+
+async def test_too_many_at_once_are_unavailable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "POOL_SECONDS", 0.05)
+    async with Database(url) as database, AsyncExitStack() as readers:
+        for _ in range(8):
+            await readers.enter_async_context(database.connect())
+        with pytest.raises(Unavailable):
+            await count(database)
+
+
+async def test_a_file_that_is_no_database_is_unavailable_and_logged_without_values(
+    tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.db").write_bytes(b"not a database, whatever it is" * 100)
+    async with Database(url) as database:
+        with caplog.at_level(logging.ERROR), pytest.raises(Unavailable) as caught:
+            await count(database)
+    assert "file is not a database" in caplog.text
+    assert "a.db" not in caught.value.message
+
+
+async def test_a_broken_constraint_is_for_the_caller_and_names_no_values(database: Database) -> None:
+    with pytest.raises(exc.IntegrityError) as caught:
+        async with database.begin() as connection:
+            await insert(connection, 77177)
+            await insert(connection, 77177)
+    assert "77177" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql+asyncpg://x/y", "sqlite:///a.db", "mysql://x", "nonsense", ""])
+def test_other_databases_are_refused_with_a_fix(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Database(url)
+    assert caught.value.fix

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import sqlite3
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from antiphon.errors import ConfigurationError
+from antiphon.storage import sqlite
+from antiphon.storage.database import Database
+
+
+def carrying(version: str) -> ModuleType:
+    module = ModuleType("fake")
+    module.sqlite_version = version  # type: ignore[attr-defined]
+    module.sqlite_version_info = tuple(map(int, version.split(".")))  # type: ignore[attr-defined]
+    return module
+
+
+async def one(database: Database, sql: str) -> object:
+    async with database.connect() as connection:
+        return await connection.scalar(text(sql))
+
+
+async def test_every_connection_runs_a_safe_sqlite(tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/a.db") as database:
+        version = str(await one(database, "select sqlite_version()"))
+    assert tuple(map(int, version.split("."))) >= (3, 51, 3)
+
+
+async def test_every_connection_is_durable_shared_and_strict(tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/a.db") as database:
+        assert await one(database, "pragma journal_mode") == "wal"
+        assert await one(database, "pragma synchronous") == 2
+        assert await one(database, "pragma foreign_keys") == 1
+        assert await one(database, "pragma busy_timeout") == 5000
+
+
+async def test_the_file_is_private(tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/home/a.db") as database:
+        await one(database, "select 1")
+        for path in (tmp_path / "home").iterdir():
+            assert path.stat().st_mode & 0o777 == 0o600, path
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_first_safe_module_is_taken() -> None:
+    old, safe, newer = map(carrying, ("3.51.2", "3.51.3", "3.60.0"))
+    assert sqlite.safe([old, safe, newer]) is safe
+
+
+@pytest.mark.parametrize("versions", [("3.40.1", "3.51.2"), ()])
+def test_without_a_safe_sqlite_nothing_starts(versions: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        sqlite.safe(map(carrying, versions))
+    assert "3.51.3" in caught.value.message and "pysqlite3" in caught.value.fix
+
+
+def test_a_machine_without_pysqlite3_offers_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pysqlite3", None)
+    assert sqlite.installed() == [sqlite3]
+
+
+@pytest.mark.parametrize("rest", ["", "/:memory:", "/a.db?mode=memory"])
+def test_only_a_plain_file_is_accepted(rest: str) -> None:
+    with pytest.raises(ConfigurationError):
+        sqlite.create_engine(make_url(f"sqlite+aiosqlite://{rest}"))
+
+
+async def test_a_file_system_without_wal_is_refused_and_the_connection_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+
+    def connect(_: Path, **options: object) -> sqlite3.Connection:
+        # A database in memory has no WAL either.
+        opened.append(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+        return opened[0]
+
+    real = sqlite.safe(sqlite.installed())
+    fake = SimpleNamespace(**{**vars(real), "connect": connect})
+    monkeypatch.setattr(sqlite, "safe", lambda _: fake)
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/a.db") as database:
+        with pytest.raises(ConfigurationError, match="file system"):
+            await one(database, "select 1")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("select 1")
