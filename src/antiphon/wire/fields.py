@@ -65,7 +65,7 @@ CHAT: dict[str, Field] = {
     "response_format": Field(Treatment.LATER, ({"type": "text"},)),
     "tools": Field(Treatment.LATER, ([],)),
     "tool_choice": Field(Treatment.LATER, ("none", "auto")),
-    "parallel_tool_calls": Field(Treatment.LATER, (True, False)),
+    "parallel_tool_calls": _HINT,
     "functions": Field(Treatment.LATER, ([],)),
     "function_call": Field(Treatment.LATER, ("none", "auto")),
 }

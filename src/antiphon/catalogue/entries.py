@@ -1,0 +1,113 @@
+"""What models.toml says of a snapshot: its files, where they come from, how an engine is to serve them.
+
+Everything that becomes a path is checked here, so that no catalogue can name a file outside its folder, nor
+one of a kind that can carry code.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from antiphon.values import Snapshot
+
+_MODEL_FILE = (
+    r"\A(?:[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(?:gguf|safetensors)"
+    r"|config\.json|model\.bin|tokenizer\.json|vocabulary\.(?:json|txt)|preprocessor_config\.json)\Z"
+)
+
+SnapshotId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
+AliasName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")]
+FileName = Annotated[str, Meta(pattern=_MODEL_FILE)]
+"""GGUF, safetensors, or a file of a CTranslate2 folder: nothing else is ever stored or opened."""
+Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class PackageSource(msgspec.Struct, frozen=True, tag_field="kind", tag="package", forbid_unknown_fields=True):
+    """Python packages of data, installed beside Antiphon; `requires` names them as pip does."""
+
+    requires: tuple[str, ...]
+
+
+class HubSource(msgspec.Struct, frozen=True, tag_field="kind", tag="hub", forbid_unknown_fields=True):
+    """A repository of the Hugging Face hub at one commit."""
+
+    repo: Annotated[str, Meta(pattern=r"\A[\w.-]+/[\w.-]+\Z")]
+    revision: Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}\Z")]
+
+
+class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path", forbid_unknown_fields=True):
+    """A folder of this machine."""
+
+    path: Annotated[str, Meta(pattern=r"\A/")]
+
+
+Source = PackageSource | HubSource | PathSource
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that a source offers: its size in bytes, its hash only if the source states it.
+
+    `parts` say where the source keeps it, if not under its name; several are joined in that order.
+    """
+
+    name: FileName
+    size: Annotated[int, Meta(ge=1)]
+    sha256: Sha256 | None = None
+    parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            path = PurePosixPath(part)
+            if not part or path.is_absolute() or ".." in path.parts or "\\" in part or "\0" in part:
+                raise ValueError(f"{part!r} is not a path inside the source")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The paths inside the source."""
+        return self.parts or (self.name,)
+
+
+class File(Found, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of a snapshot, known by its hash."""
+
+    sha256: Sha256
+
+
+class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A snapshot, and what it takes to have it and to serve it."""
+
+    id: SnapshotId
+    engine: Annotated[str, Meta(pattern=r"\A[a-z_]+\Z")]
+    """The name of a module in `antiphon.engines`."""
+    slots: Annotated[int, Meta(ge=1, le=256)] = 1
+    template: str | None = None
+    """A reviewed chat template to use instead of the one in the model file."""
+    serve: bool = False
+    """Whether an engine is started for it even if no alias points to it."""
+    source: Source
+    files: Annotated[tuple[File, ...], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if self.task == "chat" and self.context < 1:
+            raise ValueError("a chat model needs its `context`, in tokens")
+        names = [file.name for file in self.files]
+        if len(set(names)) < len(names):
+            raise ValueError("a file is listed twice")
+        if isinstance(self.source, HubSource) and any(len(file.parts) > 1 for file in self.files):
+            raise ValueError("files of the hub cannot be joined")
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+
+class Alias(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name that points to a snapshot. A stand-in answers for a model that its vendor has ended."""
+
+    snapshot: SnapshotId
+    stand_in: bool = False

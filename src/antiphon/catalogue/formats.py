@@ -1,0 +1,86 @@
+"""What model files say of themselves, read before they are taken into the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from antiphon.engines.template import reviewed
+from antiphon.errors import ConfigurationError
+from antiphon.values import Task
+
+_HEADER_BYTES = 64
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """`context` is what a chat model was trained for, in tokens; `licence` only if the file states it."""
+
+    task: Task
+    context: int = 0
+    licence: str | None = None
+
+
+def inspect(folder: Path, names: Sequence[str], template: str | None) -> Facts:
+    """Read the model made of the files `names` in `folder`; `ConfigurationError` if it cannot be served.
+
+    `template` names a reviewed chat template, for a GGUF file without its own.
+    """
+    ggufs = [name for name in names if name.endswith(".gguf")]
+    return _gguf(folder / ggufs[0], template) if ggufs else _whisper(folder, names)
+
+
+def _gguf(path: Path, template: str | None) -> Facts:
+    from gguf import GGUFReader  # slow to import, and rarely needed
+
+    try:
+        fields = {name: field.contents() for name, field in GGUFReader(path).fields.items() if _telling(name)}
+    except (OSError, ValueError, KeyError, IndexError, TypeError, MemoryError) as problem:
+        raise ConfigurationError(
+            f"{path.name} cannot be read as GGUF: {type(problem).__name__}",
+            fix="pull it again, or another file",
+        ) from None
+    context = fields.get(f"{fields.get('general.architecture')}.context_length")
+    if fields.get("general.type", "model") != "model" or not isinstance(context, int) or context < 1:
+        raise ConfigurationError(f"{path.name} is not a language model", fix="pull the model's own file")
+    parts = fields.get("split.count")
+    if isinstance(parts, int) and parts > 1:
+        raise ConfigurationError(
+            f"{path.name} is one part of a split model", fix="merge it with llama-gguf-split"
+        )
+    if template is not None:
+        _check_template(template)
+    elif not fields.get("tokenizer.chat_template"):
+        raise ConfigurationError(
+            f"{path.name} has no chat template", fix="take an instruct model, or name one with --template"
+        )
+    licence = fields.get("general.license")
+    return Facts(task="chat", context=context, licence=licence if isinstance(licence, str) else None)
+
+
+def _telling(name: str) -> bool:
+    """The vocabulary has hundreds of thousands of values and says nothing here."""
+    return not name.startswith("tokenizer.") or name == "tokenizer.chat_template"
+
+
+def _check_template(name: str) -> None:
+    try:
+        reviewed(name)
+    except KeyError:
+        raise ConfigurationError(
+            f"There is no chat template '{name}'", fix="name one that ships with Antiphon, such as smollm2"
+        ) from None
+
+
+def _whisper(folder: Path, names: Sequence[str]) -> Facts:
+    with (folder / "model.bin").open("rb") as model:
+        header = model.read(_HEADER_BYTES)
+    if b"WhisperSpec" not in header:
+        raise ConfigurationError(
+            "model.bin is not a Whisper model of CTranslate2",
+            fix="convert it with ct2-transformers-converter",
+        )
+    if not any(name.startswith("vocabulary.") for name in names):
+        raise ConfigurationError("The model has no vocabulary file", fix="add its vocabulary.json")
+    return Facts(task="speech")

@@ -1,0 +1,138 @@
+"""Taking a model into the catalogue, from the hub or a path, under a name of the operator's choice.
+
+The files are brought first, then read to see what they are, and only then written into
+`ANTIPHON_HOME/models.toml` with their sha256: from there on it is a snapshot like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from antiphon.catalogue.catalogue import FILE_NAME, build, read
+from antiphon.catalogue.entries import Alias, AliasName, Entry, SnapshotId
+from antiphon.catalogue.formats import Facts, inspect
+from antiphon.catalogue.offers import Offer, offer
+from antiphon.catalogue.store import ModelStore, Progress, silent
+from antiphon.errors import ConfigurationError
+
+_ENGINES = {"chat": "llama", "speech": "speech"}
+_SLOTS = {"chat": 4, "speech": 2}
+_CONTEXT = 8192
+"""Tokens of context at first, if the model has more: memory grows with it, and the operator may raise it."""
+
+
+def pull(
+    home: Path,
+    place: str,
+    name: str,
+    *,
+    alias: str | None = None,
+    template: str | None = None,
+    progress: Progress = silent,
+) -> Entry:
+    """Bring the model at `place` (see `offers.offer`) and write it into models.toml as the snapshot `name`.
+
+    `alias` is a further name for it, `template` a reviewed chat template to use instead of its own. Raises
+    `ConfigurationError`, and then the catalogue is as it was; files that were brought stay for another try.
+    """
+    store = ModelStore(home)
+    _check_names(home, store, name, alias)
+    offered = offer(place)
+    files = store.adopt(name, offered.source, offered.files, progress)
+    try:
+        facts = inspect(home / "models" / name, [file.name for file in files], template)
+        entry = Entry(
+            id=name,
+            task=facts.task,
+            engine=_ENGINES[facts.task],
+            owned_by=offered.owned_by,
+            licence=_licence(offered, facts),
+            released=offered.released,
+            context=min(facts.context, _CONTEXT),
+            slots=_SLOTS[facts.task],
+            template=template if facts.task == "chat" else None,
+            serve=True,
+            source=offered.source,
+            files=files,
+        )
+        _append(home / FILE_NAME, entry, alias, store)
+    except ConfigurationError as problem:
+        kept = f"the files stay for another try, `antiphon models remove {name}` deletes them"
+        raise ConfigurationError(problem.message, fix=f"{problem.fix}; {kept}") from None
+    return entry
+
+
+def _licence(offered: Offer, facts: Facts) -> str:
+    return facts.licence if facts.licence and offered.licence == "unknown" else offered.licence
+
+
+def _check_names(home: Path, store: ModelStore, name: str, alias: str | None) -> None:
+    """Could these names be written into models.toml? Asked before anything is downloaded."""
+    for kind, text in ((SnapshotId, name), (AliasName, alias or name)):
+        try:
+            msgspec.convert(text, kind)
+        except msgspec.ValidationError:
+            raise ConfigurationError(
+                f"'{text}' cannot be a name", fix="use letters, digits, '.', '_' and '-'"
+            ) from None
+    path = home / FILE_NAME
+    written = read(path)
+    catalogue = build(path, written, store)
+    if name in catalogue.entries or name in catalogue.aliases:
+        raise ConfigurationError(
+            f"There is a model '{name}' already, and a snapshot never changes",
+            fix="choose another --name, with a date for instance",
+        )
+    if alias in catalogue.entries or alias in written.get("aliases", {}) or alias == name:
+        raise ConfigurationError(
+            f"The name '{alias}' is taken", fix=f"choose another --alias, or edit {path}"
+        )
+
+
+def _append(path: Path, entry: Entry, alias: str | None, store: ModelStore) -> None:
+    """Add the entry to the operator's file, whose own text and comments stay as they are."""
+    text = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if path.exists() else ""
+    text += _toml(entry, alias)
+    try:
+        build(path, tomllib.loads(text), store)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigurationError(
+            f"{path} cannot be added to: {problem}", fix="open its tables with [aliases] and [snapshots]"
+        ) from None
+    fresh = path.with_suffix(f".{os.getpid()}")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as problem:
+        raise ConfigurationError(
+            f"{path} cannot be written: {problem.strerror}", fix="see antiphon doctor"
+        ) from None
+
+
+def _toml(entry: Entry, alias: str | None) -> str:
+    id = json.dumps(entry.id)
+    fields = msgspec.to_builtins(entry)
+    tables = [(f"[snapshots.{id}]", fields)]
+    tables += [(f"[[snapshots.{id}.files]]", file) for file in fields.pop("files")]
+    del fields["id"]
+    if alias is not None:
+        tables.append((f"[aliases.{json.dumps(alias)}]", msgspec.to_builtins(Alias(snapshot=entry.id))))
+    return "\n".join(f"{heading}\n{_lines(table)}" for heading, table in tables)
+
+
+def _lines(table: dict[str, object]) -> str:
+    return "".join(f"{key} = {_value(key, value)}\n" for key, value in table.items() if value)
+
+
+def _value(key: str, value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_value(k, v)}" for k, v in value.items()) + " }"
+    if key == "released":
+        return str(value)  # TOML has dates of its own
+    # A JSON string, number, boolean or list is a TOML one too.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

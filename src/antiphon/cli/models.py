@@ -1,0 +1,190 @@
+"""`antiphon models`: list, pull, verify and remove the models of this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from antiphon import settings
+from antiphon.catalogue import pull as pulling
+from antiphon.catalogue.catalogue import Catalogue, load
+from antiphon.catalogue.entries import Entry
+from antiphon.catalogue.store import ModelStore, Progress
+from antiphon.cli.options import Home, Json
+from antiphon.cli.output import err_console, line
+from antiphon.errors import ConfigurationError
+
+PIPE_WIDTH = 400
+
+models = typer.Typer(help="List, pull, verify and remove models.", no_args_is_help=True)
+
+
+@models.command("list")
+def list_models(as_json: Json = False, home: Home = None) -> None:
+    """List every model of the catalogue: whether it is installed and served, and the names it answers to."""
+    catalogue = load(_folder(home))
+    rows = _rows(catalogue)
+    if as_json:
+        typer.echo(json.dumps([msgspec.structs.asdict(row) for row in rows]))
+    else:
+        # A pipe has no width: nothing is folded for it.
+        Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(_table(rows))
+
+
+@models.command()
+def pull(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A snapshot of the catalogue, hf:ORG/REPO[/FILE.gguf][@REVISION], or the path of a GGUF "
+            "file or a CTranslate2 folder.",
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What to call a model from the hub or a path; best with a date in it.")
+    ] = None,
+    alias: Annotated[str | None, typer.Option(help="A further name that clients may use for it.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="A chat template that ships with Antiphon, instead of the model's own.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Bring a model to this machine, or mend it; a broken download goes on where it stopped.
+
+    Every file is checked by its sha256. From the hub or a path, the model enters the catalogue under --name.
+    """
+    folder = _folder(home)
+    with _progress() as progress:
+        if name is None:
+            entry = _named(load(folder), model, "for a model of the hub or a path, add --name")
+            ModelStore(folder).install(entry, progress)
+        else:
+            entry = pulling.pull(folder, model, name, alias=alias, template=template, progress=progress)
+    served = entry.id in load(folder).served
+    typer.echo(
+        f"{entry.id} is installed ({decimal(entry.size)}). "
+        + ("A server serves it from its next start on." if served else "To serve it, point an alias to it.")
+    )
+
+
+@models.command()
+def verify(
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Only this one, instead of all that are installed."),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Hash every file of the installed models anew. The exit code is 1 if any is missing or damaged."""
+    folder = _folder(home)
+    catalogue = load(folder)
+    chosen = (
+        [_named(catalogue, model)] if model else [catalogue.entries[id] for id in sorted(catalogue.installed)]
+    )
+    damaged = 0
+    for entry in chosen:
+        try:
+            with _progress() as progress:
+                ModelStore(folder).verify(entry, progress)
+        except ConfigurationError as problem:
+            damaged += 1
+            typer.echo(line(problem.message, problem.fix), err=True)
+        else:
+            typer.echo(f"{entry.id} is whole ({decimal(entry.size)})")
+    if damaged:
+        raise typer.Exit(1)
+
+
+@models.command()
+def remove(
+    model: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="The snapshot whose files are deleted.")],
+    home: Home = None,
+) -> None:
+    """Delete a snapshot's files. Its entry stays in the catalogue, so it can be pulled again."""
+    folder = _folder(home)
+    if not ModelStore(folder).remove(model):
+        raise ConfigurationError(f"There are no files of '{model}'", fix="see antiphon models list")
+    typer.echo(f"{model} is removed. A server that runs keeps it until it ends.")
+
+
+def _folder(home: str | None) -> Path:
+    return settings.load({"home": home}).home_path
+
+
+def _named(catalogue: Catalogue, name: str, advice: str = "see antiphon models list") -> Entry:
+    alias = catalogue.aliases.get(name)
+    entry = catalogue.entries.get(alias.snapshot if alias else name)
+    if entry is None:
+        raise ConfigurationError(f"The catalogue has no model '{name}'", fix=advice)
+    return entry
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One name that a client may ask for; `size` is in bytes."""
+
+    id: str
+    kind: str
+    alias_of: str | None
+    stand_in: bool
+    installed: bool
+    size: int
+    served: bool
+
+
+def _rows(catalogue: Catalogue) -> list[_Row]:
+    """The aliases first, then the snapshots."""
+    named = [(name, catalogue.entries[alias.snapshot], alias) for name, alias in catalogue.aliases.items()]
+    return [
+        _Row(
+            id=name,
+            kind=entry.task,
+            alias_of=entry.id if alias else None,
+            stand_in=alias.stand_in if alias else False,
+            installed=entry.id in catalogue.installed,
+            size=entry.size,
+            served=entry.id in catalogue.served,
+        )
+        for name, entry, alias in [*named, *((id, entry, None) for id, entry in catalogue.entries.items())]
+    ]
+
+
+def _table(rows: list[_Row]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Model", "Kind", "Alias of", "Installed", "Size", "Served"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "Size" else "left")
+    for row in rows:
+        alias_of = f"{row.alias_of}{' (stand-in)' if row.stand_in else ''}" if row.alias_of else ""
+        flags = ["yes" if flag else "no" for flag in (row.installed, row.served)]
+        cells = (row.id, row.kind, alias_of, flags[0], decimal(row.size), flags[1])
+        # Text, since a name may look like rich's markup.
+        table.add_row(*map(Text, cells))
+    return table
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar for each file, on stderr: bytes, rate and time left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bars(*columns, TimeRemainingColumn(), console=err_console()) as bars:
+        tasks = {}
+
+        def show(file: str, done: int, total: int) -> None:
+            if file not in tasks:
+                tasks[file] = bars.add_task(file, total=total)
+            bars.update(tasks[file], completed=done)
+
+        yield show

@@ -1,0 +1,180 @@
+"""`/v1/audio/*` over scripted engines: forms, formats, streams; the real model is tested end to end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from antiphon.errors import AudioTooShort, EngineFailed
+from antiphon.values import Segment, SpeechJob, Transcript
+from service import ScriptedEngine, Service, serving, spoken
+
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
+TRANSLATIONS = "/v1/audio/translations"
+
+
+def form(*fields: tuple[str, str], file_first: bool = False) -> aiohttp.FormData:
+    data = aiohttp.FormData()
+    parts: list[tuple[str, Any]] = [("model", "whisper-1"), *fields]
+    parts.insert(0 if file_first else len(parts), ("file", b"sound"))
+    for name, value in parts:
+        if name == "file":
+            data.add_field(
+                name, value, filename="/home/me/a/../talk.bin", content_type="application/octet-stream"
+            )
+        else:
+            data.add_field(name, value)
+    return data
+
+
+async def transcribe(service: Service, *fields: tuple[str, str], **options: Any) -> tuple[int, Any, Any]:
+    return await service.call("POST", TRANSCRIPTIONS, data=form(*fields), **options)
+
+
+@pytest.mark.parametrize("file_first", [True, False])
+async def test_any_order_of_parts(tmp_path: Path, file_first: bool) -> None:
+    async with serving(tmp_path) as service:
+        status, _, body = await service.call("POST", TRANSCRIPTIONS, data=form(file_first=file_first))
+    assert status == 200
+    assert body == {"text": "Hello.", "usage": {"type": "duration", "seconds": 1}}
+
+
+async def test_the_job_is_what_was_asked_and_the_file_is_gone_afterwards(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    async def script(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+        seen.append(job.file.read_bytes())
+        async for piece in spoken(job):
+            yield piece
+
+    async with serving(tmp_path, ScriptedEngine(speech=script)) as service:
+        status, _, _ = await transcribe(
+            service,
+            ("language", "German"),
+            ("prompt", "Antiphon"),
+            ("temperature", "0.5"),
+            ("response_format", "verbose_json"),
+            ("timestamp_granularities[]", "word"),
+            ("timestamp_granularities[]", "segment"),
+        )
+    assert status == 200 and seen == [b"sound"]
+    [job] = service.engine.jobs
+    assert (job.task, job.language, job.prompt, job.temperature, job.words) == (
+        "transcribe",
+        "de",
+        "Antiphon",
+        0.5,
+        True,
+    )
+    assert "talk" not in str(job.file) and not job.file.exists()
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+async def test_translation(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        status, _, body = await service.call("POST", TRANSLATIONS, data=form(("response_format", "text")))
+        refused, _, problem = await service.call("POST", TRANSLATIONS, data=form(("language", "de")))
+    assert status == 200 and body == "Hello.\n"
+    assert service.engine.jobs[0].task == "translate"
+    assert refused == 400 and problem["error"]["param"] == "language"
+
+
+async def test_a_streamed_transcript(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        status, headers, body = await transcribe(service, ("stream", "true"))
+    assert status == 200 and headers["content-type"].startswith("text/event-stream")
+    *events, done = [block.removeprefix("data: ") for block in body.strip().split("\n\n")]
+    assert done == "[DONE]"
+    assert [json.loads(event) for event in events] == [
+        {"type": "transcript.text.delta", "delta": "Hello."},
+        {
+            "type": "transcript.text.done",
+            "text": "Hello.",
+            "usage": {"type": "duration", "seconds": 1},
+        },
+    ]
+
+
+async def test_a_failure_midway_is_an_error_event_or_an_error(tmp_path: Path) -> None:
+    async def script(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+        async for piece in spoken(job):
+            if isinstance(piece, Transcript):
+                raise EngineFailed("The speech engine broke off.")
+            yield piece
+
+    async with serving(tmp_path, ScriptedEngine(speech=script)) as service:
+        _, _, stream = await transcribe(service, ("stream", "true"))
+        status, _, whole = await transcribe(service)
+    last = json.loads(stream.strip().split("\n\n")[-1].removeprefix("data: "))
+    assert last["error"]["code"] == "engine_failed" and "[DONE]" not in stream
+    assert status == 503 and whole["error"]["code"] == "engine_failed"
+
+
+async def test_what_the_engine_refuses_is_told_as_it_is(tmp_path: Path) -> None:
+    async def script(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+        raise AudioTooShort()
+        yield
+
+    async with serving(tmp_path, ScriptedEngine(speech=script)) as service:
+        status, _, body = await transcribe(service)
+    assert status == 400
+    assert body["error"]["code"] == "audio_too_short" and body["error"]["param"] == "file"
+
+
+async def test_silence_between_segments_has_an_end(tmp_path: Path) -> None:
+    async def script(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+        await asyncio.sleep(3600)
+        yield
+
+    async with serving(tmp_path, ScriptedEngine(speech=script), speech_seconds=0.1) as service:
+        status, headers, body = await transcribe(service)
+    assert status == 408 and headers["x-should-retry"] == "false"
+    assert body["error"]["code"] == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("response_format", "xml", "invalid_value"),
+        ("temperature", "1.5", "invalid_value"),
+        ("temperature", "warm", "invalid_type"),
+        ("language", "klingon", "invalid_language_format"),
+        ("timestamp_granularities[]", "word", "invalid_parameter_combination"),
+        ("chunking_strategy", "server_vad", "unsupported_parameter"),
+        ("include[]", "logprobs", "unsupported_parameter"),
+        ("nonsense", "1", "unknown_parameter"),
+    ],
+)
+async def test_a_wrong_field_is_named(tmp_path: Path, field: str, value: str, code: str) -> None:
+    async with serving(tmp_path) as service:
+        status, _, body = await transcribe(service, (field, value))
+    assert status == 400
+    assert (body["error"]["param"], body["error"]["code"]) == (field.removesuffix("[]"), code)
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+async def test_without_a_file_or_a_model(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        data = aiohttp.FormData()
+        data.add_field("model", "whisper-1", content_type="text/plain")
+        without_file = (await service.call("POST", TRANSCRIPTIONS, data=data))[2]
+        data = aiohttp.FormData()
+        data.add_field("file", b"sound", filename="a.wav")
+        without_model = (await service.call("POST", TRANSCRIPTIONS, data=data))[2]
+        wrong_model = (await service.call("POST", TRANSCRIPTIONS, data=_chat_model()))[2]
+    assert without_file["error"]["param"] == "file"
+    assert without_model["error"]["param"] == "model"
+    assert wrong_model["error"]["param"] == "model"
+
+
+def _chat_model() -> aiohttp.FormData:
+    data = aiohttp.FormData()
+    data.add_field("model", "gpt-3.5-turbo")
+    data.add_field("file", b"sound", filename="a.wav")
+    return data

@@ -1,0 +1,83 @@
+"""No catalogue can name a file outside its folder, nor one of a kind that can carry code."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+
+from antiphon.catalogue.entries import Entry
+
+FILE = {"name": "model.gguf", "size": 5, "sha256": "0" * 64}
+ENTRY: dict[str, Any] = {
+    "id": "tiny-2024-01-01",
+    "task": "chat",
+    "engine": "llama",
+    "owned_by": "us",
+    "licence": "MIT",
+    "released": date(2024, 1, 1),
+    "context": 512,
+    "source": {"kind": "path", "path": "/models"},
+    "files": [FILE],
+}
+
+
+def convert(**changed: Any) -> Entry:
+    return msgspec.convert(ENTRY | changed, Entry)
+
+
+def test_an_entry_is_a_snapshot_with_its_files() -> None:
+    entry = convert(files=[FILE, FILE | {"name": "more.safetensors", "size": 7}])
+    assert (entry.id, entry.slots, entry.size) == ("tiny-2024-01-01", 1, 12)
+    assert entry.files[0].origins == ("model.gguf",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../model.gguf", "a/b.gguf", "/etc/x.gguf", "..", ".gguf", "-x.gguf", "x.gguf\n", "x.gguf\0", "x.pkl",
+        "pytorch_model.bin", "model.pt", "x.py", "config.json.py", "x.GGUF", "a\\b.gguf", "x" * 250 + ".gguf",
+    ],
+)  # fmt: skip
+def test_a_file_name_that_is_not_a_plain_model_file_is_refused(name: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        convert(files=[FILE | {"name": name}])
+
+
+@pytest.mark.parametrize("part", ["../x.gguf", "a/../../x.gguf", "/etc/passwd", "", "a\\b", "a\0b"])
+def test_a_part_that_could_leave_its_source_is_refused(part: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="not a path inside the source"):
+        convert(files=[FILE | {"parts": [part]}])
+
+
+@pytest.mark.parametrize("id", ["", ".", "..", ".partial", "a/b", "../a", "a b", "a\n", "x" * 200])
+def test_an_id_that_is_no_folder_name_is_refused(id: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        convert(id=id)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"context": 0},
+        {"files": []},
+        {"files": [FILE, FILE]},
+        {"files": [FILE | {"sha256": "0" * 63}]},
+        {"files": [FILE | {"size": 0}]},
+        {"source": {"kind": "path", "path": "models"}},
+        {"source": {"kind": "hub", "repo": "org/repo", "revision": "main"}},
+        {"source": {"kind": "ftp", "path": "/models"}},
+        {
+            "source": {"kind": "hub", "repo": "org/repo", "revision": "0" * 40},
+            "files": [FILE | {"parts": ["a", "b"]}],
+        },
+        {"engine": "../llama"},
+        {"slots": 0},
+        {"colour": "red"},
+    ],
+)
+def test_what_could_not_be_served_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        convert(**changed)

@@ -1,0 +1,71 @@
+"""What model files say of themselves, and what only bears their name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from antiphon.catalogue.formats import Facts, inspect
+from antiphon.errors import ConfigurationError
+from tiny_models import whisper_files, write_gguf, write_whisper
+
+WHISPER = list(whisper_files())
+
+
+def test_the_bundled_models_are_understood(smollm2: Path, whisper_base: Path) -> None:
+    chat = inspect(smollm2.parent, [smollm2.name], None)
+    assert chat == Facts(task="chat", context=8192, licence="apache-2.0")
+    assert inspect(whisper_base, WHISPER, None) == Facts(task="speech")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"kind": "mmproj"}, "is not a language model"),
+        ({"context": None}, "is not a language model"),
+        ({"context": 0}, "is not a language model"),
+        ({"splits": 3}, "one part of a split model"),
+        ({"template": None}, "no chat template"),
+    ],
+)
+def test_a_gguf_file_that_is_no_whole_chat_model_is_refused(
+    tmp_path: Path, facts: dict[str, object], said: str
+) -> None:
+    write_gguf(tmp_path / "x.gguf", **facts)
+    with pytest.raises(ConfigurationError, match=said) as refusal:
+        inspect(tmp_path, ["x.gguf"], None)
+    assert refusal.value.fix
+
+
+def test_a_reviewed_template_may_stand_in_for_a_missing_one(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "x.gguf", template=None)
+    assert inspect(tmp_path, ["x.gguf"], "smollm2").task == "chat"
+    with pytest.raises(ConfigurationError, match="There is no chat template '../smollm2'"):
+        inspect(tmp_path, ["x.gguf"], "../smollm2")
+
+
+@pytest.mark.parametrize("content", [b"", b"G", b"\x80\x04pickle", b"GGUF\x03\0\0\0" + b"\xff" * 64])
+def test_what_only_bears_the_name_of_a_gguf_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.gguf").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"x\.gguf cannot be read as GGUF"):
+        inspect(tmp_path, ["x.gguf"], None)
+
+
+def test_every_beginning_of_a_gguf_file_is_refused(tmp_path: Path) -> None:
+    whole = write_gguf(tmp_path / "whole.gguf").read_bytes()
+    for length in range(1, len(whole) - 4096, 7):
+        # The reader maps the last file into memory, so the next one is another file.
+        (tmp_path / f"{length}.gguf").write_bytes(whole[:length])
+        with pytest.raises(ConfigurationError, match=rf"{length}\.gguf"):
+            inspect(tmp_path, [f"{length}.gguf"], None)
+
+
+def test_another_ctranslate2_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="not a Whisper model"):
+        inspect(write_whisper(tmp_path, spec=b"TransformerSpec"), WHISPER, None)
+
+
+def test_a_whisper_model_without_vocabulary_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no vocabulary"):
+        inspect(write_whisper(tmp_path), ["config.json", "model.bin", "tokenizer.json"], None)

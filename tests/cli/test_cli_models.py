@@ -1,0 +1,128 @@
+"""`antiphon models`, as a script and a person see it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from antiphon.cli.models import models
+from antiphon.errors import ConfigurationError
+from hub import Hub, serving
+from tiny_models import whisper_files, write_gguf
+
+TINY = "whisper-tiny.en-2022-09-21"
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def invoke(*arguments: str) -> Result:
+        result = CliRunner().invoke(models, [*arguments, "--home", str(tmp_path / "home")])
+        if isinstance(result.exception, ConfigurationError):
+            raise result.exception  # what the entry point turns into one line
+        return result
+
+    (tmp_path / "home").mkdir()
+    return invoke
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serving() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        for name, content in whisper_files().items():
+            hub.files["org/speech", name] = content
+        yield hub
+
+
+def listed(run: Run) -> dict[str, dict[str, object]]:
+    return {row["id"]: row for row in json.loads(run("list", "--json").stdout)}
+
+
+def test_list_shows_aliases_and_snapshots(run: Run) -> None:
+    rows = listed(run)
+    assert rows["whisper-1"] == {
+        "id": "whisper-1",
+        "kind": "speech",
+        "alias_of": "whisper-base-2022-09-21",
+        "stand_in": False,
+        "installed": False,
+        "size": 147_882_941,
+        "served": False,
+    }
+    assert rows["gpt-3.5-turbo-0301"]["stand_in"] is True
+    table = run("list").stdout
+    assert "gpt-3.5-turbo-16k-0613" in table
+    assert "smollm2-135m-instruct-2024-11-01 (stand-in)" in table
+
+
+def test_a_snapshot_of_the_catalogue_is_pulled_verified_and_removed(run: Run) -> None:
+    assert f"{TINY} is installed (78.1 MB)." in run("pull", TINY).stdout
+    assert listed(run)[TINY]["installed"] is True
+    assert run("verify").stdout == f"{TINY} is whole (78.1 MB)\n"
+    assert "is removed" in run("remove", TINY).stdout
+    assert listed(run)[TINY]["installed"] is False
+
+
+def test_pulling_an_alias_pulls_its_snapshot(run: Run) -> None:
+    assert "A server serves it from its next start on." in run("pull", "whisper-1").stdout
+    assert listed(run)["whisper-1"]["served"] is True
+
+
+def test_a_model_of_the_hub_enters_the_catalogue(run: Run, hub: Hub) -> None:
+    result = run("pull", "hf:org/speech", "--name", "speech-1", "--alias", "whisper-1")
+    assert "speech-1 is installed" in result.stdout
+    assert "model.bin" in result.stderr
+    assert listed(run)["whisper-1"]["alias_of"] == "speech-1"
+
+
+def test_a_path_enters_the_catalogue(run: Run, tmp_path: Path) -> None:
+    run("pull", str(write_gguf(tmp_path / "a.gguf", template=None)), "--name", "a-1", "--template", "smollm2")
+    assert listed(run)["a-1"]["served"] is True
+
+
+def test_damage_gives_exit_code_1_and_the_fix(run: Run, tmp_path: Path) -> None:
+    run("pull", str(write_gguf(tmp_path / "a.gguf")), "--name", "a-1")
+    run("pull", str(write_gguf(tmp_path / "b.gguf", context=64)), "--name", "b-1")
+    path = tmp_path / "home" / "models" / "a-1" / "a.gguf"
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    path.unlink()
+    path.write_bytes(damaged)
+    result = run("verify")
+    assert result.exit_code == 1
+    assert "a.gguf is damaged" in result.stderr
+    assert "Fix: antiphon models pull a-1" in result.stderr
+    assert "b-1 is whole" in result.stdout
+    assert run("verify", "b-1").exit_code == 0
+    run("pull", "a-1")
+    assert run("verify").exit_code == 0
+
+
+def test_verifying_what_is_not_installed_is_no_success(run: Run) -> None:
+    result = run("verify", "whisper-1")
+    assert result.exit_code == 1
+    assert "antiphon models pull whisper-base-2022-09-21" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "fix"),
+    [
+        (("pull", "nonesuch"), "no model 'nonesuch'", "add --name"),
+        (("pull", "hf:org/x"), "no model 'hf:org/x'", "add --name"),
+        (("verify", "nonesuch"), "no model 'nonesuch'", "models list"),
+        (("remove", "nonesuch"), "no files of 'nonesuch'", "models list"),
+        (("remove", "../x"), "cannot be a snapshot", "models list"),
+    ],
+)
+def test_what_is_not_there_is_said_with_the_fix(
+    run: Run, arguments: tuple[str, ...], said: str, fix: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said) as refusal:
+        run(*arguments)
+    assert fix in refusal.value.fix

@@ -1,0 +1,134 @@
+"""The documentation is whole: settings, commands, error codes and routes are in it, and links resolve."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+import typer.main
+
+from antiphon import errors, settings
+from antiphon.api.table import table
+from antiphon.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+NOT_OURS = {"node_modules", "build", "dist"}
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def test_every_setting_is_documented() -> None:
+    text = page("settings.md")
+    wanted = [f"`{name}`" for row in settings.rows() for name in (row.name, row.environment, row.flag)]
+    assert [name for name in wanted if name not in text] == []
+
+
+def test_every_command_is_documented() -> None:
+    text = page("cli.md")
+    assert [
+        name for name in commands(typer.main.get_command(app), "antiphon") if f"`{name}`" not in text
+    ] == []
+
+
+def commands(command: object, name: str) -> Iterator[str]:
+    yield name
+    for child, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{name} {child}")
+
+
+def test_every_error_code_is_documented() -> None:
+    text = page("errors.md") + page("api.md")
+    codes = {kind.default_code for kind in kinds(errors.AntiphonError) if kind.default_code} | set(
+        literal_codes()
+    )
+    codes.discard(errors.ConfigurationError.default_code)  # for the command line, never answered
+    assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
+
+
+def kinds(parent: type[errors.AntiphonError]) -> Iterator[type[errors.AntiphonError]]:
+    for kind in parent.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+
+def literal_codes() -> Iterator[str]:
+    """The codes that stand where an error is raised: `code="…"`."""
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.keyword(arg="code", value=ast.Constant(value=str(code))):
+                    yield code
+
+
+def test_every_route_is_documented_and_nothing_else() -> None:
+    served = table(MagicMock(), MagicMock(), MagicMock(), MagicMock())
+    routes = {f"{route.method} {re.sub(r':path}', '}', route.path)}" for route in served}
+    assert set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`", page("api.md"))) >= routes
+    rows = page("api.md").partition("## Routes")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`([A-Z]+ /[^`]*)`", rows)) == routes
+
+
+def test_every_decision_is_in_the_index() -> None:
+    found = sorted((DOCS / "decisions").glob("*.md"))
+    assert [int(file.name[:4]) for file in found] == list(range(1, len(found) + 1))
+    assert [file.name for file in found if f"(decisions/{file.name})" not in page("README.md")] == []
+    for file in found:
+        assert re.findall(r"^\*\*(\w+)\.\*\*", file.read_text(), re.MULTILINE) == [
+            "Context",
+            "Decision",
+            "Consequences",
+        ]
+
+
+def test_every_page_is_in_the_index() -> None:
+    pages = {file.name for file in DOCS.glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"({name})" not in page("README.md")} == set()
+
+
+def test_the_floors_are_those_of_the_project_file() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = dict(
+        re.findall(r"^([\w-]+).*?>=([\d.]+)", "\n".join(project["project"]["dependencies"]), re.MULTILINE)
+    )
+    section = (ROOT / "SECURITY.md").read_text().partition("## Floors")[2].partition("\n## ")[0]
+    floors = dict(re.findall(r"^\| ([\w-]+) \| ([\d.]+) \|", section, re.MULTILINE))
+    assert floors and {name: wanted.get(name) for name in floors} == floors
+
+
+def markdown() -> Iterator[Path]:
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [name for name in below if name not in NOT_OURS and not name.startswith(".")]
+        yield from (Path(folder) / name for name in names if name.endswith(".md"))
+
+
+@pytest.mark.parametrize("file", sorted(markdown()), ids=lambda file: str(file.relative_to(ROOT)))
+def test_links_lead_somewhere(file: Path) -> None:
+    assert [link for link in links(file) if not leads_somewhere(file, link)] == []
+
+
+def links(file: Path) -> list[str]:
+    """The links to files and headings of ours; code holds none."""
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [link for link in found if not link.startswith(("http://", "https://", "mailto:"))]
+
+
+def leads_somewhere(file: Path, link: str) -> bool:
+    path, _, heading = link.partition("#")
+    target = file.parent / path if path else file
+    return target.exists() and (not heading or heading in headings(target))
+
+
+def headings(file: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    titles = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
