@@ -128,7 +128,7 @@ async def test_a_body_that_stops_coming_is_given_up(tmp_path: Path) -> None:
 async def test_a_megabyte_of_prompt_does_not_hold_up_the_loop(tmp_path: Path) -> None:
     """The bar of 50 ms is measured by the benchmarks; here it is a second, on a machine that may be busy."""
     async with serving(tmp_path) as service:
-        message = {"role": "user", "content": "word " * 200_000}
+        message = {"role": "user", "content": "x" * 1_000_000}
         body = json.dumps({"model": "gpt-3.5-turbo", "messages": [message], "max_tokens": 1}).encode()
         asking = asyncio.create_task(
             service.call(

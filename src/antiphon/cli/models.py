@@ -68,7 +68,7 @@ def pull(
     Every file is checked by its sha256. From the hub or a path, the model enters the catalogue under --name.
     """
     folder = _folder(home)
-    with _progress() as progress:
+    with progress_bars() as progress:
         if name is None:
             entry = _named(load(folder), model, "for a model of the hub or a path, add --name")
             ModelStore(folder).install(entry, progress)
@@ -98,7 +98,7 @@ def verify(
     damaged = 0
     for entry in chosen:
         try:
-            with _progress() as progress:
+            with progress_bars() as progress:
                 ModelStore(folder).verify(entry, progress)
         except ConfigurationError as problem:
             damaged += 1
@@ -176,7 +176,7 @@ def _table(rows: list[_Row]) -> Table:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def progress_bars() -> Iterator[Progress]:
     """A bar for each file, on stderr: bytes, rate and time left."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Bars(*columns, TimeRemainingColumn(), console=err_console()) as bars:

@@ -15,12 +15,12 @@ from pathlib import Path
 import uvicorn
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from antiphon.api.protocol import bounded_protocol
 from antiphon.app import Antiphon, running
 from antiphon.catalogue.catalogue import load
 from antiphon.catalogue.store import ModelStore
+from antiphon.cli.models import progress_bars
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
 
@@ -29,10 +29,7 @@ _KEEP_ALIVE_SECONDS = 75
 
 
 def serve(settings: Settings) -> None:
-    """Start Antiphon: chat completions and speech-to-text on one address.
-
-    The first start installs the bundled models and prints a key. Ctrl-C or SIGTERM lets running requests end.
-    """
+    """Serve until a signal; what the command line shows of it stands in `cli.main`."""
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
@@ -47,12 +44,11 @@ def serve(settings: Settings) -> None:
 def _install_missing(home: Path) -> None:
     """Bring the bundled models to where they are served from; the first start does it once and for all."""
     missing = load(home).missing()
-    with Progress(TextColumn("Installing {task.description}"), BarColumn(), DownloadColumn()) as bar:
-        store = ModelStore(home)
+    if not missing:
+        return
+    with progress_bars() as progress:
         for entry in missing:
-            task = bar.add_task(entry.id, total=sum(file.size for file in entry.files))
-            store.install(entry, lambda file, done, total, task=task: bar.update(task, description=file))
-            bar.update(task, completed=sum(file.size for file in entry.files))
+            ModelStore(home).install(entry, progress)
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:

@@ -128,7 +128,7 @@ class LlamaEngine:
         yield Usage(prompt_tokens=len(prompt.tokens), cached_tokens=cached, completion_tokens=predicted)
 
     async def _choice(self, job: ChatJob, prompt: Prompt, index: int) -> AsyncGenerator[Delta | Usage, None]:
-        body = _completion(job, prompt, index, self._deployment.context)
+        body = completion_body(job, prompt, index, self._deployment.context)
         async with aclosing(self._upstream.events("/completion", body)) as events:
             async for event in events:
                 frame = _decode(event)
@@ -152,11 +152,13 @@ def _decode(event: bytes) -> _Frame:
     return frame
 
 
-def _completion(job: ChatJob, prompt: Prompt, index: int, context: int) -> dict[str, Any]:
+def completion_body(job: ChatJob, prompt: Prompt, index: int, context: int) -> dict[str, Any]:
     """The body of `/completion`. Samplers that the API does not know are switched off."""
     body: dict[str, Any] = {
         "prompt": prompt.tokens,
         "stream": True,
+        # A frame for every step of a long prompt: writing them is how llama.cpp notices that nobody listens.
+        "return_progress": True,
         "n_predict": job.max_tokens or context - len(prompt.tokens),
         "temperature": job.temperature,
         "top_p": job.top_p,

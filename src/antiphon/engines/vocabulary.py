@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -44,16 +45,16 @@ def _parse(model: Path) -> Vocabulary:
 
     fields = GGUFReader(str(model)).fields
 
-    def value(name: str, default: object) -> object:
+    def value(name: str, default: Any) -> Any:
         field = fields.get(f"tokenizer.{name}")
         return default if field is None else field.contents()
 
-    tokens = list(fields["tokenizer.ggml.tokens"].contents())
-    kinds = list(fields["tokenizer.ggml.token_type"].contents())
+    tokens: Any = value("ggml.tokens", [])
+    kinds: Any = value("ggml.token_type", [])
 
     def token(name: str) -> str:
         number = value(f"ggml.{name}_token_id", None)
-        return tokens[number] if isinstance(number, int) else ""
+        return str(tokens[number]) if isinstance(number, int) else ""
 
     return Vocabulary(
         specials={t: n for n, t in enumerate(tokens) if kinds[n] in (_CONTROL, _USER_DEFINED) and t.strip()},

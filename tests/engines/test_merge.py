@@ -1,0 +1,57 @@
+"""Several iterators as one: everything arrives, errors end all, and nobody is left running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+
+from antiphon.engines.merge import merge
+
+
+class Source:
+    """Yields numbers; `closed` once it was ended, however that came."""
+
+    def __init__(self, *numbers: int, error: Exception | None = None, hang: bool = False) -> None:
+        self.closed = False
+        self._numbers, self._error, self._hang = numbers, error, hang
+
+    async def items(self) -> AsyncGenerator[int, None]:
+        try:
+            for number in self._numbers:
+                await asyncio.sleep(0)
+                yield number
+            if self._hang:
+                await asyncio.sleep(3600)
+            if self._error:
+                raise self._error
+        finally:
+            self.closed = True
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+async def test_everything_arrives_in_order_within_each(count: int) -> None:
+    sources = [Source(*range(i * 1000, i * 1000 + 200)) for i in range(count)]
+    got = [item async for item in merge([s.items() for s in sources])]
+    for i in range(count):
+        assert [n for n in got if n // 1000 == i] == list(range(i * 1000, i * 1000 + 200))
+    assert all(s.closed for s in sources)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_an_error_of_one_ends_all(count: int) -> None:
+    sources = [Source(1, error=ValueError("broken")), Source(2, hang=True)][:count]
+    with pytest.raises(ValueError, match="broken"):
+        async for _ in merge([s.items() for s in sources]):
+            pass
+    assert all(s.closed for s in sources)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_closing_closes_all(count: int) -> None:
+    sources = [Source(*range(500), hang=True) for _ in range(count)]
+    async with aclosing(merge([s.items() for s in sources])) as merged:
+        assert await anext(merged) == 0
+    assert all(s.closed for s in sources)
