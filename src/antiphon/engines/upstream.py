@@ -20,8 +20,9 @@ _CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
 class Upstream:
     """Connections to one engine process. Deadlines are the caller's; a broken engine raises `EngineFailed`.
 
-    A connection whose answer was not read to its end is dropped, never used again: that is also what cancels
-    the work in the engine, and what keeps one caller's answer from reaching the next.
+    Every exchange has a connection of its own. Closing it is what cancels the work in the engine; nothing of
+    one caller can reach the next; and none is found closed by the engine at the moment it is used again.
+    On a Unix socket a new one costs some 0.1 ms.
     """
 
     def __init__(self, socket: Path) -> None:
@@ -31,7 +32,7 @@ class Upstream:
     @property
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.UnixConnector(path=str(self._socket), limit=0)
+            connector = aiohttp.UnixConnector(path=str(self._socket), limit=0, force_close=True)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=_CONNECT, cookie_jar=aiohttp.DummyCookieJar()
             )
