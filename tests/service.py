@@ -190,7 +190,13 @@ async def serving(
     keys: Any = OneKey()
     edge = build_edge(chosen, catalogue(home), pools, keys, uploads)
     config = uvicorn.Config(
-        edge, port=0, http=bounded_protocol(chosen), ws="none", lifespan="off", log_config=None
+        edge,
+        port=0,
+        http=bounded_protocol(chosen),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
     )
     server = uvicorn.Server(config)
     server.capture_signals = lambda: _nothing()  # type: ignore[method-assign]

@@ -6,21 +6,21 @@
     │   ├── UnsupportedParameter      a field or value that exists, but not here (yet)
     │   ├── ContextLengthExceeded     prompt, or prompt and answer, do not fit the model
     │   ├── InvalidAudio              not a recording, or one without sound
-    │   └── AudioTooShort
+    │   └── AudioTooShort             under 0.1 seconds
     ├── Unauthenticated 401           no key, a wrong one, or a revoked one
     ├── NotFound 404                  a path that is not served
     │   └── ModelNotFound             a model that is not served
-    ├── MethodNotAllowed 405
+    ├── MethodNotAllowed 405          a path that is served, by another method
     ├── RequestTimeout 408            the request, or the work it asked for, took too long
-    ├── TooLarge 413
-    ├── UnsupportedMediaType 415
-    ├── HeadersTooLarge 431
+    ├── TooLarge 413                  a body or a recording over the limit
+    ├── UnsupportedMediaType 415      a body that is neither JSON nor the form asked for
+    ├── HeadersTooLarge 431           request line and headers over the limit
     ├── RateLimited 429               requests a minute, or too many waiting for one organization
     ├── ClientGone 499                never sent: nobody is left to read it
     ├── InternalError 500             a bug of ours; the text says nothing of the inside
     ├── Unavailable 503               no engine, too many waiting, or shutting down
     │   └── EngineFailed              an engine broke off during this request
-    ├── StorageFull 507
+    ├── StorageFull 507               no space left on the disk
     └── ConfigurationError            at start or on the command line; `fix` says what to do
 
 Shapes: OpenAI's envelope, `{"error": {"message", "type", "param", "code"}}`, all four keys, always.

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import re
+from itertools import islice
 from typing import Any, TypeVar
 
 from antiphon.api.exchange import Exchange
@@ -18,6 +19,10 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 _LARGE = 65_536
 """Bytes from which parsing moves off the event loop."""
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
+_TOKENS = 200_000
+"""Strings, commas and brackets that a body may have: one of little else unpacks to many times its size."""
 
 
 async def read(exchange: Exchange, shape: type[T], limit: int) -> T:
@@ -42,6 +47,8 @@ def require_identity(exchange: Exchange) -> None:
 
 def parse(content: bytes) -> Any:
     """JSON as Python values; NaN, infinities, duplicate keys, lone surrogates and NUL are refused."""
+    if len(content) > _TOKENS and any(islice(_TOKEN.finditer(content), _TOKENS, None)):
+        raise InvalidRequest("The JSON body of your request holds too many values.")
     try:
         text = content.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)

@@ -20,6 +20,11 @@ JSON = "application/json"
 EVENTS = "text/event-stream; charset=utf-8"
 
 
+def new_id() -> str:
+    """The id of a request, as `x-request-id` shows it."""
+    return f"req_{uuid.uuid4().hex}"
+
+
 class Exchange:
     """One request. `caller` is set once the key was checked; `status` once the answer has begun."""
 
@@ -39,7 +44,7 @@ class Exchange:
         self.route = "none"
         """The path of the row that answers, for logs and metrics: never what the client wrote."""
         self.parameters: dict[str, str] = {}
-        self.id = f"req_{uuid.uuid4().hex}"
+        self.id = new_id()
         self.began = time.monotonic()
         self.caller: Caller | None = None
         self.status = 0

@@ -12,6 +12,7 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from antiphon.api import envelope
+from antiphon.api.exchange import new_id
 from antiphon.errors import AntiphonError, HeadersTooLarge, InvalidRequest
 from antiphon.settings import Settings
 
@@ -22,7 +23,7 @@ def bounded_protocol(settings: Settings) -> type[HttpToolsProtocol]:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection; `bounded_protocol` gives a class that knows its self.settings."""
+    """One connection; `bounded_protocol` gives a class that knows its settings."""
 
     settings: ClassVar[Settings]
 
@@ -104,6 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
             ("content-type", "application/json"),
             ("content-length", str(len(body))),
             ("connection", "close"),
+            ("x-request-id", new_id()),
         ):
             head += f"{name}: {value}\r\n"
         self.transport.write(head.encode() + b"\r\n" + body)

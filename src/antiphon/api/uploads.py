@@ -34,7 +34,7 @@ class Form(msgspec.Struct, frozen=True):
 @asynccontextmanager
 async def receive(exchange: Exchange, folder: Path, limit: int) -> AsyncIterator[Form]:
     """The form, whose file exists for as long as the block runs. The client's file name is never used."""
-    reader = _Reader(_boundary(exchange), limit)
+    reader = FormReader(_boundary(exchange), limit)
     file = await asyncio.to_thread(_open, folder)
     try:
         async with aclosing(exchange.body(limit + _OVERHEAD)) as pieces:
@@ -68,7 +68,7 @@ def _malformed() -> InvalidRequest:
     return InvalidRequest("We could not parse the multipart form of your request.")
 
 
-class _Reader:
+class FormReader:
     """Takes a form apart as it arrives. `unwritten` holds what of the file has not been taken yet.
 
     The parser bounds the headers of a part; parts, fields and the file are counted here.

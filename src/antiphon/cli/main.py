@@ -1,7 +1,76 @@
-"""The `antiphon` command."""
+"""The `antiphon` command: every subcommand in one place, and the one place where a failure becomes a line.
+
+Modules of commands import what is slow (the server, the database, the HTTP library) inside their functions,
+so that `antiphon --help` answers at once.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
+from antiphon import __version__
+from antiphon.cli.chat import chat
+from antiphon.cli.docs import docs
+from antiphon.cli.doctor import doctor
+from antiphon.cli.keys import keys
+from antiphon.cli.models import models
+from antiphon.cli.options import with_settings
+from antiphon.cli.output import report
+from antiphon.cli.transcribe import transcribe
+from antiphon.settings import Settings
+
+
+def serve(settings: Settings) -> None:
+    """Start Antiphon: chat completions and speech-to-text on one address.
+
+    The first start installs the bundled models and prints a key. Ctrl-C or SIGTERM lets running requests end.
+    """
+    from antiphon.cli.serve import serve as run
+
+    run(settings)
+
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 no server answers, "
+    "5 refused by the server, 130 interrupted."
+)
+
+app = typer.Typer(
+    help="Chat completions and Whisper speech-to-text on machines you control.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command()(with_settings(serve))
+app.add_typer(keys, name="keys")
+app.add_typer(models, name="models")
+app.command()(chat)
+app.command()(transcribe)
+app.command()(doctor)
+app.command()(docs)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"antiphon {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What may stand before a subcommand."""
+
 
 def main() -> None:
-    raise SystemExit("filled in below")
+    """Run the command line; the exit code says how it went."""
+    try:
+        app(prog_name="antiphon")
+    except Exception as problem:
+        raise SystemExit(report(problem)) from None

@@ -81,8 +81,8 @@ class LlamaEngine:
         if self._template is None:
             self._vocabulary = await asyncio.to_thread(vocabulary.read, self._deployment.model)
             self._template = self._make_template(self._vocabulary)
-        # Unlike /health, /slots is answered by the loop that computes.
-        await self._upstream.get("/slots")
+        # Unlike /health and /slots, this is answered by the loop that computes.
+        await self._upstream.get("/lora-adapters")
 
     async def close(self) -> None:
         await self._upstream.close()

@@ -28,9 +28,12 @@ class Upstream:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     @property
     def session(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise EngineFailed("The engine is gone.", retry_after=1)
         if self._session is None:
             connector = aiohttp.UnixConnector(path=str(self._socket), limit=0, force_close=True)
             self._session = aiohttp.ClientSession(
@@ -39,6 +42,8 @@ class Upstream:
         return self._session
 
     async def close(self) -> None:
+        """Drop every connection; whoever still holds this client gets `EngineFailed`."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None

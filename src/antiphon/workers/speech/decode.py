@@ -40,6 +40,8 @@ _CODECS = frozenset(
 )
 _RATES = range(4_000, 384_001)
 _CHANNELS = range(1, 33)
+_HEAVIEST = 8 * 96_000
+"""Most samples a second, over all channels: an hour of that takes some ten seconds to decode."""
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -130,8 +132,7 @@ def _track(container: InputContainer) -> AudioStream:
     if (
         track.codec_context is None
         or track.codec_context.name not in _CODECS
-        or track.codec_context.sample_rate not in _RATES
-        or track.codec_context.channels not in _CHANNELS
+        or not _bearable(track.codec_context.sample_rate, track.codec_context.channels)
     ):
         raise InvalidAudio(UNREADABLE)
     return track
@@ -153,8 +154,12 @@ def _frames(container: InputContainer, track: AudioStream, step: Callable[[], No
         except av.FFmpegError:
             continue
         for frame in frames:
-            if isinstance(frame, AudioFrame) and frame.sample_rate in _RATES:
+            if isinstance(frame, AudioFrame) and _bearable(frame.sample_rate, frame.layout.nb_channels):
                 yield frame
+
+
+def _bearable(rate: int, channels: int) -> bool:
+    return rate in _RATES and channels in _CHANNELS and rate * channels <= _HEAVIEST
 
 
 def _resampled(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.int16]]:

@@ -1,0 +1,176 @@
+"""The HTTP client of the commands that talk to a running server: streamed chat, and uploads with progress."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp.http_exceptions import LineTooLong
+
+from antiphon.cli.output import CommandFailed, ExitCode
+
+CONNECT_SECONDS = 5.0
+SILENCE_SECONDS = 600.0
+"""Longest silence of the server; a long recording is transcribed in silence."""
+FRAME_BYTES = 1 << 20
+ANSWER_BYTES = 64 << 20
+ERROR_BYTES = 1 << 16
+
+
+class _Error(msgspec.Struct):
+    message: str | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta
+
+
+class _Frame(msgspec.Struct):
+    choices: list[_Choice] = []
+    error: _Error | None = None
+
+
+class Client:
+    """One server and one key. Every failure is a `CommandFailed` with the server's own message."""
+
+    def __init__(self, base_url: str, key: str) -> None:
+        """`base_url` with the version in it, for instance `http://127.0.0.1:8000/v1`."""
+        self._base_url = base_url
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    async def chat(self, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+        """Ask for a chat completion; its text in pieces, as they come. Closing the iterator cancels."""
+        async with self._post("/chat/completions", json={**body, "stream": True}) as response:
+            received = 0
+            async for line in response.content:
+                received = _within(received + len(line), ANSWER_BYTES)
+                if not line.startswith(b"data:"):
+                    continue
+                data = line.removeprefix(b"data:").strip()
+                if data == b"[DONE]":
+                    return
+                for piece in _pieces(data):
+                    yield piece
+        raise CommandFailed("the server broke off before the end of the answer")
+
+    async def transcribe(
+        self,
+        path: Path,
+        fields: Sequence[tuple[str, str]],
+        *,
+        translate: bool,
+        progress: Callable[[int], None],
+    ) -> str:
+        """Upload a recording; the response body. `progress` gets the bytes read so far, in another thread."""
+        with _Counted(path, progress) as file:
+            form = aiohttp.FormData()
+            for name, value in fields:
+                form.add_field(name, value)
+            form.add_field("file", file, filename=path.name, content_type="application/octet-stream")
+            task = "translations" if translate else "transcriptions"
+            async with self._post(f"/audio/{task}", data=form) as response:
+                return (await _read(response, ANSWER_BYTES)).decode(errors="replace")
+
+    @asynccontextmanager
+    async def _post(self, path: str, **content: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    headers=self._headers, timeout=timeout, read_bufsize=FRAME_BYTES
+                ) as session,
+                # A redirect would carry the key to another server.
+                session.post(self._base_url + path, allow_redirects=False, **content) as response,
+            ):
+                if response.status != 200:
+                    raise await _refusal(response)
+                yield response
+        except (aiohttp.ClientError, LineTooLong, TimeoutError) as problem:
+            raise self._meaning(problem) from problem
+
+    def _meaning(self, problem: aiohttp.ClientError | LineTooLong | TimeoutError) -> CommandFailed:
+        match problem:
+            case aiohttp.InvalidURL():
+                return CommandFailed(
+                    f"'{self._base_url}' is not an address",
+                    fix="give --base-url like http://127.0.0.1:8000/v1",
+                    exit_code=ExitCode.USAGE,
+                )
+            case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+                return CommandFailed(
+                    f"no server answers at {self._base_url}",
+                    fix="start it with `antiphon serve`, or give --base-url",
+                    exit_code=ExitCode.UNREACHABLE,
+                )
+            case LineTooLong():
+                return CommandFailed("the server sent a line without an end")
+            case TimeoutError():
+                return CommandFailed(f"the server was silent for {SILENCE_SECONDS:.0f} seconds")
+            case _:
+                return CommandFailed("the server broke off the connection")
+
+
+def _pieces(data: bytes) -> list[str]:
+    try:
+        frame = msgspec.json.decode(data, type=_Frame)
+    except msgspec.MsgspecError:
+        raise CommandFailed("the server sent something that is not a chat answer") from None
+    if frame.error is not None:
+        raise CommandFailed(frame.error.message or "the server broke off the answer")
+    return [choice.delta.content for choice in frame.choices if choice.delta.content]
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> CommandFailed:
+    """What the server said instead of an answer."""
+    try:
+        frame = msgspec.json.decode(await _read(response, ERROR_BYTES), type=_Frame)
+    except msgspec.MsgspecError:
+        frame = _Frame()
+    said = frame.error.message if frame.error else None
+    fix = ""
+    if response.status == 401:
+        fix = "make a key with `antiphon keys create`, then set OPENAI_API_KEY or give --key"
+    elif wait := response.headers.get("Retry-After"):
+        fix = f"try again in {wait} s"
+    refused = 300 <= response.status < 500 or response.status == 503
+    return CommandFailed(
+        said or f"the server answered with HTTP status {response.status}",
+        fix=fix,
+        exit_code=ExitCode.REFUSED if refused else ExitCode.FAILED,
+    )
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        _within(len(body), limit)
+    return bytes(body)
+
+
+def _within(received: int, limit: int) -> int:
+    if received > limit:
+        raise CommandFailed(f"the server sent more than {limit} bytes")
+    return received
+
+
+class _Counted(io.BufferedReader):
+    """A file that says how far it has been read."""
+
+    def __init__(self, path: Path, progress: Callable[[int], None]) -> None:
+        super().__init__(io.FileIO(path))
+        self._progress = progress
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        chunk = super().read(size)
+        self._progress(self.tell())
+        return chunk

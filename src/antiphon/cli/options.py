@@ -1,0 +1,97 @@
+"""Options that several commands share, and the table of settings as options of one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+
+from antiphon import settings
+from antiphon.errors import ConfigurationError
+from antiphon.settings import Row, Settings
+
+METAVARS = {bool: "BOOL", int: "INT", float: "FLOAT"}
+
+Home = Annotated[str | None, typer.Option("--home", help="Data folder; default as for `antiphon serve`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", help="Address of the API; default from ANTIPHON_HOST and ANTIPHON_PORT."),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        envvar=["OPENAI_API_KEY", "ANTIPHON_API_KEY"],
+        help="API key; better given in the environment, where other users do not see it.",
+    ),
+]
+
+
+def with_settings(function: Callable[[Settings], None]) -> Callable[..., None]:
+    """A command with one option for each setting, which calls `function` with the settings in force.
+
+    Values are checked by `settings.load` alone, whether they come from the file, the environment or a
+    flag; so the options here are text, and a wrong one raises `ConfigurationError`.
+    """
+
+    def command(**flags: str | None) -> None:
+        function(settings.load(flags))
+
+    parameters = [_parameter(row) for row in settings.rows()]
+    command.__name__ = function.__name__
+    command.__doc__ = function.__doc__
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def _parameter(row: Row) -> inspect.Parameter:
+    option = typer.Option(row.flag, help=described(row), metavar=METAVARS.get(_kind(row), "TEXT"))
+    annotation = Annotated[str | None, option]
+    return inspect.Parameter(row.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _kind(row: Row) -> Any:
+    """The type of a setting without its limits."""
+    return get_args(row.kind)[0]
+
+
+def described(row: Row) -> str:
+    """A setting's help with its choices, environment variable and default, as the command line shows it."""
+    choices = f": {', '.join(get_args(_kind(row)))}" if get_origin(_kind(row)) is Literal else ""
+    default = f", default {shown_default(row)}" if row.default != "" else ""
+    return f"{row.help}{choices} ({row.environment}{default})"
+
+
+def shown_default(row: Row) -> str:
+    """A default as one would write it in the environment or as a flag."""
+    return str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
+
+
+def server_address(base_url: str | None) -> str:
+    """The address of the API: the one given, or that of the server which this machine's settings describe."""
+    if base_url:
+        return base_url.rstrip("/")
+    chosen = settings.load()
+    if chosen.port == 0:
+        raise ConfigurationError("the server's port is not known", fix="give --base-url")
+    host = local_host(chosen)
+    return f"http://{f'[{host}]' if ':' in host else host}:{chosen.port}/v1"
+
+
+def local_host(chosen: Settings) -> str:
+    """The host that reaches a server on this machine: one that listens on every address has a nearest one."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(chosen.host, chosen.host)
+
+
+def required_key(key: str | None) -> str:
+    """The key given, or `ConfigurationError` saying how to make one."""
+    if not key:
+        raise ConfigurationError(
+            "no API key is given",
+            fix="make one with `antiphon keys create`, then set OPENAI_API_KEY or give --key",
+        )
+    return key

@@ -1,0 +1,42 @@
+"""The decisions of a pool, as plain functions: which replica serves, and when a failed one starts again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How a replica is watched and started again; all in seconds."""
+
+    probe: float = 2.0
+    """Between two probes of a healthy engine."""
+    retry: float = 0.05
+    """Between two probes of one that does not answer yet."""
+    backoff: float = 0.5
+    """Before the second attempt in a row; every further one waits twice as long."""
+    backoff_max: float = 30.0
+    healthy: float = 60.0
+    """Once it has been ready for so long, earlier failures count no more."""
+
+
+def least_busy(loads: Sequence[tuple[int, int]]) -> int | None:
+    """The position of the replica to use next, from (requests, slots) of each; None if there is none."""
+    if not loads:
+        return None
+    return min(range(len(loads)), key=lambda i: loads[i][0] / loads[i][1])
+
+
+def after_failure(failures: int, ready_seconds: float | None, pace: Pace) -> tuple[int, float]:
+    """What follows the end of a replica: (failures in a row, seconds to wait before the next start).
+
+    `failures` counts those before this one; `ready_seconds` is how long it was ready, None if it never was.
+    One that had been ready is started again at once, if it was the first to fail.
+    """
+    if ready_seconds is not None and ready_seconds >= pace.healthy:
+        failures = 0
+    attempt = failures if ready_seconds is not None else failures + 1
+    # The exponent is bounded: a float overflows after a thousand failures.
+    delay = min(pace.backoff_max, pace.backoff * 2.0 ** min(attempt - 1, 60)) if attempt else 0.0
+    return failures + 1, delay

@@ -1,0 +1,157 @@
+"""Engine processes on this machine: each in a private folder, with a clean environment and its own log."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from antiphon.runtime.log import ProcessLog
+
+_SOCKET_NAME = "engine.sock"
+_SOCKET_PATH_MAX = 100
+"""Unix socket paths end at 104 bytes (macOS) or 108 (Linux)."""
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+_INHERITED_PREFIXES = ("OMP_", "CT2_")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+"""What may stand in a model's name, but not in a file's."""
+_LOG_SECONDS = 1.0
+
+
+class Process:
+    """A running engine process, reached at `socket`. When it has ended nothing of it is left but its log."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path, socket: Path, log: ProcessLog):
+        self.pid = process.pid
+        self.socket = socket
+        self._process = process
+        self._folder = folder
+        self._log = log
+        self._ended = asyncio.create_task(self._reap(), name=f"reap-{process.pid}")
+
+    async def wait(self) -> int:
+        """Its exit code, once it has ended; negative: the signal that ended it."""
+        return await asyncio.shield(self._ended)
+
+    async def stop(self, grace: float) -> int:
+        """End it, by SIGTERM and `grace` seconds later by SIGKILL; its exit code."""
+        if grace > 0:
+            self._signal(signal.SIGTERM)
+            await asyncio.wait({self._ended}, timeout=grace)
+        if not self._ended.done():
+            self._signal(signal.SIGKILL)
+        return await self.wait()
+
+    def resident_bytes(self) -> int | None:
+        """Physical memory in use; None where the system does not tell."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return None
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    async def _reap(self) -> int:
+        code = await self._process.wait()
+        with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
+            os.killpg(self.pid, signal.SIGKILL)  # what it started itself
+        await asyncio.to_thread(self._log.join, _LOG_SECONDS)
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        return code
+
+
+class LocalRuntime:
+    """Starts engine processes: `folder` holds their sockets and temporary files, `log_folder` their logs."""
+
+    def __init__(self, folder: Path, log_folder: Path) -> None:
+        self._folder = folder
+        self._log_folder = log_folder
+
+    async def start(self, name: str, command: Callable[[Path], list[str]]) -> Process:
+        """Start what `command` says for a socket path. Raises `OSError` if it cannot be started.
+
+        The process leads a group of its own: Ctrl-C in the terminal is the gateway's, which ends its
+        engines when their requests are done.
+        """
+        starting = asyncio.create_task(self._start(name, command), name=f"start-{name}")
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Given up half-way: only a start that has come to its end can be undone.
+            await asyncio.wait({starting})
+            if starting.exception() is None:
+                await starting.result().stop(0)
+            raise
+
+    async def _start(self, name: str, command: Callable[[Path], list[str]]) -> Process:
+        folder = await asyncio.to_thread(self._private_folder)
+        log = None
+        try:
+            log_name = _UNSAFE.sub("_", name) + ".log"
+            log = await asyncio.to_thread(ProcessLog, self._log_folder / log_name)
+            process = await asyncio.create_subprocess_exec(
+                *command(folder / _SOCKET_NAME),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log.writer,
+                stderr=log.writer,
+                env=environment(folder),
+                cwd=folder,
+                start_new_session=True,
+            )
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
+        finally:
+            if log is not None:
+                log.started()
+        return Process(process, folder, folder / _SOCKET_NAME, log)
+
+    def _private_folder(self) -> Path:
+        """A new folder (mode 0700) whose name tells whose it is; those of gateways that are gone go now."""
+        base, prefix = self._folder, ""
+        if len(os.fsencode(base)) + len(f"/{os.getpid()}-12345678/{_SOCKET_NAME}") > _SOCKET_PATH_MAX:
+            base, prefix = Path("/tmp"), f"antiphon-{os.getuid()}-"
+        base.mkdir(parents=True, exist_ok=True)
+        for left in base.glob(f"{prefix}[0-9]*-*"):
+            pid = left.name.removeprefix(prefix).split("-")[0]
+            if pid.isdigit() and not _alive(int(pid)):
+                shutil.rmtree(left, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=base))
+
+
+def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What an engine may know of this machine: no keys, settings or proxies, and no home but its own."""
+    kept = {k: v for k, v in given.items() if k in _INHERITED or k.startswith(_INHERITED_PREFIXES)}
+    # Engines share the cores. Threads that spin while they wait take them from each other: where two engines
+    # computed at once, answers came ten times slower.
+    shared = {"OMP_WAIT_POLICY": "passive"}
+    return (
+        shared
+        | kept
+        | {
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "PARENT_PID": str(os.getpid()),  # whose end the engine must not outlive
+            "PYTHONSAFEPATH": "1",  # nothing is ever imported from the working folder
+        }
+    )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

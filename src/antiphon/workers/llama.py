@@ -1,0 +1,74 @@
+"""The chat engine's process: llama.cpp's own HTTP server on a private Unix socket.
+
+Who may reach the socket may use every endpoint of llama.cpp: the folder that holds it must be private.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+
+import xllamacpp
+
+from antiphon.workers.parent import exit_with_parent
+
+_BATCH = range(32, 129)
+"""Smallest and largest number of prompt tokens computed in one step."""
+_BATCH_BYTES = 256 * 128 * 1024 * 1024
+"""Model bytes times prompt tokens that two cores compute in about a second."""
+_CHOICES = 8
+"""Requests that one slot's holder may send at once: one for each of the `n` choices of a chat."""
+_SPARE_CONNECTIONS = 32
+
+
+def batch(model_bytes: int) -> int:
+    """Prompt tokens a step: a cancelled prompt holds its slot, and a probe waits, until a step ends."""
+    return max(_BATCH.start, min(_BATCH.stop - 1, _BATCH_BYTES // max(1, model_bytes)))
+
+
+def parameters(socket: Path, model: Path, context: int, slots: int, threads: int) -> xllamacpp.CommonParams:
+    """llama.cpp's settings: `slots` requests at once, each with `context` tokens of its own."""
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    params.hostnames = [str(socket)]
+
+    params.n_parallel = slots
+    params.n_ctx = context * slots
+    params.fit_params = False  # the context is a promise: too large for this machine must fail, not shrink
+    params.ctx_shift = False
+    params.n_batch = params.n_ubatch = max(slots, batch(model.stat().st_size))
+    params.cpuparams.n_threads = threads
+    # An HTTP connection, idle ones included, holds a thread, and no probe may wait for one.
+    params.n_threads_http = slots * _CHOICES + _SPARE_CONNECTIONS
+
+    # What one organization asked must not show in how fast another is answered: nothing is kept between
+    # requests unless a request asks for it.
+    params.cache_prompt = False
+    params.cache_ram_mib = 0
+    params.cache_idle_slots = False
+    params.slot_prompt_similarity = 0.0
+
+    params.endpoint_slots = True
+    params.endpoint_metrics = True
+    params.ui = False
+    params.verbosity = 0  # anything above may log prompts
+    return params
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--socket", type=Path, required=True, help="Unix socket to listen on")
+    parser.add_argument("--model", type=Path, required=True, help="GGUF file")
+    parser.add_argument("--context", type=int, required=True, help="tokens of prompt and answer, per slot")
+    parser.add_argument("--slots", type=int, required=True, help="requests served at once")
+    parser.add_argument("--threads", type=int, required=True, help="processor threads")
+    given = parser.parse_args()
+    exit_with_parent()
+    server = xllamacpp.Server(parameters(**vars(given)))
+    while server:  # it serves for as long as it is referred to; SIGTERM ends the process
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""The outermost layer: who gets in, what everybody gets, how it drains, and the bounds of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from antiphon.values import ChatJob, Delta, Usage
+from service import CHAT, KEY, ScriptedEngine, Service, serving
+
+PUBLIC = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/api", "/docs/api.css"]
+
+
+async def raw(service: Service, sent: bytes, seconds: float = 5) -> bytes:
+    """What comes back for bytes sent as they are, until the connection is closed or falls silent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(sent)
+    received = b""
+    try:
+        async with asyncio.timeout(seconds):
+            while piece := await reader.read(65536):
+                received += piece
+    except TimeoutError:
+        pass
+    finally:
+        writer.close()
+    return received
+
+
+async def test_everything_needs_a_key_but_what_tells_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        document = (await service.call("GET", "/openapi.json"))[2]
+        for path, methods in document["paths"].items():
+            for method in methods:
+                for key in ("", "Bearer", "Bearer ", "Basic abc", "Bearer sk-wrong", KEY):
+                    headers = {"authorization": key}
+                    status, answered, body = await service.call(
+                        method.upper(), path.replace("{model}", "m"), headers=headers
+                    )
+                    if path in PUBLIC:
+                        assert status == 200
+                    else:
+                        assert status == 401 and set(body["error"]) == {"message", "type", "param", "code"}
+                        assert answered["www-authenticate"] == "Bearer"
+        assert (await service.call("GET", "/anything", headers={"authorization": ""}))[0] == 401
+        assert (await service.call("GET", f"/v1/models?api_key={KEY}", headers={"authorization": ""}))[
+            0
+        ] == 401
+
+
+@pytest.mark.parametrize("host", ["", "evil", "localhost/healthz?", "a\tb", "[::1", "/healthz"])
+async def test_the_host_header_decides_nothing(tmp_path: Path, host: str) -> None:
+    async with serving(tmp_path) as service:
+        request = f"GET /v1/models HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+        assert b" 200 " not in (await raw(service, request.encode()))[:20]
+
+
+async def test_unknown_paths_and_methods(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        status, _, body = await service.call("POST", "/v1/nothing")
+        wrong, _, hint = await service.call("DELETE", "/v1/models")
+    assert status == 404 and body["error"]["message"] == "Invalid URL (POST /v1/nothing)"
+    assert wrong == 405 and "use GET" in hint["error"]["message"]
+
+
+async def test_models_and_their_names(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        listed = (await service.call("GET", "/v1/models"))[2]
+        alias = (await service.call("GET", "/v1/models/gpt-3.5-turbo-0301"))[2]
+        status, _, missing = await service.call("GET", "/v1/models/org%2Fmodel%3Atag")
+    assert listed["object"] == "list" and {"gpt-3.5-turbo", "whisper-1", CHAT} <= {
+        m["id"] for m in listed["data"]
+    }
+    assert alias["alias_of"] == CHAT and alias["stand_in"] is True and alias["object"] == "model"
+    assert status == 404 and "'org/model:tag'" in missing["error"]["message"]
+
+
+async def test_health_and_readiness(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        assert (await service.call("GET", "/healthz"))[2] == {"status": "ok"}
+        status, _, state = await service.call("GET", "/readyz")
+        assert status == 200 and state["deployments"][CHAT] == "ready"
+        service.pool.resize(0)
+        status, _, state = await service.call("GET", "/readyz")
+        assert status == 503 and state["status"] == "unavailable"
+        assert (await service.call("GET", "/healthz"))[0] == 200
+
+
+async def test_metrics_count_requests_tokens_and_sound(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await service.chat()
+        text = (await service.call("GET", "/metrics"))[2]
+    assert 'antiphon_requests_total{route="/v1/chat/completions",status="200"} 1.0' in text
+    assert f'antiphon_tokens_total{{kind="completion",snapshot="{CHAT}"}} 2.0' in text
+    assert f'antiphon_engine_slots{{snapshot="{CHAT}"}} 4.0' in text
+
+
+async def test_metrics_may_ask_for_a_key(tmp_path: Path) -> None:
+    async with serving(tmp_path, public_metrics=False) as service:
+        assert (await service.call("GET", "/metrics", headers={"authorization": ""}))[0] == 401
+        assert (await service.call("GET", "/metrics"))[0] == 200
+
+
+async def test_the_log_says_what_happened_and_nothing_of_what_was_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving(tmp_path) as service:
+        _, headers, _ = await service.chat(messages=[{"role": "user", "content": "my secret"}])
+        await service.call("GET", "/v1/models/my-secret")
+    assert f"{headers['x-request-id']} POST /v1/chat/completions 200" in caplog.text
+    assert "secret" not in caplog.text and KEY not in caplog.text and "Hello" not in caplog.text
+
+
+async def test_the_drain_refuses_new_requests_and_waits_for_running_ones(tmp_path: Path) -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def script(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        yield Delta(0, "Hel")
+        begun.set()
+        await finish.wait()
+        yield Delta(0, "lo", (), "stop")
+        yield Usage()
+
+    async with serving(tmp_path, ScriptedEngine(script)) as service:
+        running = asyncio.create_task(service.chat(stream=True))
+        await asyncio.wait_for(begun.wait(), 5)
+        draining = asyncio.create_task(service.edge.drain())
+        await asyncio.sleep(0)
+        assert (await service.call("GET", "/readyz"))[0] == 503
+        status, headers, _ = await service.chat()
+        assert status == 503 and int(headers["retry-after"]) >= 1
+        assert (await service.call("GET", "/healthz"))[0] == 200
+        finish.set()
+        assert await asyncio.wait_for(draining, 5) is True
+        assert (await running)[2].endswith("data: [DONE]\n\n")
+
+
+async def test_a_drain_has_an_end(tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def script(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        begun.set()
+        await asyncio.sleep(3600)
+        yield Usage()
+
+    async with serving(tmp_path, ScriptedEngine(script), drain_seconds=0.1) as service:
+        running = asyncio.create_task(service.chat())
+        await asyncio.wait_for(begun.wait(), 5)
+        assert await asyncio.wait_for(service.edge.drain(), 5) is False
+        running.cancel()
+
+
+async def test_a_full_queue_is_refused_with_advice(tmp_path: Path) -> None:
+    async with serving(tmp_path, capacity=0, queue_per_organization=1) as service:
+        waiting = asyncio.create_task(service.chat())
+        while (
+            'waiting_requests{snapshot="' + CHAT + '"} 1.0' not in (await service.call("GET", "/metrics"))[2]
+        ):
+            await asyncio.sleep(0.01)
+        status, headers, body = await service.chat()
+        assert status == 429 and body["error"]["code"] == "rate_limit_exceeded"
+        assert int(headers["retry-after"]) >= 1
+        assert headers["x-ratelimit-remaining-queued-requests"] == "0"
+        waiting.cancel()
+
+
+async def test_the_rate_is_shown_and_enforced(tmp_path: Path) -> None:
+    async with serving(tmp_path, requests_per_minute=1) as service:
+        _, first, _ = await service.chat()
+        status, second, body = await service.chat()
+        other = {"authorization": "Bearer sk-org-other"}
+        elsewhere, _, _ = await service.call(
+            "POST",
+            "/v1/chat/completions",
+            json={"model": CHAT, "messages": [{"role": "user", "content": "Hi"}]},
+            headers=other,
+        )
+    assert first["x-ratelimit-remaining-requests"] == "0"
+    assert status == 429 and body["error"]["type"] == "requests"
+    assert 1 <= int(second["retry-after"]) <= 60 and second["x-ratelimit-limit-requests"] == "1"
+    assert elsewhere == 200
+
+
+# --- the connection ----------------------------------------------------------------------------------------
+
+
+async def test_headers_past_the_bound(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        answer = await raw(service, b"GET /healthz HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 17_000 + b"\r\n\r\n")
+        long_path = await raw(service, b"GET /" + b"a" * 17_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n")
+        many = b"".join(b"x-%d: a\r\n" % i for i in range(3000))
+        assert b" 431 " in (await raw(service, b"GET /healthz HTTP/1.1\r\n" + many + b"\r\n"))[:20]
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert json.loads(body)["error"]["code"] == "headers_too_large"
+    assert b" 431 " in long_path[:20]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /\xff HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"POST /v1/models HTTP/1.1\r\ncontent-length: -5\r\n\r\n",
+        b"POST /v1/models HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_gets_an_error_of_ours(tmp_path: Path, sent: bytes) -> None:
+    async with serving(tmp_path, header_seconds=1) as service:
+        answer = await raw(service, sent)
+    if answer:
+        assert answer[9:12] in (b"400", b"401", b"404")
+        assert set(json.loads(answer.partition(b"\r\n\r\n")[2])["error"]) == {
+            "message",
+            "type",
+            "param",
+            "code",
+        }
+
+
+async def test_slow_headers_are_cut_off(tmp_path: Path) -> None:
+    async with serving(tmp_path, header_seconds=0.2) as service:
+        assert await raw(service, b"GET /healthz HTTP/1.1\r\nhost:") == b""
+
+
+async def test_two_requests_on_one_connection(tmp_path: Path) -> None:
+    async with serving(tmp_path, header_seconds=1) as service:
+        one = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+        last = b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+        assert (await raw(service, one + last)).count(b"200 OK") == 2
+
+
+async def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    async def script(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        while True:
+            await asyncio.sleep(0)
+            yield Delta(0, "x" * 4096)
+
+    async with serving(tmp_path, ScriptedEngine(script), send_seconds=0.3) as service:
+        body = json.dumps({"model": CHAT, "stream": True, "messages": [{"role": "user", "content": "Hi"}]})
+        _, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
+        writer.write(
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        while not service.engine.jobs:
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(service.engine.idle.wait(), 20)
+        writer.close()
+
+
+async def test_a_refused_upload_is_answered_though_it_was_not_read(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        content = b"x" * 3_000_000
+        request = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(
+            content
+        )
+        assert b" 401 " in (await raw(service, request + content, seconds=1))[:20]

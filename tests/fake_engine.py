@@ -1,0 +1,229 @@
+"""A chat engine without a model: llama.cpp's HTTP protocol, answers known beforehand, faults on demand.
+
+It answers every prompt with " word0 word1 ..." (token ids 0, 1, ...). Run it as a process, by `command`,
+or put it in the place of a real engine with `kind`, whose client only probes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from antiphon.engines.base import EngineKind
+from antiphon.engines.upstream import Upstream
+
+FAULTS = ("crash", "hang", "garbage", "half", "eof", "error")
+"""After `--after` tokens: end the process; say nothing more; send what is no JSON; send half an event and
+close; close; send an error event."""
+
+
+def command(socket: Path, **options: object) -> list[str]:
+    """The argument list of a fake engine; options as in `arguments`, with underscores."""
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    return [sys.executable, str(Path(__file__).resolve()), f"--socket={socket}", *flags]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--slots", type=int, default=4, help="requests served at once; others wait")
+    parser.add_argument("--context", type=int, default=8192)
+    parser.add_argument("--tokens", type=int, default=5, help="length of an answer, if n_predict allows")
+    parser.add_argument("--ready-after", type=float, default=0.0, help="seconds of 503; inf: for ever")
+    parser.add_argument("--prompt-delay", type=float, default=0.0, help="seconds before the first token")
+    parser.add_argument("--token-delay", type=float, default=0.0, help="seconds before every token")
+    parser.add_argument("--exit", type=int, help="end at the start, with this exit code")
+    parser.add_argument("--lifetime", type=float, default=math.inf, help="seconds after which it crashes")
+    parser.add_argument("--status", type=int, default=200, help="what /completion answers")
+    parser.add_argument("--fault", choices=FAULTS)
+    parser.add_argument("--after", type=int, default=0, help="tokens before the fault")
+    return parser.parse_args()
+
+
+class ProbeClient:
+    """The client of a fake engine, for tests that need no answers; `upstream` reaches the rest."""
+
+    def __init__(self, socket: Path) -> None:
+        self.upstream = Upstream(socket)
+
+    async def probe(self) -> None:
+        await self.upstream.get("/lora-adapters")
+
+    async def close(self) -> None:
+        await self.upstream.close()
+
+
+def kind(**options: object) -> EngineKind:
+    """The kind "fake", whose processes run with these options."""
+    return EngineKind(
+        name="fake",
+        task="chat",
+        command=lambda deployment, settings, socket: command(socket, slots=deployment.slots, **options),
+        connect=lambda deployment, settings, socket: ProbeClient(socket),
+    )
+
+
+class FakeEngine:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.ready_at = time.monotonic() + options.ready_after
+        self.free = list(range(options.slots))
+        self.slot_freed = asyncio.Condition()
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[self.loading])
+        app.add_routes(
+            [
+                web.get("/health", self.health),
+                web.get("/slots", self.slots),
+                web.get("/props", self.props),
+                web.get("/lora-adapters", self.lora_adapters),
+                web.post("/tokenize", self.tokenize),
+                web.post("/completion", self.completion),
+            ]
+        )
+        return app
+
+    @web.middleware
+    async def loading(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if time.monotonic() < self.ready_at:
+            return web.json_response({"error": {"code": 503, "message": "Loading model"}}, status=503)
+        return await handler(request)
+
+    async def health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def lora_adapters(self, request: web.Request) -> web.Response:
+        return web.json_response([])
+
+    async def slots(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            [
+                {"id": i, "n_ctx": self.options.context, "is_processing": i not in self.free}
+                for i in range(self.options.slots)
+            ]
+        )
+
+    async def props(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "chat_template": "{{ messages }}",
+                "default_generation_settings": {"n_ctx": self.options.context},
+                "total_slots": self.options.slots,
+            }
+        )
+
+    async def tokenize(self, request: web.Request) -> web.Response:
+        """One token for each byte of text; numbers stay as they are."""
+        content = (await request.json())["content"]
+        pieces = content if isinstance(content, list) else [content]
+        tokens: list[int] = []
+        for piece in pieces:
+            tokens += [piece] if isinstance(piece, int) else list(piece.encode())
+        return web.json_response({"tokens": tokens})
+
+    async def completion(self, request: web.Request) -> web.StreamResponse:
+        if self.options.status != 200:
+            return web.json_response({"error": {"message": "as asked"}}, status=self.options.status)
+        body = await request.json()
+        async with self.slot_freed:
+            await self.slot_freed.wait_for(lambda: self.free)
+            slot = self.free.pop(0)
+        try:
+            response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+            await response.prepare(request)
+            async for piece in self.answer(body):
+                await response.write(piece)
+            return response
+        finally:
+            self.free.append(slot)
+            async with self.slot_freed:
+                self.slot_freed.notify()
+
+    async def answer(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
+        wanted = body.get("n_predict", -1)
+        length = self.options.tokens if wanted < 0 else min(wanted, self.options.tokens)
+        prompt = len(body["prompt"])
+        await asyncio.sleep(self.options.prompt_delay)
+        for i in range(length):
+            await asyncio.sleep(self.options.token_delay)
+            if self.options.fault and i == self.options.after:
+                async for piece in self.fault():
+                    yield piece
+                return
+            yield event(token(i, prompt, body.get("n_probs", 0)))
+        last = {
+            "index": 0, "content": "", "tokens": [], "stop": True, "truncated": False, "stopping_word": "",
+            "stop_type": "limit" if 0 <= wanted <= length else "eos",
+            "tokens_predicted": length, "tokens_evaluated": prompt,
+            "timings": {"cache_n": 0, "prompt_n": prompt, "predicted_n": length},
+        }  # fmt: skip
+        yield event(last)
+
+    async def fault(self) -> AsyncIterator[bytes]:
+        """What comes instead of the rest of the answer."""
+        match self.options.fault:
+            case "crash":
+                os._exit(9)
+            case "hang":
+                await asyncio.Event().wait()
+            case "garbage":
+                yield b"data: \xff{]\n\n"
+            case "half":
+                yield event(token(self.options.after, 0, 0))[:20]
+            case "error":
+                yield event({"error": {"code": 500, "message": "as asked", "type": "server_error"}})
+
+
+def token(i: int, prompt: int, n_probs: int) -> dict[str, Any]:
+    frame: dict[str, Any] = {
+        "index": 0, "content": f" word{i}", "tokens": [i], "stop": False, "id_slot": -1,
+        "tokens_predicted": i + 1, "tokens_evaluated": prompt,
+    }  # fmt: skip
+    if n_probs:
+        top = [probability(i + rank, -0.5 - rank) for rank in range(n_probs)]
+        frame["completion_probabilities"] = [probability(i, -0.5) | {"top_logprobs": top}]
+    return frame
+
+
+def probability(i: int, logprob: float) -> dict[str, Any]:
+    text = f" word{i}"
+    return {"id": i, "token": text, "bytes": list(text.encode()), "logprob": logprob}
+
+
+def event(data: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def exit_with_parent(parent: int) -> None:
+    if os.getppid() != parent:
+        os._exit(1)
+    asyncio.get_running_loop().call_later(0.25, exit_with_parent, parent)
+
+
+async def serve(options: argparse.Namespace) -> None:
+    exit_with_parent(os.getppid())
+    if options.lifetime < math.inf:
+        asyncio.get_running_loop().call_later(options.lifetime, os._exit, 3)
+    # A client that goes away cancels its generation, as in llama.cpp.
+    runner = web.AppRunner(FakeEngine(options).app(), handler_cancellation=True)
+    await runner.setup()
+    await web.UnixSite(runner, options.socket).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    given = arguments()
+    if given.exit is not None:
+        sys.exit(given.exit)
+    asyncio.run(serve(given))

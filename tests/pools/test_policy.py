@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from antiphon.pools.policy import Pace, after_failure, least_busy
+
+PACE = Pace(backoff=0.5, backoff_max=30.0, healthy=60.0)
+
+
+def delays(lives: list[float | None]) -> list[float]:
+    """The waits after each of these lives (seconds ready, None: never)."""
+    failures, waits = 0, []
+    for ready_seconds in lives:
+        failures, delay = after_failure(failures, ready_seconds, PACE)
+        waits.append(delay)
+    return waits
+
+
+def test_no_replica_no_choice() -> None:
+    assert least_busy([]) is None
+
+
+def test_the_replica_with_the_smallest_share_in_use_serves() -> None:
+    assert least_busy([(3, 4), (1, 4), (2, 4)]) == 1
+    assert least_busy([(2, 2), (3, 8)]) == 1
+    assert least_busy([(1, 4), (1, 4)]) == 0
+    assert least_busy([(9, 4), (8, 4)]) == 1
+
+
+def test_a_crash_of_one_that_was_ready_costs_no_wait() -> None:
+    assert delays([5.0]) == [0.0]
+
+
+def test_crashes_in_a_row_wait_longer_and_longer() -> None:
+    assert delays([5.0] * 5) == [0.0, 0.5, 1.0, 2.0, 4.0]
+
+
+def test_one_that_never_becomes_ready_waits_at_once_and_up_to_the_bound() -> None:
+    assert delays([None] * 9) == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_health_forgets_earlier_failures() -> None:
+    assert delays([None, None, 60.0, 5.0]) == [0.5, 1.0, 0.0, 0.5]
+    assert delays([None, None, 59.0]) == [0.5, 1.0, 1.0]
+
+
+def test_a_year_of_failures_does_not_overflow() -> None:
+    assert delays([None] * 5000)[-1] == 30.0

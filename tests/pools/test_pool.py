@@ -1,0 +1,290 @@
+"""Supervision of real processes: crashes, silence, slow starts, loops; and the leases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import fake_engine
+from antiphon.engines.base import EngineKind
+from antiphon.errors import ConfigurationError, EngineFailed, Unavailable
+from antiphon.pools.policy import Pace
+from antiphon.pools.pool import Pool, Pools
+from antiphon.runtime.local import LocalRuntime
+from antiphon.settings import Settings
+from antiphon.values import Deployment
+from until import until
+
+QUICK = Pace(probe=0.1, retry=0.02, backoff=0.05, backoff_max=0.2, healthy=60.0)
+
+
+async def fine(deployment: Deployment) -> None:
+    """A model that is what it should be."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    run = tmp_path / "run"
+    assert not run.exists() or list(run.iterdir()) == []
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(snapshot="fake-2024", task="chat", engine="fake", model=tmp_path / "m.gguf", slots=3)
+
+
+@pytest.fixture
+def serve(deployment: Deployment, tmp_path: Path) -> Callable[..., Any]:
+    """A context in which pools run `kind`, and after which nothing of them may be left."""
+
+    @asynccontextmanager
+    async def serving(
+        kind: EngineKind, *, verify: Any = fine, pace: Pace = QUICK, **settings: float
+    ) -> AsyncIterator[Pools]:
+        before = asyncio.all_tasks()
+        runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
+        pools = Pools(
+            [deployment], {"fake": kind}, Settings(home=str(tmp_path), **settings), runtime, verify, pace
+        )
+        pools.start()
+        try:
+            yield pools
+        finally:
+            async with asyncio.timeout(15):
+                await pools.stop(1.0)
+            assert asyncio.all_tasks() == before
+            [status] = pools.status()["fake-2024"]
+            assert (status.state, status.pid) == ("stopped", None)
+
+    return serving
+
+
+def pid(pool: Pool) -> int:
+    [status] = pool.status()
+    assert status.pid is not None
+    return status.pid
+
+
+def client(lease: Any) -> fake_engine.ProbeClient:
+    return cast(fake_engine.ProbeClient, lease.engine)
+
+
+async def test_a_pool_is_ready_when_its_engine_answers(serve: Callable[..., Any]) -> None:
+    async with serve(fake_engine.kind(ready_after=0.5)) as pools:
+        pool = pools.get("fake-2024")
+        changes: list[int] = []
+        pool.on_change.append(lambda: changes.append(pool.capacity))
+        assert (pool.ready, pools.ready, pool.capacity) == (False, False, 0)
+        with pytest.raises(Unavailable) as refused, pool.acquire():
+            pass
+        assert refused.value.retry_after == 2.0
+        began = time.time()
+        await until(lambda: pool.ready)
+        assert changes == [3]
+        assert pools.ready
+        [status] = pool.status()
+        assert (status.state, status.restarts, status.error) == ("ready", 0, None)
+        assert began <= status.since <= time.time()
+    assert changes == [3, 0]
+
+
+async def test_a_lease_gives_the_engine_and_counts(serve: Callable[..., Any]) -> None:
+    async with serve(fake_engine.kind()) as pools:
+        pool = pools.get("fake-2024")
+        await until(lambda: pool.ready)
+        with pool.acquire() as first, pool.acquire():
+            await client(first).probe()
+            assert pool.status()[0].busy == 2
+        assert pool.status()[0].busy == 0
+        with pytest.raises(ZeroDivisionError), pool.acquire():
+            raise ZeroDivisionError
+        assert pool.status()[0].busy == 0
+
+
+async def test_a_killed_engine_fails_its_requests_and_is_back_at_once(serve: Callable[..., Any]) -> None:
+    async with serve(fake_engine.kind(tokens=10_000, token_delay=0.01)) as pools:
+        pool = pools.get("fake-2024")
+        await until(lambda: pool.ready)
+        killed = pid(pool)
+        began = time.monotonic()
+        with pool.acquire() as lease:
+            events = client(lease).upstream.events("/completion", {"prompt": [1], "n_predict": -1})
+            with pytest.raises(EngineFailed):
+                async for event in events:
+                    if json.loads(event)["tokens_predicted"] == 3:
+                        os.kill(killed, signal.SIGKILL)
+            assert time.monotonic() - began < 2
+        await until(lambda: not pool.ready, 2)
+        await until(lambda: pool.ready, 10)
+        [status] = pool.status()
+        assert (status.restarts, status.error, status.busy) == (1, "The engine process ended by signal 9.", 0)
+        assert status.pid != killed
+        with pool.acquire() as lease:
+            await client(lease).probe()
+
+
+async def test_a_frozen_engine_is_ejected(serve: Callable[..., Any]) -> None:
+    async with serve(fake_engine.kind(), engine_silence_seconds=0.5) as pools:
+        pool = pools.get("fake-2024")
+        await until(lambda: pool.ready)
+        frozen = pid(pool)
+        os.kill(frozen, signal.SIGSTOP)
+        await until(lambda: not pool.ready, 5)
+        await until(lambda: pool.ready, 10)
+        assert pid(pool) != frozen
+        assert pool.status()[0].error == "The engine did not answer for 0.5 s."
+        with pytest.raises(ProcessLookupError):
+            os.kill(frozen, 0)
+
+
+async def test_a_request_in_a_frozen_engine_fails_when_it_is_ejected(serve: Callable[..., Any]) -> None:
+    async with serve(fake_engine.kind(tokens=10_000, token_delay=0.01), engine_silence_seconds=0.5) as pools:
+        pool = pools.get("fake-2024")
+        await until(lambda: pool.ready)
+        with pool.acquire() as lease:
+            events = client(lease).upstream.events("/completion", {"prompt": [1], "n_predict": -1})
+            async with asyncio.timeout(10):
+                with pytest.raises(EngineFailed):
+                    async for event in events:
+                        if json.loads(event)["tokens_predicted"] == 3:
+                            os.kill(pid(pool), signal.SIGSTOP)
+
+
+async def test_one_that_never_becomes_ready_is_given_up_and_tried_again(serve: Callable[..., Any]) -> None:
+    async with serve(fake_engine.kind(ready_after="inf"), engine_start_seconds=0.5) as pools:
+        pool = pools.get("fake-2024")
+        await until(lambda: pool.status()[0].restarts == 2)
+        assert pool.status()[0].error == "The engine did not become ready within 0.5 s."
+        assert not pool.ready
+
+
+async def test_a_crash_loop_backs_off_and_is_reported(
+    serve: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="antiphon.pools"):
+        async with serve(fake_engine.kind(exit=4)) as pools:
+            pool = pools.get("fake-2024")
+            await until(lambda: pool.status()[0].restarts == 4)
+    waits = [vars(r)["restart_in"] for r in caplog.records if r.message == "engine ended"]
+    assert waits[:4] == [0.05, 0.1, 0.2, 0.2]
+    assert {vars(r)["reason"] for r in caplog.records} == {"The engine process ended with exit code 4."}
+    assert pool.status()[0].error == "The engine process ended with exit code 4."
+
+
+async def test_one_that_crashes_soon_after_it_was_ready_backs_off(
+    serve: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(fake_engine.kind(lifetime=0.3)) as pools:
+        pool = pools.get("fake-2024")
+        await until(lambda: pool.status()[0].restarts == 2)
+    waits = [vars(r)["restart_in"] for r in caplog.records if r.message == "engine ended"]
+    assert waits[:2] == [0.0, 0.05]
+
+
+async def test_a_wrong_model_is_never_started(serve: Callable[..., Any], tmp_path: Path) -> None:
+    async def wrong(deployment: Deployment) -> None:
+        raise ConfigurationError("The model's file is not what it should be", fix="fetch it again")
+
+    async with serve(fake_engine.kind(), verify=wrong) as pools:
+        await until(lambda: pools.status()["fake-2024"][0].restarts == 2)
+        [status] = pools.status()["fake-2024"]
+        assert (status.error, status.pid) == ("The model's file is not what it should be", None)
+    assert not (tmp_path / "run").exists()
+
+
+async def test_the_model_is_verified_before_every_start(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    verified: list[Deployment] = []
+
+    async def verify(deployment: Deployment) -> None:
+        verified.append(deployment)
+
+    async with serve(fake_engine.kind(exit=1), verify=verify) as pools:
+        await until(lambda: pools.status()["fake-2024"][0].restarts == 2)
+    assert verified[:3] == [deployment] * 3
+
+
+async def test_what_nobody_foresaw_is_logged_and_the_replica_lives_on(
+    serve: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    times = 0
+
+    async def verify(deployment: Deployment) -> None:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise RuntimeError("inner detail")
+
+    async with serve(fake_engine.kind(), verify=verify) as pools:
+        pool = pools.get("fake-2024")
+        await until(lambda: pool.ready)
+        assert pool.status()[0].error == "The engine could not be used (RuntimeError)."
+    assert any(r.exc_info and "inner detail" in str(r.exc_info[1]) for r in caplog.records)
+
+
+async def test_an_engine_that_cannot_be_started_is_reported(serve: Callable[..., Any]) -> None:
+    kind = EngineKind(
+        name="fake",
+        task="chat",
+        command=lambda deployment, settings, socket: ["/nowhere/engine"],
+        connect=fake_engine.kind().connect,
+    )
+    async with serve(kind) as pools:
+        await until(lambda: pools.status()["fake-2024"][0].restarts == 1)
+        text = "The engine process could not be started (No such file or directory)."
+        assert pools.status()["fake-2024"][0].error == text
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.005, 0.05, 0.2, 0.4, 0.6])
+async def test_stopping_at_any_moment_leaves_nothing(serve: Callable[..., Any], delay: float) -> None:
+    async with serve(fake_engine.kind(lifetime=0.1)):
+        await asyncio.sleep(delay)
+
+
+async def test_a_stop_during_the_clean_up_of_a_crash_waits_for_it(serve: Callable[..., Any]) -> None:
+    closing, closed = asyncio.Event(), asyncio.Event()
+
+    class SlowToClose(fake_engine.ProbeClient):
+        async def close(self) -> None:
+            closing.set()
+            await asyncio.sleep(0.2)
+            await super().close()
+            closed.set()
+
+    kind = EngineKind(
+        name="fake",
+        task="chat",
+        command=fake_engine.kind().command,
+        connect=lambda deployment, settings, socket: SlowToClose(socket),
+    )
+    async with serve(kind) as pools:
+        pool = pools.get("fake-2024")
+        await until(lambda: pool.ready)
+        os.kill(pid(pool), signal.SIGKILL)
+        await closing.wait()
+    assert closed.is_set()
+
+
+async def test_what_is_not_served_is_unavailable_and_an_unknown_engine_refused(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
+    with pytest.raises(Unavailable):
+        Pools([], {}, Settings(), runtime, fine).get("fake-2024")
+    with pytest.raises(ConfigurationError) as refused:
+        Pools([deployment], {"llama": fake_engine.kind()}, Settings(), runtime, fine)
+    assert refused.value.fix.endswith("llama")
+    pools = Pools([deployment], {"fake": fake_engine.kind()}, Settings(), runtime, fine)
+    await pools.stop(1)  # never started

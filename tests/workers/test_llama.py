@@ -1,0 +1,183 @@
+"""The real chat engine process with the bundled model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from antiphon.engines import kinds
+from antiphon.engines.upstream import Upstream
+from antiphon.errors import EngineFailed
+from antiphon.pools.pool import Pools
+from antiphon.runtime.local import LocalRuntime, Process
+from antiphon.settings import Settings
+from antiphon.values import Deployment
+from antiphon.workers.llama import batch
+from until import until
+
+CONTEXT, SLOTS = 1024, 2
+WORD = 19556
+"""A token of the model's."""
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> LocalRuntime:
+    return LocalRuntime(tmp_path / "run", tmp_path / "logs")
+
+
+@pytest.fixture
+def deployment(smollm2: Path) -> Deployment:
+    return Deployment(
+        snapshot="smollm2", task="chat", engine="llama", model=smollm2, context=CONTEXT, slots=SLOTS
+    )
+
+
+@pytest.fixture
+async def process(runtime: LocalRuntime, deployment: Deployment) -> AsyncIterator[Process]:
+    command = kinds()["llama"].command
+    process = await runtime.start("llama", lambda socket: command(deployment, Settings(), socket))
+    yield process
+    assert await process.stop(5) == -signal.SIGTERM
+
+
+@pytest.fixture
+async def engine(process: Process) -> AsyncIterator[Upstream]:
+    engine = Upstream(process.socket)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await engine.get("/health")
+                break
+            except EngineFailed:
+                await asyncio.sleep(0.05)
+    yield engine
+    await engine.close()
+
+
+async def complete(socket: Path, prompt: list[int]) -> dict[str, Any]:
+    """The last frame of an answer, on a connection of its own."""
+    engine = Upstream(socket)
+    body = {"prompt": prompt, "n_predict": 2, "stream": True, "temperature": 0.0}
+    try:
+        events = [json.loads(e) async for e in engine.events("/completion", body)]
+    finally:
+        await engine.close()
+    return dict(events[-1])
+
+
+async def busy(engine: Upstream) -> int:
+    """Slots in use. `/slots` shows the last step: the other request waits for one to end."""
+    await engine.get("/lora-adapters")
+    return sum(slot["is_processing"] for slot in json.loads(await engine.get("/slots")))
+
+
+async def test_every_slot_has_the_whole_context(engine: Upstream, process: Process) -> None:
+    slots = json.loads(await engine.get("/slots"))
+    assert [slot["n_ctx"] for slot in slots] == [CONTEXT] * SLOTS
+    last = await complete(process.socket, [WORD] * (CONTEXT - 2))
+    assert (last["tokens_evaluated"], last["tokens_predicted"]) == (CONTEXT - 2, 2)
+
+
+@pytest.mark.usefixtures("engine")
+async def test_nothing_is_kept_from_one_request_to_the_next(process: Process) -> None:
+    for _ in range(SLOTS + 1):
+        assert (await complete(process.socket, [WORD] * 64))["timings"]["cache_n"] == 0
+
+
+async def test_no_prompt_is_logged(engine: Upstream, process: Process, tmp_path: Path) -> None:
+    canary = json.loads(await engine.post("/tokenize", {"content": "canary-7421 sings"}))["tokens"]
+    await complete(process.socket, canary)
+    with pytest.raises(EngineFailed):
+        await engine.post("/completion", {"prompt": "canary-7421 sings", "n_probs": "wrong"})
+    logged = tmp_path / "logs" / "llama.log"
+    assert not logged.exists() or b"7421" not in logged.read_bytes()
+
+
+async def test_a_cancelled_prompt_frees_its_slot_before_its_end(engine: Upstream) -> None:
+    prompt = {"prompt": [WORD] * (CONTEXT - 100), "n_predict": 100, "stream": True, "ignore_eos": True}
+
+    async def ask() -> None:
+        async with aclosing(engine.events("/completion", prompt)) as events:
+            async for _ in events:
+                pass
+
+    running = asyncio.create_task(ask())
+    async with asyncio.timeout(30):
+        while not await busy(engine):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait({running})
+    async with asyncio.timeout(15):
+        while await busy(engine):
+            await asyncio.sleep(0.01)
+    counters = dict(line.split()[:2] for line in (await engine.get("/metrics")).decode().splitlines())
+    assert 0 < int(counters["llamacpp:prompt_tokens_total"]) < CONTEXT - 100
+
+
+async def test_waiting_requests_leave_room_for_a_probe(engine: Upstream) -> None:
+    """As many as admission ever lets in: eight choices for each slot."""
+    body = {"prompt": [WORD], "n_predict": 500, "stream": True, "ignore_eos": True}
+    waiting = [
+        asyncio.create_task(engine.post("/completion", body | {"stream": False})) for _ in range(8 * SLOTS)
+    ]
+    try:
+        async with asyncio.timeout(30):
+            while await busy(engine) < SLOTS:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            await engine.get("/lora-adapters")
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+
+@pytest.mark.parametrize(
+    ("model_bytes", "tokens"), [(1, 128), (100_000_000, 128), (1_000_000_000, 34), (70_000_000_000, 32)]
+)
+def test_the_larger_the_model_the_fewer_tokens_a_step(model_bytes: int, tokens: int) -> None:
+    assert batch(model_bytes) == tokens
+
+
+async def test_a_missing_model_ends_the_process(runtime: LocalRuntime, deployment: Deployment) -> None:
+    command = kinds()["llama"].command
+    process = await runtime.start(
+        "llama",
+        lambda s: command(Deployment(**_fields(deployment, model=Path("/nowhere.gguf"))), Settings(), s),
+    )
+    async with asyncio.timeout(30):
+        assert await process.wait() == 1
+
+
+def _fields(deployment: Deployment, **changed: Any) -> dict[str, Any]:
+    return {name: getattr(deployment, name) for name in deployment.__struct_fields__} | changed
+
+
+async def test_a_killed_engine_serves_again_within_ten_seconds(
+    runtime: LocalRuntime, deployment: Deployment, tmp_path: Path
+) -> None:
+    async def verify(deployment: Deployment) -> None:
+        """The model comes from an installed package."""
+
+    pools = Pools([deployment], kinds(), Settings(home=str(tmp_path)), runtime, verify)
+    pools.start()
+    try:
+        pool = pools.get("smollm2")
+        await until(lambda: pool.ready, 60)
+        [before] = pool.status()
+        assert before.pid is not None
+        os.kill(before.pid, signal.SIGKILL)
+        await until(lambda: not pool.ready, 2)
+        await until(lambda: pool.ready, 10)
+        assert pool.status()[0].restarts == 1
+    finally:
+        await pools.stop(2)
+    assert list((tmp_path / "run").iterdir()) == []
