@@ -186,6 +186,6 @@ def _checked(row: Row, value: Any, source: str) -> Any:
         return msgspec.convert(value, row.kind, strict=not isinstance(value, str))
     except msgspec.ValidationError as problem:
         raise ConfigurationError(
-            f"{source}: {problem}",
+            f"{source}: {row.name}: {problem}",
             fix=f"{row.name}: {row.help[0].lower() + row.help[1:]} (default {row.default!r})",
         ) from None
