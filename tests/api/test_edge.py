@@ -85,6 +85,8 @@ async def test_health_and_readiness(tmp_path: Path) -> None:
         assert (await service.call("GET", "/healthz"))[2] == {"status": "ok"}
         status, _, state = await service.call("GET", "/readyz")
         assert status == 200 and state["deployments"][CHAT] == "ready"
+        status, _, nothing = await service.call("HEAD", "/readyz", headers={"accept": "*/*"})
+        assert status == 200
         service.pool.resize(0)
         status, _, state = await service.call("GET", "/readyz")
         assert status == 503 and state["status"] == "unavailable"
@@ -145,15 +147,20 @@ async def test_a_drain_has_an_end(tmp_path: Path) -> None:
     begun = asyncio.Event()
 
     async def script(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        yield Delta(0, "Hel")
         begun.set()
         await asyncio.sleep(3600)
-        yield Usage()
 
     async with serving(tmp_path, ScriptedEngine(script), drain_seconds=0.1) as service:
-        running = asyncio.create_task(service.chat())
+        stream = asyncio.create_task(service.chat(stream=True))
         await asyncio.wait_for(begun.wait(), 5)
+        whole = asyncio.create_task(service.chat())
+        while service.engine.running < 2:
+            await asyncio.sleep(0.01)
         assert await asyncio.wait_for(service.edge.drain(), 5) is False
-        running.cancel()
+        assert "shut down" in (await stream)[2] and "[DONE]" not in (await stream)[2]
+        assert (await whole)[0] == 503
+        assert service.engine.running == 0
 
 
 async def test_a_full_queue_is_refused_with_advice(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from antiphon.engines import kinds
 from antiphon.engines.llama import ENGINE, LlamaEngine, completion_body
-from antiphon.errors import ConfigurationError, EngineFailed
+from antiphon.errors import ConfigurationError, EngineFailed, InvalidRequest
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Delta, Deployment, Message, Prompt, Usage
 from fake_engine import command
@@ -123,6 +123,14 @@ async def test_an_engine_that_refuses(smollm2: Path) -> None:
     assert "as asked" not in failure.value.message, "an engine's own text may quote the prompt"
 
 
+async def test_a_bias_on_a_token_that_does_not_exist_is_refused(smollm2: Path) -> None:
+    async with fake(smollm2) as engine:
+        await answer(engine, job(logit_bias={49151: 1.0}))
+        with pytest.raises(InvalidRequest, match="49152") as refusal:
+            await answer(engine, job(logit_bias={49152: 1.0}))
+    assert refusal.value.param == "logit_bias"
+
+
 async def test_leaving_early_frees_the_slot(smollm2: Path) -> None:
     async with fake(smollm2, tokens=1000, token_delay=0.01, slots=1) as engine:
         prompt = await engine.prepare(USER)
@@ -158,6 +166,7 @@ def test_what_the_engine_is_told() -> None:
     assert (body["temperature"], body["top_p"], body["top_k"], body["min_p"]) == (0.5, 0.9, 0, 0.0)
     assert body["stop"] == ["END"] and body["logit_bias"] == [[5, -100.0]]
     assert body["seed"] == 0 and body["n_probs"] == 4
+    assert completion_body(asked, Prompt("", (1,)), 0, 1024)["seed"] == 2**32 - 2, "never the random one"
     assert "seed" not in completion_body(job(), Prompt("", (1,)), 0, 1024)
     assert completion_body(job(max_tokens=None), Prompt("", (1,)), 0, 1024)["n_predict"] == 1023
 

@@ -14,7 +14,7 @@ from antiphon.engines import vocabulary
 def test_facts_of_the_bundled_model(smollm2: Path) -> None:
     facts = vocabulary.read(smollm2)
     assert facts.specials["<|im_start|>"] == 1 and facts.specials["<|im_end|>"] == 2
-    assert len(facts.specials) == 17
+    assert len(facts.specials) == 17 and facts.size == 49152
     assert "<|im_start|>assistant" in facts.template
     assert (facts.bos, facts.eos, facts.adds_bos) == ("<|im_start|>", "<|im_end|>", False)
 

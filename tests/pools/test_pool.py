@@ -176,9 +176,9 @@ async def test_a_crash_loop_backs_off_and_is_reported(
         async with serve(fake_engine.kind(exit=4)) as pools:
             pool = pools.get("fake-2024")
             await until(lambda: pool.status()[0].restarts == 4)
-    waits = [vars(r)["restart_in"] for r in caplog.records if r.message == "engine ended"]
+    waits = [r.args[2] for r in caplog.records if r.args and "ended" in r.message]
     assert waits[:4] == [0.05, 0.1, 0.2, 0.2]
-    assert {vars(r)["reason"] for r in caplog.records} == {"The engine process ended with exit code 4."}
+    assert all("The engine process ended with exit code 4." in r.message for r in caplog.records)
     assert pool.status()[0].error == "The engine process ended with exit code 4."
 
 
@@ -188,7 +188,7 @@ async def test_one_that_crashes_soon_after_it_was_ready_backs_off(
     async with serve(fake_engine.kind(lifetime=0.3)) as pools:
         pool = pools.get("fake-2024")
         await until(lambda: pool.status()[0].restarts == 2)
-    waits = [vars(r)["restart_in"] for r in caplog.records if r.message == "engine ended"]
+    waits = [r.args[2] for r in caplog.records if r.args and "ended" in r.message]
     assert waits[:2] == [0.0, 0.05]
 
 

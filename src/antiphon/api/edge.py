@@ -20,6 +20,8 @@ from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
 
 _log = logging.getLogger("antiphon.access")
+_CUT_OFF_SECONDS = 1.0
+"""For telling those who are cut off."""
 
 
 class Edge:
@@ -33,38 +35,51 @@ class Edge:
         self._keys = keys
         self._gate = gate
         self._metrics = metrics
-        self._running = 0
+        self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._cut_off = False
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(
             scope, receive, send, self._settings, lambda caller: caller_headers(self._gate, caller)
         )
-        self._running += 1
+        work = asyncio.create_task(self._answer(exchange))
+        self._running.add(work)
         self._idle.clear()
         try:
-            await self._until_gone(exchange)
+            await self._until_gone(exchange, work)
         finally:
             self._record(exchange)
-            self._running -= 1
+            self._running.discard(work)
             if not self._running:
                 self._idle.set()
 
     async def drain(self) -> bool:
-        """Refuse new requests and wait for the running ones. Whether all of them ended in time."""
+        """Refuse new requests and wait for the running ones. Whether all of them ended in time.
+
+        Those that did not are cut off: a stream ends with an error event, never as if it were whole.
+        """
         self.draining = True
+        if await self._until_idle(self._settings.drain_seconds):
+            return True
+        self._cut_off = True
+        for work in self._running:
+            work.cancel()
+        await self._until_idle(_CUT_OFF_SECONDS)
+        return False
+
+    async def _until_idle(self, seconds: float) -> bool:
         try:
-            async with asyncio.timeout(self._settings.drain_seconds):
+            async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
             return False
         return True
 
-    async def _until_gone(self, exchange: Exchange) -> None:
-        """Answer, unless the client goes away first: then the work is cancelled wherever it is."""
-        work = asyncio.create_task(self._answer(exchange))
+    async def _until_gone(self, exchange: Exchange, work: asyncio.Task[None]) -> None:
+        """Wait for the answer; when the client goes away first, the work is cancelled wherever it is."""
         gone = asyncio.create_task(exchange.gone())
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -78,9 +93,14 @@ class Edge:
             await self._dispatch(exchange)
         except Exception as problem:
             await exchange.fail(problem)
+        except asyncio.CancelledError:
+            if not self._cut_off:
+                raise
+            await exchange.fail(Unavailable("The server shut down before the answer was complete."))
 
     async def _dispatch(self, exchange: Exchange) -> None:
-        found = self._router.find(exchange.method, exchange.path)
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        found = self._router.find(method, exchange.path)
         if found is not None:
             exchange.route = found[0].path
         if found is None or not found[0].public:

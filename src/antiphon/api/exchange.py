@@ -146,7 +146,7 @@ class Exchange:
             {
                 "type": "http.response.start",
                 "status": status,
-                "headers": [(name.encode(), value.encode("latin-1")) for name, value in every.items()],
+                "headers": [(n.encode(), value.encode("latin-1", "replace")) for n, value in every.items()],
             }
         )
 

@@ -119,6 +119,7 @@ def _shown(file: Path) -> Iterator[Callable[[int], None]]:
         def moved(done: int) -> None:
             progress.update(task, completed=done)
             if done >= size:
-                progress.update(task, description=f"{file.name} transcribing", total=None)
+                progress.update(task, description=f"{file.name} transcribing")
+                progress.tasks[0].total = None  # from here on nobody knows how far it is: the bar pulses
 
         yield moved

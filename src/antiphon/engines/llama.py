@@ -22,7 +22,7 @@ from antiphon.engines.base import EngineKind
 from antiphon.engines.merge import merge
 from antiphon.engines.template import ChatTemplate, reviewed
 from antiphon.engines.upstream import Upstream
-from antiphon.errors import ConfigurationError, EngineFailed
+from antiphon.errors import ConfigurationError, EngineFailed, InvalidRequest
 from antiphon.settings import Settings
 from antiphon.values import (
     ChatJob,
@@ -37,6 +37,8 @@ from antiphon.values import (
 )
 
 _FINISH: dict[str, FinishReason] = {"eos": "stop", "word": "stop", "limit": "length"}
+_RANDOM_SEED = 2**32 - 1
+"""The seed that llama.cpp takes as "any"; those below it are fixed."""
 _LONG_PROMPT = 65_536
 """Characters from which rendering moves off the event loop."""
 
@@ -116,6 +118,7 @@ class LlamaEngine:
 
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """See `ChatEngine.chat`; each of the `n` choices is a request of its own to llama.cpp."""
+        self._check_bias(job)
         predicted = cached = 0
         choices = [self._choice(job, prompt, index) for index in range(job.n)]
         async with aclosing(merge(choices)) as pieces:
@@ -126,6 +129,17 @@ class LlamaEngine:
                 else:
                     yield piece
         yield Usage(prompt_tokens=len(prompt.tokens), cached_tokens=cached, completion_tokens=predicted)
+
+    def _check_bias(self, job: ChatJob) -> None:
+        """llama.cpp passes over ids that the vocabulary does not have; a client must be told."""
+        size = self._vocabulary.size if self._vocabulary else 0
+        for token in job.logit_bias:
+            if token >= size:
+                raise InvalidRequest(
+                    f"Invalid value for 'logit_bias': this model has no token {token} (0 to {size - 1}).",
+                    param="logit_bias",
+                    code="invalid_value",
+                )
 
     async def _choice(self, job: ChatJob, prompt: Prompt, index: int) -> AsyncGenerator[Delta | Usage, None]:
         body = completion_body(job, prompt, index, self._deployment.context)
@@ -171,7 +185,7 @@ def completion_body(job: ChatJob, prompt: Prompt, index: int, context: int) -> d
         "logit_bias": [[token, bias] for token, bias in job.logit_bias.items()],
     }
     if job.seed is not None:
-        body["seed"] = (job.seed + index) % 2**32
+        body["seed"] = (job.seed + index) % _RANDOM_SEED
     if job.logprobs:
         body["n_probs"] = max(1, job.top_logprobs)
     return body

@@ -15,6 +15,7 @@ _CONTROL, _USER_DEFINED = 3, 4
 class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
     """Facts of one model file. `specials` maps the text of each special token to its id."""
 
+    size: int
     specials: dict[str, int]
     template: str = ""
     bos: str = ""
@@ -57,6 +58,7 @@ def _parse(model: Path) -> Vocabulary:
         return str(tokens[number]) if isinstance(number, int) else ""
 
     return Vocabulary(
+        size=len(tokens),
         specials={t: n for n, t in enumerate(tokens) if kinds[n] in (_CONTROL, _USER_DEFINED) and t.strip()},
         template=str(value("chat_template", "")),
         bos=token("bos"),

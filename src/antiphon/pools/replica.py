@@ -124,8 +124,10 @@ class Replica:
             ready_seconds = await self._live()
             failures, delay = after_failure(failures, ready_seconds, self._pace)
             log.warning(
-                "engine ended",
-                extra={"snapshot": self._deployment.snapshot, "reason": self._error, "restart_in": delay},
+                "the engine of %s ended: %s Starting anew in %.1f s.",
+                self._deployment.snapshot,
+                self._error,
+                delay,
             )
             self._enter("backoff")
             await asyncio.sleep(delay)
@@ -156,7 +158,7 @@ class Replica:
         await _while_running(process, self._become_ready(engine))
         self._ready_at = time.monotonic()
         self._enter("ready", Serving(engine))
-        log.info("engine ready", extra={"snapshot": self._deployment.snapshot, "pid": process.pid})
+        log.info("the engine of %s is ready (process %d)", self._deployment.snapshot, process.pid)
         await _while_running(process, self._keep_probing(engine))
 
     async def _clean_up(self) -> None:
@@ -247,5 +249,5 @@ def _explain(problem: Exception, snapshot: str) -> _Ended:
         return problem
     if isinstance(problem, AntiphonError):
         return _Ended("crashed", problem.message)
-    log.error("engine supervision failed", exc_info=problem, extra={"snapshot": snapshot})
+    log.error("supervising the engine of %s failed", snapshot, exc_info=problem)
     return _Ended("crashed", f"The engine could not be used ({type(problem).__name__}).")
