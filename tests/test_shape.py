@@ -27,6 +27,7 @@ TESTED_WITH = {
         "api/envelope.py",
         "api/sse.py",
         "inference/chat.py",
+        "inference/conductor.py",
     ),
     "api/test_edge.py": (
         "api/exchange.py",

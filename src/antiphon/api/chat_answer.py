@@ -40,7 +40,7 @@ class ChatWriter:
             wire.Choice(
                 index=index,
                 message=wire.AnswerMessage(content="".join(texts[index])),
-                logprobs=_logprobs(logprobs[index]) if self._job.logprobs else None,
+                logprobs=wire.Logprobs(logprobs[index]) if self._job.logprobs else None,
                 finish_reason=finish[index],
             )
             for index in range(self._job.n)
@@ -101,23 +101,13 @@ class ChatWriter:
 def _split(piece: Delta) -> Iterator[tuple[wire.ChunkDelta, wire.Logprobs | None, FinishReason | None]]:
     """A piece as chunks: its content, then its finish reason alone with an empty delta."""
     if piece.text or piece.logprobs:
-        yield wire.ChunkDelta(content=piece.text), _logprobs(piece.logprobs) if piece.logprobs else None, None
+        yield (
+            wire.ChunkDelta(content=piece.text),
+            wire.Logprobs(list(piece.logprobs)) if piece.logprobs else None,
+            None,
+        )
     if piece.finish_reason:
         yield wire.ChunkDelta(), None, piece.finish_reason
-
-
-def _logprobs(found: list[TokenLogprob] | tuple[TokenLogprob, ...]) -> wire.Logprobs:
-    return wire.Logprobs(
-        [
-            wire.TokenLogprob(
-                t.token,
-                t.logprob,
-                t.bytes,
-                [wire.TopLogprob(top.token, top.logprob, top.bytes) for top in t.top_logprobs],
-            )
-            for t in found
-        ]
-    )
 
 
 def _usage(usage: Usage) -> wire.CompletionUsage:

@@ -10,13 +10,9 @@ from typing import cast
 
 import msgspec
 
-from antiphon.admission.gate import Gate
-from antiphon.catalogue.catalogue import Catalogue
 from antiphon.engines.base import ChatEngine
-from antiphon.errors import ContextLengthExceeded, RequestTimeout, UnsupportedParameter
-from antiphon.inference.metrics import Metrics
-from antiphon.pools.pool import Pools
-from antiphon.settings import Settings
+from antiphon.errors import ContextLengthExceeded, RequestTimeout
+from antiphon.inference.conductor import Conductor
 from antiphon.values import Caller, ChatJob, Delta, Prompt, Snapshot, Usage
 
 
@@ -27,17 +23,8 @@ class ChatAnswer(msgspec.Struct, frozen=True):
     pieces: AsyncGenerator[Delta | Usage, None]
 
 
-class Chat:
+class Chat(Conductor):
     """Answers chat requests; one streaming path serves streamed and whole answers alike."""
-
-    def __init__(
-        self, settings: Settings, catalogue: Catalogue, gate: Gate, pools: Pools, metrics: Metrics
-    ) -> None:
-        self._settings = settings
-        self._catalogue = catalogue
-        self._gate = gate
-        self._pools = pools
-        self._metrics = metrics
 
     @asynccontextmanager
     async def answer(self, caller: Caller, job: ChatJob) -> AsyncIterator[ChatAnswer]:
@@ -46,7 +33,7 @@ class Chat:
         Raises any of `AntiphonError`, in the block as well: a deadline or a failing engine may end an answer
         midway.
         """
-        snapshot = self._resolve(job.model)
+        snapshot = self._resolve(job.model, "chat")
         pool = self._pools.get(snapshot.id)
         try:
             async with asyncio.timeout(self._settings.chat_seconds):
@@ -62,17 +49,9 @@ class Chat:
 
     async def render(self, job: ChatJob) -> tuple[Snapshot, Prompt]:
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""
-        snapshot = self._resolve(job.model)
+        snapshot = self._resolve(job.model, "chat")
         with self._pools.get(snapshot.id).acquire() as lease:
             return snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages)
-
-    def _resolve(self, model: str) -> Snapshot:
-        snapshot = self._catalogue.resolve(model)
-        if snapshot.task != "chat":
-            raise UnsupportedParameter(
-                f"The model '{model}' does not answer chat requests.", param="model", code="unsupported_value"
-            )
-        return snapshot
 
     async def _observed(
         self, snapshot: Snapshot, pieces: AsyncGenerator[Delta | Usage, None]

@@ -10,13 +10,9 @@ from typing import cast
 
 import msgspec
 
-from antiphon.admission.gate import Gate
-from antiphon.catalogue.catalogue import Catalogue
 from antiphon.engines.base import SpeechEngine
-from antiphon.errors import RequestTimeout, UnsupportedParameter
-from antiphon.inference.metrics import Metrics
-from antiphon.pools.pool import Pools
-from antiphon.settings import Settings
+from antiphon.errors import RequestTimeout
+from antiphon.inference.conductor import Conductor
 from antiphon.values import Caller, Segment, Snapshot, SpeechJob, Transcript
 
 
@@ -27,17 +23,8 @@ class SpeechAnswer(msgspec.Struct, frozen=True):
     pieces: AsyncGenerator[Segment | Transcript, None]
 
 
-class Transcription:
+class Transcription(Conductor):
     """Transcribes and translates recordings."""
-
-    def __init__(
-        self, settings: Settings, catalogue: Catalogue, gate: Gate, pools: Pools, metrics: Metrics
-    ) -> None:
-        self._settings = settings
-        self._catalogue = catalogue
-        self._gate = gate
-        self._pools = pools
-        self._metrics = metrics
 
     @asynccontextmanager
     async def answer(self, caller: Caller, job: SpeechJob) -> AsyncIterator[SpeechAnswer]:
@@ -46,21 +33,13 @@ class Transcription:
         Raises any of `AntiphonError`, in the block as well. The deadline is `speech_seconds` for each time
         without a new segment: a long recording that moves on is never cut off.
         """
-        snapshot = self._resolve(job.model)
+        snapshot = self._resolve(job.model, "speech")
         pool = self._pools.get(snapshot.id)
         async with self._gate.enter(caller, snapshot.id, lambda: pool.capacity):
             with pool.acquire() as lease:
                 segments = cast(SpeechEngine, lease.engine).transcribe(job)
                 async with aclosing(self._observed(snapshot, segments)) as pieces:
                     yield SpeechAnswer(snapshot, pieces)
-
-    def _resolve(self, model: str) -> Snapshot:
-        snapshot = self._catalogue.resolve(model)
-        if snapshot.task != "speech":
-            raise UnsupportedParameter(
-                f"The model '{model}' does not transcribe.", param="model", code="unsupported_value"
-            )
-        return snapshot
 
     async def _observed(
         self, snapshot: Snapshot, pieces: AsyncGenerator[Segment | Transcript, None]

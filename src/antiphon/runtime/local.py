@@ -18,7 +18,16 @@ _SOCKET_NAME = "engine.sock"
 _SOCKET_PATH_MAX = 100
 """Unix socket paths end at 104 bytes (macOS) or 108 (Linux)."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
-_INHERITED_PREFIXES = ("OMP_", "CT2_")
+_INHERITED_PREFIXES = ("OMP_", "CT2_", "MALLOC_")
+_SHARING = {
+    # Engines share the cores. Threads that spin while they wait take them from each other: where two engines
+    # computed at once, answers came ten times slower.
+    "OMP_WAIT_POLICY": "passive",
+    # And the memory: glibc would keep what a long recording took, once for every thread.
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": "1048576",
+}
+"""What an engine is told unless the operator's environment says otherwise."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 """What may stand in a model's name, but not in a file's."""
 _LOG_SECONDS = 1.0
@@ -132,11 +141,8 @@ class LocalRuntime:
 def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What an engine may know of this machine: no keys, settings or proxies, and no home but its own."""
     kept = {k: v for k, v in given.items() if k in _INHERITED or k.startswith(_INHERITED_PREFIXES)}
-    # Engines share the cores. Threads that spin while they wait take them from each other: where two engines
-    # computed at once, answers came ten times slower.
-    shared = {"OMP_WAIT_POLICY": "passive"}
     return (
-        shared
+        _SHARING
         | kept
         | {
             "HOME": str(folder),
