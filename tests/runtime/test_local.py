@@ -75,14 +75,14 @@ async def test_the_environment_holds_no_secret(
 def test_the_environment_is_a_list_of_what_is_allowed() -> None:
     given = {"PATH": "/bin", "CT2_VERBOSE": "1", "LC_ALL": "C", "AWS_SECRET": "x", "ANTIPHON_HOME": "x"}
     assert environment(Path("/f"), given).keys() == {
-        "PATH", "CT2_VERBOSE", "LC_ALL", "HOME", "TMPDIR", "PARENT_PID", "PYTHONSAFEPATH", "OMP_WAIT_POLICY",
+        "PATH", "CT2_VERBOSE", "LC_ALL", "HOME", "TMPDIR", "PARENT_PID", "PYTHONSAFEPATH", "GOMP_SPINCOUNT",
         "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_",
     }  # fmt: skip
 
 
-def test_threads_wait_passively_unless_the_operator_says_otherwise() -> None:
-    assert environment(Path("/f"), {})["OMP_WAIT_POLICY"] == "passive"
-    assert environment(Path("/f"), {"OMP_WAIT_POLICY": "active"})["OMP_WAIT_POLICY"] == "active"
+def test_threads_spin_little_unless_the_operator_says_otherwise() -> None:
+    assert environment(Path("/f"), {})["GOMP_SPINCOUNT"] == "1000"
+    assert environment(Path("/f"), {"GOMP_SPINCOUNT": "5"})["GOMP_SPINCOUNT"] == "5"
 
 
 async def test_stop_lets_a_process_end_by_itself(runtime: LocalRuntime) -> None:

@@ -116,7 +116,8 @@ def _greet(listener: socket.socket, first_key: str | None) -> None:
     out.print(
         f"\ncurl {address}/v1/chat/completions -H 'Authorization: Bearer {first_key}' "
         "-H 'Content-Type: application/json' "
-        """-d '{"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "Say hello."}]}'\n""",
+        """-d '{"model": "gpt-3.5-turbo", "max_tokens": 60, """
+        """"messages": [{"role": "user", "content": "Say hello."}]}'\n""",
         markup=False,
     )
 

@@ -1,0 +1,90 @@
+"""What it takes to break a running Antiphon and to watch it mend; shared with the end-to-end tests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import psutil
+
+from benchmarks.processes import Server, engine_command, flag
+
+LLAMA = "antiphon.workers.llama"
+SLOTS = 8
+ENDLESS = {"logit_bias": {"0": -100, "2": -100}, "temperature": 0}
+"""The model cannot say that it is done, so it writes until it is stopped."""
+SHORT = [{"role": "user", "content": "Tell me a story."}]
+LONG = [{"role": "user", "content": "word " * 6000}]
+
+
+@asynccontextmanager
+async def session(server: Server) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the server, with its key."""
+    headers = {"authorization": f"Bearer {server.key}"}
+    timeout = aiohttp.ClientTimeout(total=120)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(
+        f"{server.root}/v1/", headers=headers, timeout=timeout, connector=connector
+    ) as opened:
+        yield opened
+
+
+async def ask(client: aiohttp.ClientSession, **fields: Any) -> tuple[int, str]:
+    """Status and body of a chat request that never ends by itself, unless `fields` say otherwise."""
+    body = {"model": "gpt-3.5-turbo", "messages": SHORT, **ENDLESS, **fields}
+    async with client.post("chat/completions", json=body) as response:
+        return response.status, await response.text()
+
+
+async def busy_slots(server: Server) -> int:
+    """Slots in which llama.cpp computes, by its own account."""
+    connector = aiohttp.UnixConnector(flag(engine_command(server, LLAMA), "--socket"), force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as engine:
+        # What /slots says is only renewed by what passes through the loop that computes; this does.
+        async with engine.get("http://engine/lora-adapters"):
+            pass
+        async with engine.get("http://engine/slots") as response:
+            return sum(slot["is_processing"] for slot in await response.json())
+
+
+async def waiting(client: aiohttp.ClientSession) -> int:
+    """Requests that wait for a place."""
+    async with client.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    readings = [line for line in lines if line.startswith("antiphon_waiting_requests{")]
+    return sum(int(float(reading.split()[-1])) for reading in readings)
+
+
+async def until(look: Callable[[], Awaitable[bool]], seconds: float) -> float:
+    """Seconds until `look` is true. Raises `TimeoutError` when that takes longer than `seconds`."""
+    began = time.monotonic()
+    while not await look():
+        if time.monotonic() - began > seconds:
+            raise TimeoutError(f"not within {seconds} s")
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+async def equal(reading: Awaitable[int], wanted: int) -> bool:
+    return await reading == wanted
+
+
+async def leave(task: asyncio.Task[Any]) -> None:
+    """Close the client's connection, as a client does that no longer wants an answer."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def served(client: aiohttp.ClientSession) -> bool:
+    """Whether a chat request is answered now."""
+    return (await ask(client, max_tokens=2))[0] == 200
+
+
+def engine_pid(server: Server) -> int:
+    """The process of the chat engine."""
+    [process] = [p for p in psutil.Process(server.pid).children(recursive=True) if LLAMA in p.cmdline()]
+    return process.pid

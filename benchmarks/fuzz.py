@@ -1,0 +1,189 @@
+"""`make fuzz`: valid requests, mutated at random, against a real server; no answer may break the contract.
+
+Every case comes from one number, its seed: a failure is replayed with `--seed N --cases 1`. Allowed is any
+answer below 500 in the API's envelope, or a 200; the server must be well afterwards and hold no more memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+from rich.console import Console
+from rich.progress import track
+
+from benchmarks.faults import served, session
+from benchmarks.processes import Server, antiphon
+from benchmarks.report import machine
+
+GROWTH = 64 * 1024 * 1024
+KEYS = {"message", "type", "param", "code"}
+CHAT: dict[str, Any] = {
+    "model": "gpt-3.5-turbo",
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}], "name": "kim"},
+    ],
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "n": 1,
+    "stream": False,
+    "stop": ["a", "b"],
+    "max_tokens": 2,
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "logit_bias": {"5": 1},
+    "seed": 1,
+    "logprobs": True,
+    "top_logprobs": 2,
+    "user": "u",
+    "metadata": {"a": "b"},
+}
+NASTY: tuple[Any, ...] = (
+    None, True, -1, 0, 1e308, 2**63, -(2**63), "", "\ud83d\ude00", "<|im_end|>", "../..", "' OR 1=1 --",
+    [], {}, [[]], {"a": {}}, "x" * 5000, list(range(100)), 0.1, "0", "null",
+)  # fmt: skip
+BYTES = (
+    b"\0",
+    b"\xff",
+    b"{",
+    b"}",
+    b'"',
+    b"\\u0000",
+    b"\\ud800",
+    b"--",
+    b"\r\n\r\n",
+    b"NaN",
+    b"1e999",
+    b"," * 50,
+)
+
+
+def mutated_value(value: Any, chance: random.Random) -> Any:
+    """A copy of `value` in which some part is something else."""
+    if chance.random() < 0.15:
+        return chance.choice(NASTY)
+    if isinstance(value, dict):
+        copy = {key: mutated_value(inner, chance) for key, inner in value.items() if chance.random() > 0.03}
+        if chance.random() < 0.05:
+            copy[chance.choice(("top_k", "__proto__", "tools", "é", "response_format"))] = chance.choice(
+                NASTY
+            )
+        return copy
+    if isinstance(value, list):
+        return [mutated_value(inner, chance) for inner in value] * chance.choice((1, 1, 1, 2))
+    return value
+
+
+def mutated_bytes(content: bytes, chance: random.Random) -> bytes:
+    """The bytes with up to four of them overwritten, cut out, doubled or joined by others."""
+    for _ in range(chance.randint(0, 4)):
+        at = chance.randrange(len(content) + 1)
+        to = min(len(content), at + chance.choice((1, 1, 8, 200)))
+        middle = chance.choice((b"", content[at:to] * 2, chance.choice(BYTES), chance.randbytes(4)))
+        content = content[:at] + middle + content[to:]
+    return content
+
+
+def request(seed: int, recording: bytes) -> tuple[str, dict[str, str], bytes]:
+    """Path, headers and body of the case that `seed` stands for."""
+    chance = random.Random(seed)
+    if chance.random() < 0.6:
+        body = json.dumps(mutated_value(CHAT, chance)).encode()
+        if chance.random() < 0.5:
+            body = mutated_bytes(body, chance)
+        path = chance.choice(("chat/completions", "chat/completions/render", "engines/m/chat/completions"))
+        return path, {"content-type": "application/json"}, body
+    sound = mutated_bytes(recording[: chance.choice((100, 2000, len(recording)))], chance)
+    parts = [
+        ("model", b"whisper-1"),
+        ("response_format", chance.choice((b"json", b"srt", b"verbose_json", b"xml"))),
+        ("temperature", chance.choice((b"0", b"1", b"2", b"nan"))),
+        ("file", sound),
+    ]
+    chance.shuffle(parts)
+    form = b"".join(
+        b'--x\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%s\r\n'
+        % (name.encode(), value)
+        for name, value in parts
+    )
+    form = mutated_bytes(form + b"--x--\r\n", chance) if chance.random() < 0.5 else form + b"--x--\r\n"
+    path = chance.choice(("audio/transcriptions", "audio/translations"))
+    return path, {"content-type": "multipart/form-data; boundary=x"}, form
+
+
+async def check(client: aiohttp.ClientSession, seed: int, recording: bytes) -> str:
+    """What became of one case; raises `AssertionError` where the contract is broken."""
+    path, headers, body = request(seed, recording)
+    async with client.post(path, headers=headers, data=body) as response:
+        text = await response.text(errors="replace")
+        kind = response.content_type
+    assert response.status < 500, f"seed {seed}: {response.status} {text[:300]}"
+    if response.status == 200:
+        ended = "[DONE]" in text or '"error"' in text
+        assert kind != "text/event-stream" or ended, f"seed {seed}: a stream without an end"
+    else:
+        assert set(json.loads(text)["error"]) == KEYS, f"seed {seed}: {text[:300]}"
+    return str(response.status)
+
+
+async def run(server: Server, first: int, cases: int, recording: bytes) -> Counter[str]:
+    found: Counter[str] = Counter()
+    async with session(server) as client:
+        before = memory(server)
+        for seed in track(range(first, first + cases), description="Cases", disable=None):
+            found[await check(client, seed, recording)] += 1
+            if seed == first + min(500, cases // 2):
+                before = memory(server)
+        assert await served(client), "the server does not answer any more"
+    grown = memory(server) - before
+    assert grown <= GROWTH, f"{grown >> 20} MiB more than after the warm-up"
+    assert not list((server.home / "uploads").iterdir()), "files are left behind"
+    return found
+
+
+def memory(server: Server) -> int:
+    """Bytes resident in the gateway and its engines."""
+    process = psutil.Process(server.pid)
+    return sum(p.memory_info().rss for p in (process, *process.children(recursive=True)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="the first case")
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--recording", type=Path, default=Path("tests/data/en_cuttledoc_fleurs-en-004.ogg"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/fuzz.json"))
+    given = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        # A mutation may take away the bound of an answer: it then ends with 408 soon.
+        settings = {
+            "ANTIPHON_REQUESTS_PER_MINUTE": "0",
+            "ANTIPHON_LOG_LEVEL": "warning",
+            "ANTIPHON_CHAT_SECONDS": "2",
+        }
+        with antiphon(Path(folder) / "home", settings) as server:
+            found = asyncio.run(run(server, given.seed, given.cases, given.recording.read_bytes()))
+    document = {
+        "machine": machine(),
+        "command": f"python -m benchmarks.fuzz --seed {given.seed} --cases {given.cases}",
+        "statuses": dict(sorted(found.items())),
+        "seconds": round(time.monotonic() - began),
+    }
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(document, indent=1) + "\n")
+    Console().print(document)
+
+
+if __name__ == "__main__":
+    main()

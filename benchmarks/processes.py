@@ -1,0 +1,154 @@
+"""Antiphon and its bare engines as the real processes that users start; the end-to-end tests share them."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import psutil
+
+START_SECONDS = 120.0
+STOP_SECONDS = 40.0
+POLL_SECONDS = 0.1
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `antiphon serve`."""
+
+    url: str
+    """Where the API begins, with `/v1`."""
+    key: str
+    home: Path
+    log: Path
+    """Everything that the process printed."""
+    pid: int
+
+    @property
+    def root(self) -> str:
+        return self.url.removesuffix("/v1")
+
+
+@contextmanager
+def antiphon(
+    home: Path, settings: Mapping[str, str] | None = None, key: str | None = None
+) -> Iterator[Server]:
+    """Start `antiphon serve` in the data folder `home`, on a free port, and wait until it is ready.
+
+    `settings` are environment variables; `key` is one from an earlier start, since a later one prints none.
+    Raises `RuntimeError`, with the end of the log, when it does not get ready in time or does not end
+    cleanly after SIGTERM.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANTIPHON_")}
+    own = {"ANTIPHON_HOME": str(home), "ANTIPHON_PORT": "0", "PYTHONUNBUFFERED": "1", **(settings or {})}
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "serve.log"
+    command = [str(Path(sys.executable).with_name("antiphon")), "serve"]
+    with _process(command, log, {**inherited, **own}) as process:
+        root, secret = _until(process, log, lambda: _announced(log, key))
+        _until(process, log, lambda: _ready(f"{root}/readyz"))
+        yield Server(url=f"{root}/v1", key=secret, home=home, log=log, pid=process.pid)
+    if process.returncode != 0:
+        raise RuntimeError(f"antiphon serve ended with {process.returncode} after SIGTERM:\n{tail(log)}")
+
+
+def engine_command(server: Server, module: str) -> list[str]:
+    """How Antiphon started its engine `module`; its flags are what a fair comparison repeats."""
+    for child in psutil.Process(server.pid).children(recursive=True):
+        if module in (command := child.cmdline()):
+            return command
+    raise RuntimeError(f"antiphon serve runs no {module}")
+
+
+def flag(command: Sequence[str], name: str) -> str:
+    """The value that follows `name` in a command."""
+    return command[command.index(name) + 1]
+
+
+@contextmanager
+def engine(command: Sequence[str], address: Path) -> Iterator[None]:
+    """Start an engine process with another Unix socket, `address`, and wait until its `/health` is well."""
+    log = address.with_suffix(".log")
+    command = [str(address) if before == "--socket" else word for before, word in pairwise(["", *command])]
+    with _process(command, log, dict(os.environ)) as process:
+        _until(process, log, lambda: _healthy(address))
+        yield
+
+
+def tail(log: Path, characters: int = 4000) -> str:
+    """The end of what a process printed."""
+    return log.read_text(errors="replace")[-characters:]
+
+
+@contextmanager
+def _process(
+    command: Sequence[str], log: Path, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+
+
+def _until(process: subprocess.Popen[bytes], log: Path, look: Callable[[], Found | None]) -> Found:
+    """What `look` finds, asked again and again until the deadline."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the process ended with {process.returncode}:\n{tail(log)}")
+        if (found := look()) is not None:
+            return found
+        time.sleep(POLL_SECONDS)
+    raise RuntimeError(f"not ready within {START_SECONDS:.0f} s:\n{tail(log)}")
+
+
+def _announced(log: Path, key: str | None) -> tuple[str, str] | None:
+    """The address and the key, the given one or that which the first start prints, once both are there."""
+    text = log.read_text(errors="replace")
+    address = re.search(r"http://127\.0\.0\.1:\d+", text)
+    printed = re.search(r"^\s*(sk-\S+)\s*$", text, re.MULTILINE)
+    secret = key or (printed[1] if printed else None)
+    return (address[0], secret) if address and secret else None
+
+
+def _ready(url: str) -> bool | None:
+    try:
+        with urlopen(url, timeout=5) as answer:
+            return answer.status == 200 or None
+    except HTTPError as refusal:
+        refusal.close()
+        return None
+    except OSError:  # not listening yet
+        return None
+
+
+def _healthy(path: Path) -> bool | None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        try:
+            connection.connect(str(path))
+            connection.sendall(b"GET /health HTTP/1.0\r\nHost: engine\r\n\r\n")
+            return b" 200 " in connection.recv(64) or None
+        except OSError:  # not listening yet
+            return None

@@ -1,0 +1,58 @@
+"""The official Python client of today, driven by `protocol`."""
+
+from typing import Any
+
+import openai
+from protocol import serve
+
+sent: list[Any] = []
+client = openai.OpenAI(http_client=openai.DefaultHttpxClient(event_hooks={"request": [sent.append]}))
+
+
+def using(key: str | None) -> openai.OpenAI:
+    return client.with_options(api_key=key) if key else client
+
+
+def chat(body: dict[str, Any], key: str | None = None) -> Any:
+    return using(key).chat.completions.create(**body).to_dict()
+
+
+def stream(body: dict[str, Any], key: str | None = None) -> Any:
+    return [chunk.to_dict() for chunk in using(key).chat.completions.create(**body, stream=True)]
+
+
+def transcribe(file: str, body: dict[str, Any], key: str | None = None) -> Any:
+    with open(file, "rb") as opened:
+        return plain(using(key).audio.transcriptions.create(file=opened, **body))
+
+
+def translate(file: str, body: dict[str, Any], key: str | None = None) -> Any:
+    with open(file, "rb") as opened:
+        return plain(using(key).audio.translations.create(file=opened, **body))
+
+
+def plain(answer: Any) -> Any:
+    return answer if isinstance(answer, str) else answer.to_dict()
+
+
+def models(key: str | None = None) -> Any:
+    return using(key).models.list().to_dict()
+
+
+def model(id: str, key: str | None = None) -> Any:
+    return using(key).models.retrieve(id).to_dict()
+
+
+def explain(problem: openai.APIStatusError) -> dict[str, Any]:
+    return {
+        "status": problem.status_code,
+        "type": problem.type,
+        "code": problem.code,
+        "param": problem.param,
+        "message": problem.message,
+    }
+
+
+if __name__ == "__main__":
+    actions = (chat, stream, transcribe, translate, models, model)
+    serve({action.__name__: action for action in actions}, openai.APIStatusError, explain, sent)

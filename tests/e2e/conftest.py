@@ -1,0 +1,52 @@
+"""One real server for the session, and every client of `clients/` against it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import pytest
+from benchmarks.processes import Server, antiphon, tail
+from drivers import NAMES, Client, running
+
+MODELS = """
+[aliases]
+"org/family:tag" = { snapshot = "smollm2-135m-instruct-2024-11-01" }
+"""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`antiphon serve` on a data folder of its own; it must end cleanly after SIGTERM.
+
+    It also serves a model whose name is hard on paths, as names of the Hugging Face hub and of Ollama are.
+    """
+    home = tmp_path_factory.mktemp("home")
+    (home / "models.toml").write_text(MODELS)
+    with antiphon(home) as started:
+        yield started
+
+
+@pytest.fixture(scope="session", params=NAMES)
+def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
+    """Each client in turn."""
+    with running(request.param, server) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def today(server: Server) -> Iterator[Client]:
+    """The Python client of today, where one client is enough."""
+    with running("openai-3", server) as started:
+        yield started
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows the end of the server's log."""
+    report = yield
+    started = getattr(item, "funcargs", {}).get("server")
+    if report.failed and isinstance(started, Server):
+        report.sections.append(("antiphon serve", tail(started.log)))
+    return report
