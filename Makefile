@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .uv/bin/uv
 SPEECH ?= tests/data
+ROUNDS ?= 50
+CASES ?= 10000
+SEED ?= 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve install dev check format test bench docs lock clean
+.PHONY: help serve install dev check format test bench reliability fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -51,6 +54,12 @@ test: check  ## Every test, on real models and real clients
 
 bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=folder of recordings)
 	$(BIN)/python -m benchmarks --speech $(SPEECH)
+
+reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
+	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)
+
+fuzz: dev  ## Mutated requests against a running Antiphon (CASES=10000, SEED=0)
+	$(BIN)/python -m benchmarks.fuzz --cases $(CASES) --seed $(SEED)
 
 docs: dev  ## Regenerate the parts of docs/ that are made from the code
 	$(BIN)/antiphon docs --write docs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import math
+import traceback
 
 import msgspec
 
@@ -15,12 +16,16 @@ _log = logging.getLogger("antiphon.api")
 
 
 def known(problem: BaseException, request_id: str) -> AntiphonError:
-    """The error to answer with. What is not of our tree is logged whole and answered without any detail."""
+    """The error to answer with. What is not of our tree is answered without any detail.
+
+    It is logged by its class and where it was raised; its text stays out, since it may quote the request.
+    """
     if isinstance(problem, AntiphonError):
         return problem
     if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull("The server's disk is full.")
-    _log.error("unexpected error in request %s", request_id, exc_info=problem)
+    places = "".join(traceback.format_tb(problem.__traceback__)).rstrip()
+    _log.error("unexpected %s in request %s\n%s", type(problem).__name__, request_id, places)
     return InternalError(f"The server had an error while processing your request (request ID {request_id}).")
 
 
