@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import chat, recordings, report, speech
-from benchmarks.processes import Server, antiphon, engine, engine_command, flag
+from benchmarks.processes import LLAMA, Server, antiphon, engine, flag
 
 CLIENTS = (1, 4, 16)
 ROUNDS, QUICK_ROUNDS = 5, 1
@@ -59,10 +59,9 @@ def main() -> None:
 
 
 async def _chat(server: Server, address: Path, rounds: int, step: Callable[[], None]) -> list[chat.Measured]:
-    command = engine_command(server, "antiphon.workers.llama")
     ours = chat.Target("Antiphon", server.url, "gpt-3.5-turbo", key=server.key)
     bare = chat.Target("bare engine", "http://engine/v1", "bare", socket=address)
-    with engine(command, address):
+    with engine(server, LLAMA, address):
         return await chat.compare((ours, bare), CLIENTS, rounds, step)
 
 

@@ -9,11 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import psutil
 
-from benchmarks.processes import Server, engine_command, flag
+from benchmarks.processes import LLAMA, Server, engine_command, engine_process, flag
 
-LLAMA = "antiphon.workers.llama"
 SLOTS = 8
 ENDLESS = {"logit_bias": {"0": -100, "2": -100}, "temperature": 0}
 """The model cannot say that it is done, so it writes until it is stopped."""
@@ -86,5 +84,4 @@ async def served(client: aiohttp.ClientSession) -> bool:
 
 def engine_pid(server: Server) -> int:
     """The process of the chat engine."""
-    [process] = [p for p in psutil.Process(server.pid).children(recursive=True) if LLAMA in p.cmdline()]
-    return process.pid
+    return engine_process(server, LLAMA).pid

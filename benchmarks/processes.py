@@ -19,6 +19,8 @@ from urllib.request import urlopen
 
 import psutil
 
+LLAMA = "antiphon.workers.llama"
+"""The module of the chat engine's process."""
 START_SECONDS = 120.0
 STOP_SECONDS = 40.0
 POLL_SECONDS = 0.1
@@ -68,9 +70,14 @@ def antiphon(
 
 def engine_command(server: Server, module: str) -> list[str]:
     """How Antiphon started its engine `module`; its flags are what a fair comparison repeats."""
+    return engine_process(server, module).cmdline()
+
+
+def engine_process(server: Server, module: str) -> psutil.Process:
+    """The process of the engine `module`."""
     for child in psutil.Process(server.pid).children(recursive=True):
-        if module in (command := child.cmdline()):
-            return command
+        if module in child.cmdline():
+            return child
     raise RuntimeError(f"antiphon serve runs no {module}")
 
 
@@ -80,11 +87,18 @@ def flag(command: Sequence[str], name: str) -> str:
 
 
 @contextmanager
-def engine(command: Sequence[str], address: Path) -> Iterator[None]:
-    """Start an engine process with another Unix socket, `address`, and wait until its `/health` is well."""
+def engine(server: Server, module: str, address: Path) -> Iterator[None]:
+    """Start the engine `module` once more, as Antiphon did but on the Unix socket `address`.
+
+    Its flags are the same, and so is what its environment says of threads and memory. Returns once its
+    `/health` is well.
+    """
+    original = engine_process(server, module)
+    command = original.cmdline()
+    tuned = {k: v for k, v in original.environ().items() if k.startswith(("OMP_", "GOMP_", "MALLOC_"))}
     log = address.with_suffix(".log")
     command = [str(address) if before == "--socket" else word for before, word in pairwise(["", *command])]
-    with _process(command, log, dict(os.environ)) as process:
+    with _process(command, log, {**os.environ, **tuned}) as process:
         _until(process, log, lambda: _healthy(address))
         yield
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-from benchmarks.processes import Server, engine, engine_command
+from benchmarks.processes import LLAMA, Server, engine
 
 SECONDS = aiohttp.ClientTimeout(total=120)
 CONVERSATIONS: dict[str, list[dict[str, str]]] = {
@@ -41,7 +41,7 @@ def bare(server: Server) -> Iterator[Path]:
     """The socket of a chat engine of our own, with the flags of Antiphon's and nothing in front."""
     with TemporaryDirectory(prefix="antiphon-") as folder:
         address = Path(folder) / "llama.sock"
-        with engine(engine_command(server, "antiphon.workers.llama"), address):
+        with engine(server, LLAMA, address):
             yield address
 
 

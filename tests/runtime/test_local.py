@@ -81,7 +81,7 @@ def test_the_environment_is_a_list_of_what_is_allowed() -> None:
 
 
 def test_threads_spin_little_unless_the_operator_says_otherwise() -> None:
-    assert environment(Path("/f"), {})["GOMP_SPINCOUNT"] == "1000"
+    assert environment(Path("/f"), {})["GOMP_SPINCOUNT"] == "2000"
     assert environment(Path("/f"), {"GOMP_SPINCOUNT": "5"})["GOMP_SPINCOUNT"] == "5"
 
 

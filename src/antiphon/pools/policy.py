@@ -17,7 +17,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     backoff: float = 0.5
     """Before the second attempt in a row; every further one waits twice as long."""
     backoff_max: float = 30.0
-    healthy: float = 60.0
+    healthy: float = 5.0
     """Once it has been ready for so long, earlier failures count no more."""
 
 

@@ -23,7 +23,7 @@ _SHARING = {
     # Engines share the cores. Threads that spin while they wait take them from each other: where two engines
     # computed at once, answers came ten times slower. Not spinning at all makes one alone three times slower;
     # this many turns cost neither.
-    "GOMP_SPINCOUNT": "1000",
+    "GOMP_SPINCOUNT": "2000",
     # And the memory: glibc would keep what a long recording took, once for every thread.
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_TRIM_THRESHOLD_": "1048576",
