@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import chat, recordings, report, speech
-from benchmarks.processes import LLAMA, Server, antiphon, engine, flag
+from benchmarks.processes import LLAMA, Server, antiphon, engine, engine_command, flag
 
 CLIENTS = (1, 4, 16)
 ROUNDS, QUICK_ROUNDS = 5, 1
