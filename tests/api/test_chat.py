@@ -40,6 +40,7 @@ async def test_a_whole_answer(tmp_path: Path) -> None:
     assert float(headers["openai-processing-ms"]) >= 0
     assert headers["openai-version"] == "2020-10-01"
     assert headers["openai-organization"] == "default"
+    assert headers["request-id"] == headers["x-request-id"]
     assert headers["x-request-id"].startswith("req_") and len(headers["x-request-id"]) == 36
     assert headers["x-ratelimit-limit-requests"] == "3000"
     assert headers["x-ratelimit-remaining-requests"] == "2999"

@@ -136,6 +136,7 @@ class Exchange:
         self.status = status
         every = {
             "x-request-id": self.id,
+            "request-id": self.id,  # where the Python client of 2023 looks
             "openai-version": "2020-10-01",
             "openai-processing-ms": str(round((time.monotonic() - self.began) * 1000)),
             "x-content-type-options": "nosniff",
