@@ -81,10 +81,12 @@ def _targets(files: list[Path], response_format: str, output: Path | None) -> di
     """Where each file's transcript goes; None is stdout."""
     if output is None:
         return dict.fromkeys(files)
-    targets = {file: output / (file.stem + ENDINGS[response_format]) for file in files}
+    targets: dict[Path, Path | None] = {
+        file: output / (file.stem + ENDINGS[response_format]) for file in files
+    }
     if len(set(targets.values())) < len(targets):
         raise typer.BadParameter("two files of the same name would overwrite each other's transcript")
-    return targets  # type: ignore[return-value]
+    return targets
 
 
 def _write(text: str, target: Path | None) -> None:
