@@ -23,7 +23,7 @@ from antiphon.values import Deployment
 from antiphon.workers.llama import batch
 from until import until
 
-CONTEXT, SLOTS = 1024, 2
+CONTEXT, SLOTS = 2048, 2
 WORD = 19556
 """A token of the model's."""
 
@@ -102,7 +102,12 @@ async def test_no_prompt_is_logged(engine: Upstream, process: Process, tmp_path:
 
 
 async def test_a_cancelled_prompt_frees_its_slot_before_its_end(engine: Upstream) -> None:
-    prompt = {"prompt": [WORD] * (CONTEXT - 100), "n_predict": 100, "stream": True, "ignore_eos": True}
+    prompt = {
+        "prompt": [WORD] * (CONTEXT - 100),
+        "n_predict": 100,
+        "stream": True,
+        "return_progress": True,  # as the engine client asks: writing it is how a lost client is noticed
+    }
 
     async def ask() -> None:
         async with aclosing(engine.events("/completion", prompt)) as events:
