@@ -26,6 +26,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.faults import (
+    ENDLESS,
     LONG,
     SHORT,
     SLOTS,
@@ -91,7 +92,7 @@ async def kill(server: Server, client: aiohttp.ClientSession) -> Figures:
     """kill -9 of the engine at a random moment of a stream: the error frame, then service again."""
     async with client.post(
         "chat/completions",
-        json={"model": "gpt-3.5-turbo", "messages": SHORT, "stream": True, "max_tokens": 4000},
+        json={"model": "gpt-3.5-turbo", "messages": SHORT, "stream": True, **ENDLESS},
     ) as response:
         await response.content.readline()
         await asyncio.sleep(random.uniform(0, 0.5))
