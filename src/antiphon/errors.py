@@ -8,6 +8,7 @@
     │   ├── InvalidAudio              not a recording, or one without sound
     │   └── AudioTooShort             under 0.1 seconds
     ├── Unauthenticated 401           no key, a wrong one, or a revoked one
+    ├── Forbidden 403                 a key that may not do this
     ├── NotFound 404                  a path that is not served
     │   └── ModelNotFound             a model that is not served
     ├── MethodNotAllowed 405          a path that is served, by another method
@@ -15,7 +16,8 @@
     ├── TooLarge 413                  a body or a recording over the limit
     ├── UnsupportedMediaType 415      a body that is neither JSON nor the form asked for
     ├── HeadersTooLarge 431           request line and headers over the limit
-    ├── RateLimited 429               requests a minute, or too many waiting for one organization
+    ├── RateLimited 429               a rate of requests, tokens or sound, or too many at once
+    ├── InsufficientQuota 429         a spend limit or a prepaid balance that the request would pass
     ├── ClientGone 499                never sent: nobody is left to read it
     ├── InternalError 500             a bug of ours; the text says nothing of the inside
     ├── Unavailable 503               no engine, too many waiting, or shutting down
@@ -102,6 +104,13 @@ class Unauthenticated(AntiphonError):
     default_code = "invalid_api_key"
 
 
+class Forbidden(AntiphonError):
+    status = 403
+    type = "invalid_request_error"
+    default_code = "insufficient_permissions"
+    should_retry = False
+
+
 class NotFound(AntiphonError):
     status = 404
     type = "invalid_request_error"
@@ -150,6 +159,15 @@ class RateLimited(AntiphonError):
     status = 429
     type = "requests"
     default_code = "rate_limit_exceeded"
+
+
+class InsufficientQuota(AntiphonError):
+    """429 that waiting does not cure: clients are told not to try again."""
+
+    status = 429
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+    should_retry = False
 
 
 class ClientGone(AntiphonError):

@@ -34,6 +34,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: Annotated[
         str, Meta(description="SQLAlchemy address of the database; empty means SQLite in the data folder")
     ] = ""
+    valkey: Annotated[
+        str, Meta(description="Address of a Valkey that gateway processes share limits on; empty: in memory")
+    ] = ""
+    processes: Annotated[int, Meta(ge=1, le=64, description="Gateway processes on this machine")] = 1
     log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
     public_metrics: Annotated[bool, Meta(description="Whether /metrics is open; false asks for a key")] = True
 

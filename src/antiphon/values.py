@@ -16,14 +16,41 @@ Task = Literal["chat", "speech"]
 FinishReason = Literal["stop", "length", "content_filter"]
 
 
+KeyKind = Literal["project", "admin", "operator"]
+"""What a key opens: the API of one project, the administration of one organization, the installation."""
+Role = Literal["owner", "member", "reader"]
+"""In an organization. An owner may change everything of it, a member its projects' keys, a reader nothing."""
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks: the key that was shown, and whose it is."""
 
     key_id: str
-    project_id: str
+    project_id: str = ""
+    """Empty for admin and operator keys, which no project's route accepts."""
     organization_id: str
     organization: str
     """The organization's readable name, as answered in `openai-organization`."""
+    kind: KeyKind = "project"
+    role: Role = "reader"
+    """What an admin key may do in its organization."""
+    scopes: frozenset[str] = frozenset({"chat", "audio", "models"})
+    """What a project key may be used for."""
+    member_id: str | None = None
+    """Who owns the key: a member, or nobody in particular (a service account's, or made by the operator)."""
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot costs from a day on, in nano-dollars (10^-9 USD): whole numbers, nothing is rounded.
+
+    `input`, `cached_input` and `output` are for 1,000 tokens, `second` for a second of sound.
+    """
+
+    since: date
+    input: int = 0
+    cached_input: int = 0
+    output: int = 0
+    second: int = 0
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +81,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
     context: int = 0
     shutdown: date | None = None
+    prices: tuple[Price, ...] = ()
+    """By day, the earliest first; free before the first."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +142,8 @@ class Delta(msgspec.Struct, frozen=True):
     text: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
+    completion_tokens: int = 0
+    """Tokens of this choice that the engine has counted, up to and with this piece."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
