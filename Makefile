@@ -9,7 +9,7 @@ CASES ?= 10000
 SEED ?= 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve install dev check format test bench reliability fuzz docs lock clean
+.PHONY: help serve install dev check format test bench reliability soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -57,6 +57,15 @@ bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=
 
 reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)
+
+soak: dev  ## A million simulated requests through the ledger, with mishaps; goes on where it stopped
+	$(BIN)/python -m benchmarks.soak
+
+metering: dev  ## What metering adds to a request on SQLite and PostgreSQL, and what reading a month costs
+	$(BIN)/python -m benchmarks.metering
+
+bill: dev  ## Budgets raced and 10,000 requests sent twice, against scripted engines
+	$(BIN)/python -m benchmarks.bill
 
 fuzz: dev  ## Mutated requests against a running Antiphon (CASES=10000, SEED=0)
 	$(BIN)/python -m benchmarks.fuzz --cases $(CASES) --seed $(SEED)

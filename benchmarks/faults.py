@@ -7,8 +7,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+import psutil
 
 from benchmarks.processes import LLAMA, Server, engine_command, engine_process, flag
 
@@ -85,3 +87,16 @@ async def served(client: aiohttp.ClientSession) -> bool:
 def engine_pid(server: Server) -> int:
     """The process of the chat engine."""
     return engine_process(server, LLAMA).pid
+
+
+def gateway_pids(server: Server) -> set[int]:
+    """The gateway processes, where there are several."""
+    children = psutil.Process(server.pid).children()
+    return {child.pid for child in children if "antiphon.cli.gateway" in child.cmdline()}
+
+
+def connections(server: Server, gateway: int) -> int:
+    """How many connections of clients a gateway process holds."""
+    port = urlsplit(server.url).port
+    held = psutil.Process(gateway).net_connections("tcp4")
+    return sum(c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in held)

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import ledger_rounds
 from benchmarks.faults import (
     ENDLESS,
     LONG,
@@ -148,7 +149,7 @@ def percentile(values: list[float], percent: int) -> float:
 
 def table(figures: Figures) -> Table:
     shown = Table("figure", "n", "median s", "p99 s", "worst s", "bar s", "", title="Reliability")
-    for name, bar in BARS.items():
+    for name, bar in (BARS | ledger_rounds.BARS).items():
         values = figures.get(name, [])
         if values:
             p99 = percentile(values, 99)
@@ -173,6 +174,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, antiphon(Path(folder) / "home") as server:
         asyncio.run(run(server, given.rounds, document["figures"], keep))
+    ledger_rounds.run(given.rounds, document["figures"], keep)
     Console().print(table(document["figures"]))
 
 

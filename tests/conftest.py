@@ -1,11 +1,19 @@
-"""What every test may ask for: the real bundled models, as files, and real recordings."""
+"""What every test may ask for: the bundled models, real recordings, databases, and a Valkey."""
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+
+import servers
+from antiphon.storage.database import Database
+from antiphon.storage.migrations import upgrade
 
 DATA = Path(__file__).parent / "data"
 
@@ -40,3 +48,67 @@ def whisper_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recordings() -> Path:
     """Real recordings with their reference transcripts in `manifest.tsv`."""
     return DATA
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[servers.PostgresServer]:
+    """The session's PostgreSQL, with a database `migrated` to copy from."""
+    with servers.postgres() as server:
+        server.execute("create database migrated")
+        _migrate(server.url("migrated"))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file to copy from."""
+    path = tmp_path_factory.mktemp("sqlite") / "antiphon.db"
+    _migrate(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def postgresql(postgres_server: servers.PostgresServer) -> Iterator[servers.PostgresDatabase]:
+    """A fresh database with every table (`url`); `kill`, `stop`, `cont` and `restart` do it to its server."""
+    with servers.fresh_database(postgres_server, "migrated") as database:
+        yield database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh database with every table, once on each kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql").url)
+    path = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "antiphon.db")
+    return f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A fresh database with every table, once on each kind."""
+    async with Database(database_url) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[servers.ValkeyServer]:
+    """The session's Valkey; tests ask for `valkey_server`."""
+    with servers.valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_server(shared_valkey: servers.ValkeyServer) -> servers.ValkeyServer:
+    """An empty Valkey (`url`); `kill`, `stop`, `cont`, `restart` and `flush` do it to its server."""
+    shared_valkey.restart()
+    shared_valkey.flush()
+    return shared_valkey
+
+
+def _migrate(url: str) -> None:
+    async def migrate() -> None:
+        async with Database(url) as database:
+            await upgrade(database)
+
+    with ThreadPoolExecutor(1) as thread:  # which has no event loop yet, as this one might
+        thread.submit(asyncio.run, migrate()).result()

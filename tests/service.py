@@ -11,14 +11,19 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from sqlalchemy import Table, select
 
 from antiphon.api.edge import Edge
 from antiphon.api.protocol import bounded_protocol
+from antiphon.api.routes import Route
 from antiphon.app import build_edge
 from antiphon.catalogue.catalogue import Catalogue, build
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import Unauthenticated
+from antiphon.ledger.ledger import running
 from antiphon.settings import Settings
+from antiphon.storage import tables
+from antiphon.storage.database import Database
 from antiphon.values import (
     Caller,
     ChatJob,
@@ -43,8 +48,8 @@ SpeechScript = Callable[[SpeechJob], AsyncGenerator[Segment | Transcript, None]]
 async def hello(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
     """The script used where the answer does not matter: two tokens for each choice."""
     for index in range(job.n):
-        yield Delta(index, "Hello")
-        yield Delta(index, " you", (), "stop")
+        yield Delta(index, "Hello", completion_tokens=1)
+        yield Delta(index, " you", (), "stop", 2)
     yield Usage(prompt_tokens=3, completion_tokens=2 * job.n)
 
 
@@ -66,15 +71,28 @@ async def spoken(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
 
 
 class ScriptedEngine:
-    """Answers as its scripts say; `running` counts what has been begun and not yet ended or cancelled."""
+    """Answers as its scripts say; `running` counts what has been begun and not yet ended or cancelled.
 
-    def __init__(self, chat: ChatScript = hello, speech: SpeechScript = spoken) -> None:
+    A recording is as long as its file says in `seconds=…`, else one second.
+    """
+
+    def __init__(
+        self, chat: ChatScript = hello, speech: SpeechScript = spoken, *, counts: bool = True
+    ) -> None:
         self._scripts = (chat, speech)
+        self.counts = counts
         self.jobs: list[Any] = []
         self.running = 0
         self.idle = asyncio.Event()
 
-    async def prepare(self, messages: Sequence[Message]) -> Prompt:
+    async def prepare(self, asked: Sequence[Message] | SpeechJob) -> Any:
+        return self._length(asked) if isinstance(asked, SpeechJob) else self._prompt(asked)
+
+    def _length(self, job: SpeechJob) -> float:
+        said = job.file.read_bytes().partition(b"seconds=")[2]
+        return float(said or 1)
+
+    def _prompt(self, messages: Sequence[Message]) -> Prompt:
         words = " ".join(m.content for m in messages).split()
         return Prompt(" ".join(words), tuple(range(len(words))))
 
@@ -107,6 +125,7 @@ class ScriptedPool:
     def __init__(self, engine: ScriptedEngine, capacity: int) -> None:
         self.engine = engine
         self.capacity = capacity
+        self.kind = SimpleNamespace(counts=engine.counts)
         self.on_change: list[Callable[[], None]] = []
 
     @contextmanager
@@ -147,11 +166,48 @@ class OneKey:
         raise Unauthenticated("Incorrect API key provided.")
 
 
-class Service:
-    """The running API: `call` and `chat` give status, headers and body; `pool` and `engine` steer it."""
+class Books:
+    """What is in a service's database, once its journal has been moved there."""
 
-    def __init__(self, edge: Edge, pool: ScriptedPool, port: int, session: aiohttp.ClientSession) -> None:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def rows(self, table: Table) -> list[Any]:
+        async with self.database.connect() as connection:
+            return list(await connection.execute(select(table)))
+
+    async def requests(self, at_least: int = 1) -> list[Any]:
+        """Every request, as soon as there are so many and all of them have ended."""
+        async with asyncio.timeout(10):
+            while True:
+                found = await self.rows(tables.request)
+                if len(found) >= at_least and all(row.status != "open" for row in found):
+                    return found
+                await asyncio.sleep(0.02)
+
+    async def only(self) -> Any:
+        """The one request."""
+        [found] = await self.requests()
+        return found
+
+
+async def billed(home: Path) -> list[Any]:
+    """Every request that a service in this folder recorded, once it has stopped."""
+    async with Database(Settings(home=str(home)).database_url) as database:
+        return await Books(database).requests()
+
+
+class Service:
+    """The running API: `call` and `chat` give status, headers and body; `pool` and `engine` steer it.
+
+    `books` is what the ledger has of it.
+    """
+
+    def __init__(
+        self, edge: Edge, pool: ScriptedPool, books: Books, port: int, session: aiohttp.ClientSession
+    ) -> None:
         self.edge = edge
+        self.books = books
         self.pool = pool
         self.engine = pool.engine
         self.port = port
@@ -179,16 +235,38 @@ def catalogue(home: Path) -> Catalogue:
 
 @asynccontextmanager
 async def serving(
-    home: Path, engine: ScriptedEngine | None = None, capacity: int = 4, **settings: Any
+    home: Path,
+    engine: ScriptedEngine | None = None,
+    capacity: int = 4,
+    authenticator: Any = None,
+    admin: Sequence[Route] = (),
+    **settings: Any,
 ) -> AsyncIterator[Service]:
-    """The API over `engine` on a free port of this machine."""
+    """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides."""
     chosen = Settings(home=str(home), **settings)
     pool = ScriptedPool(engine or ScriptedEngine(), capacity)
     uploads = home / "uploads"
     uploads.mkdir(exist_ok=True)
     pools: Any = ScriptedPools(pool)
-    keys: Any = OneKey()
-    edge = build_edge(chosen, catalogue(home), pools, keys, uploads)
+    keys: Any = authenticator or OneKey()
+    async with migrated(chosen.database_url) as database, running(database, home) as ledger:
+        edge = build_edge(chosen, catalogue(home), pools, keys, ledger, uploads, admin=admin)
+        async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
+            yield Service(edge, pool, Books(database), port, session)
+
+
+@asynccontextmanager
+async def migrated(url: str) -> AsyncIterator[Database]:
+    """A database with every table, at once."""
+    async with Database(url) as database:
+        async with database.begin() as connection:
+            await connection.run_sync(tables.metadata.create_all)
+        yield database
+
+
+@asynccontextmanager
+async def listening(edge: Edge, chosen: Settings) -> AsyncIterator[int]:
+    """Serve on a free port, as the gateway does; clients are expected to be gone at the end."""
     config = uvicorn.Config(
         edge,
         port=0,
@@ -203,13 +281,12 @@ async def serving(
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with aiohttp.ClientSession() as session:
-        try:
-            yield Service(edge, pool, port, session)
-        finally:
-            server.should_exit = server.force_exit = True
-            await task
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        await edge.drain()
+        server.should_exit = server.force_exit = True
+        await task
 
 
 @contextmanager

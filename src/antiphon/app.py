@@ -5,23 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from antiphon import engines
-from antiphon.access.keys import Keys
-from antiphon.access.pepper import load_pepper
+from antiphon.access.access import opened
+from antiphon.access.authenticator import Authenticator
+from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
+from antiphon.admission.memory import Memory
+from antiphon.admission.store import RateLimits, SpendLimits
+from antiphon.admission.valkey import Valkey
 from antiphon.api import openapi
+from antiphon.api.admin.table import Administration, rows
 from antiphon.api.audio import AudioApi
 from antiphon.api.chat import ChatApi
 from antiphon.api.edge import Edge
+from antiphon.api.idempotency import Idempotency
 from antiphon.api.info import InfoApi
 from antiphon.api.reference import ReferenceApi
+from antiphon.api.routes import Route
 from antiphon.api.table import table
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
@@ -29,7 +37,12 @@ from antiphon.errors import AntiphonError
 from antiphon.inference.chat import Chat
 from antiphon.inference.metrics import Metrics
 from antiphon.inference.transcription import Transcription
+from antiphon.ledger import ledger as accounts
+from antiphon.ledger.ledger import Ledger
+from antiphon.pools.attached import AttachedReplica
+from antiphon.pools.policy import Pace
 from antiphon.pools.pool import Pools
+from antiphon.pools.replica import Replica
 from antiphon.runtime.local import LocalRuntime
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
@@ -53,18 +66,35 @@ class Antiphon(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Antiphon]:
-    """The service for as long as the block runs: engines start in the background, and end with the block."""
+async def running(settings: Settings, process: int | None = None) -> AsyncIterator[Antiphon]:
+    """The service for as long as the block runs: engines start in the background, and end with the block.
+
+    `process`: which of several gateway processes this is; it uses the engines that `supervising` runs.
+    """
     home = settings.home_path
-    async with Database(settings.database_url) as database:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(settings.database_url))
         await upgrade(database)
-        keys = Keys(database, await asyncio.to_thread(load_pepper, home))
-        first_key = await keys.ensure_default()
-        store = ModelStore(home)
+        access = await opened(database, home)
+        first_key = await access.ensure_default()
+        keys = access.authenticator
         catalogue = await asyncio.to_thread(load, home)
-        deployments = catalogue.deployments(store)
-        pools = _pools(settings, catalogue, store, deployments)
-        edge = build_edge(settings, catalogue, pools, keys, await asyncio.to_thread(_uploads, home))
+        pools = _pools(settings, catalogue) if process is None else _attached(settings, catalogue)
+        uploads = await asyncio.to_thread(_uploads, home, process)
+        ledger = await stack.enter_async_context(accounts.running(database, home))
+        limits = RateLimits(database, settings)
+        counters = await stack.enter_async_context(_counters(settings))
+        gate = Gate(settings, limits=limits.of, counters=counters)
+        administration = Administration(
+            access=access,
+            rate_limits=limits,
+            spend_limits=SpendLimits(database),
+            snapshots=catalogue.served,
+            database=database,
+            clock=time.time,
+        )
+        admin = rows(administration)
+        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
         ready = _first_readiness(pools)
         pools.start()
         flushing = asyncio.create_task(_flush(keys))
@@ -76,19 +106,73 @@ async def running(settings: Settings) -> AsyncIterator[Antiphon]:
             await keys.flush_used()
 
 
-def _pools(
-    settings: Settings, catalogue: Catalogue, store: ModelStore, deployments: list[Deployment]
-) -> Pools:
+@asynccontextmanager
+async def supervising(settings: Settings) -> AsyncIterator[str | None]:
+    """What several gateway processes share, for as long as the block runs: the engines, and the first start.
+
+    Gives the secret of the key that the first start makes, else None.
+    """
+    home = settings.home_path
+    async with Database(settings.database_url) as database:
+        await upgrade(database)
+        first_key = await (await opened(database, home)).ensure_default()
+    await asyncio.to_thread(_uploads, home)
+    pools = _pools(settings, await asyncio.to_thread(load, home))
+    pools.start()
+    try:
+        yield first_key
+    finally:
+        await pools.stop(_STOP_SECONDS)
+
+
+def _pools(settings: Settings, catalogue: Catalogue) -> Pools:
+    """Pools that run the engines."""
+    store = ModelStore(settings.home_path)
+
     async def verify(deployment: Deployment) -> None:
         await asyncio.to_thread(store.verify, catalogue.entries[deployment.snapshot])
 
-    runtime = LocalRuntime(settings.home_path / "run", settings.home_path / "logs")
-    return Pools(deployments, engines.kinds(), settings, runtime, verify)
+    make = partial(Replica, settings=settings, runtime=_runtime(settings), verify=verify, pace=Pace())
+    return Pools(catalogue.deployments(store), engines.kinds(), make)
 
 
-def build_edge(settings: Settings, catalogue: Catalogue, pools: Pools, keys: Keys, uploads: Path) -> Edge:
-    metrics = Metrics()
-    gate = Gate(settings)
+def _attached(settings: Settings, catalogue: Catalogue) -> Pools:
+    """Pools that use this process's share of engines that another process runs."""
+    shares = [
+        msgspec.structs.replace(deployment, slots=max(1, deployment.slots // settings.processes))
+        for deployment in catalogue.deployments(ModelStore(settings.home_path))
+    ]
+    make = partial(AttachedReplica, settings=settings, runtime=_runtime(settings), pace=Pace(probe=1.0))
+    return Pools(shares, engines.kinds(), make)
+
+
+def _runtime(settings: Settings) -> LocalRuntime:
+    return LocalRuntime(settings.home_path / "run", settings.home_path / "logs")
+
+
+@asynccontextmanager
+async def _counters(settings: Settings) -> AsyncIterator[Counters]:
+    """Where rates are counted: in the memory of each process, or in a Valkey for all of them."""
+    if settings.valkey:
+        async with Valkey(settings.valkey, Memory(settings.processes)) as counters:
+            yield counters
+    else:
+        yield Memory()
+
+
+def build_edge(
+    settings: Settings,
+    catalogue: Catalogue,
+    pools: Pools,
+    keys: Authenticator,
+    ledger: Ledger,
+    uploads: Path,
+    process: int | None = None,
+    admin: Sequence[Route] = (),
+    gate: Gate | None = None,
+) -> Edge:
+    metrics = Metrics(process)
+    gate = gate or Gate(settings)
     for name in pools.status():
         pools.get(name).on_change.append(partial(gate.pump, name))
     metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
@@ -106,11 +190,14 @@ def build_edge(settings: Settings, catalogue: Catalogue, pools: Pools, keys: Key
         return Readiness(status="ready" if states and pools.ready else "unavailable", deployments=states)
 
     reference = ReferenceApi()
+    idempotency = Idempotency(ledger.idempotency_keys)
+    services = (settings, catalogue, gate, pools, ledger.meter, metrics)
     routes = table(
-        ChatApi(settings, Chat(settings, catalogue, gate, pools, metrics)),
-        AudioApi(settings, Transcription(settings, catalogue, gate, pools, metrics), uploads),
+        ChatApi(settings, Chat(*services), idempotency),
+        AudioApi(settings, Transcription(*services), uploads, idempotency),
         InfoApi(catalogue, metrics, readiness, settings.public_metrics),
         reference,
+        admin,
     )
     reference.describe(openapi.document(routes))
     edge = Edge(settings, routes, keys, gate, metrics)
@@ -129,15 +216,15 @@ def _first_readiness(pools: Pools) -> asyncio.Event:
     return ready
 
 
-def _uploads(home: Path) -> Path:
-    """The folder of running uploads, private, and empty: what a crash left behind is removed."""
-    folder = home / "uploads"
+def _uploads(home: Path, process: int | None = None) -> Path:
+    """The folder of a process's running uploads, private, and empty: what a crash left behind is removed."""
+    folder = home / "uploads" / ("" if process is None else str(process))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     return folder
 
 
-async def _flush(keys: Keys) -> None:
+async def _flush(keys: Authenticator) -> None:
     """Write from time to time when each key was last used."""
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)

@@ -30,7 +30,7 @@ Shapes: OpenAI's envelope, `{"error": {"message", "type", "param", "code"}}`, al
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class AntiphonError(Exception):
@@ -41,9 +41,9 @@ class AntiphonError(Exception):
     """
 
     status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
+    type: str = "server_error"
     default_code: ClassVar[str | None] = None
-    should_retry: ClassVar[bool | None] = None
+    should_retry: bool | None = None
 
     def __init__(
         self,
@@ -156,9 +156,23 @@ class HeadersTooLarge(AntiphonError):
 
 
 class RateLimited(AntiphonError):
+    """429: what is limited is `requests` (sound and requests at once among them) or `tokens`."""
+
     status = 429
     type = "requests"
     default_code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        type: Literal["requests", "tokens"] = "requests",
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.type = type
+        self.should_retry = should_retry
 
 
 class InsufficientQuota(AntiphonError):

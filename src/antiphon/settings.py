@@ -35,15 +35,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="SQLAlchemy address of the database; empty means SQLite in the data folder")
     ] = ""
     valkey: Annotated[
-        str, Meta(description="Address of a Valkey that gateway processes share limits on; empty: in memory")
+        str,
+        Meta(
+            pattern=r"^$|^(valkey|valkeys|unix)://",
+            description="Address of a Valkey that gateway processes share limits on; empty: in memory",
+        ),
     ] = ""
     processes: Annotated[int, Meta(ge=1, le=64, description="Gateway processes on this machine")] = 1
     log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
     public_metrics: Annotated[bool, Meta(description="Whether /metrics is open; false asks for a key")] = True
 
     requests_per_minute: Annotated[
-        int, Meta(ge=0, description="Requests a project may send a minute; 0 sets no limit")
+        int, Meta(ge=0, description="Requests a project may send a minute to a model; 0 sets no limit")
     ] = 3000
+    tokens_per_minute: Annotated[
+        int, Meta(ge=0, description="Tokens of prompts and answers a minute, likewise; 0 sets no limit")
+    ] = 0
+    audio_per_minute: Annotated[
+        int, Meta(ge=0, description="Seconds of sound a minute, likewise; 0 sets no limit")
+    ] = 0
+    uploads_per_minute: Annotated[
+        int, Meta(ge=0, description="Megabytes of recordings a minute, likewise; 0 sets no limit")
+    ] = 0
+    requests_per_day: Annotated[
+        int, Meta(ge=0, description="Requests a day of UTC, likewise; 0 sets no limit")
+    ] = 0
+    tokens_per_day: Annotated[
+        int, Meta(ge=0, description="Tokens a day of UTC, likewise; 0 sets no limit")
+    ] = 0
+    concurrent_requests: Annotated[
+        int, Meta(ge=0, description="Requests running or waiting at once, likewise; 0 sets no limit")
+    ] = 0
     queue_total: Annotated[
         int, Meta(ge=1, description="Requests that may wait for an engine, over all organizations")
     ] = 64

@@ -28,7 +28,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
     project_id: str = ""
     """Empty for admin and operator keys, which no project's route accepts."""
+    project: str = ""
+    """The project's readable name."""
     organization_id: str
+    """Empty for operator keys, until a request names an organization."""
     organization: str
     """The organization's readable name, as answered in `openai-organization`."""
     kind: KeyKind = "project"

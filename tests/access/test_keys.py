@@ -1,351 +1,380 @@
+"""Making, showing, rotating and revoking keys, and that nobody reaches or makes what is not theirs."""
+
 from __future__ import annotations
 
 import asyncio
-import random
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import event, select
+from sqlalchemy import Table, select
 
-from antiphon.access import keys as module
 from antiphon.access import tokens
-from antiphon.access.keys import Keys
-from antiphon.access.pepper import load_pepper
-from antiphon.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
-from antiphon.storage.database import Database
-from antiphon.storage.migrations import upgrade
-from antiphon.storage.tables import organization
-
-START = 1_800_000_000
+from antiphon.access.api_key import NewKey, Realm
+from antiphon.access.keys import LONGEST_SECONDS
+from antiphon.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
+from antiphon.storage.tables import metadata
+from antiphon.values import Caller
+from tenants import START, World
 
 
-class World:
-    """Keys over a database, with clocks that stand still, and the statements that were executed."""
-
-    def __init__(self, database: Database, pepper: bytes) -> None:
-        self.database = database
-        self.pepper = pepper
-        self.wall = float(START)
-        self.monotonic = 50.0
-        self.keys = self.another()
-        self.statements: list[str] = []
-        event.listen(database._reader.sync_engine, "before_cursor_execute", self._record)
-
-    def another(self, pepper: bytes | None = None) -> Keys:
-        """What another process would hold: the same database, its own memory."""
-        return Keys(
-            self.database,
-            pepper or self.pepper,
-            clock=lambda: self.wall,
-            monotonic=lambda: self.monotonic,
-        )
-
-    def _record(self, *arguments: object) -> None:
-        self.statements.append(str(arguments[2]))
-
-    @property
-    def selects(self) -> list[str]:
-        return [statement for statement in self.statements if statement.startswith("SELECT")]
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with Database(f"sqlite+aiosqlite:///{tmp_path}/antiphon.db") as database:
-        await upgrade(database)
-        yield World(database, load_pepper(tmp_path))
-
-
-def everything_in(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir())
-
-
-async def refused(keys: Keys, token: str) -> Unauthenticated:
-    with pytest.raises(Unauthenticated) as caught:
-        await keys.authenticate(token)
-    return caught.value
-
-
-async def test_a_key_tells_whose_it_is(world: World) -> None:
-    key, secret = await world.keys.create("shop", "checkout")
-    caller = await world.keys.authenticate(secret)
-    assert caller.key_id == key.id and key.id.startswith("key_")
-    assert caller.project_id.startswith("proj_")
-    assert caller.organization_id.startswith("org-") and caller.organization == "default"
-
-
-async def test_only_a_hash_made_with_the_pepper_is_stored(world: World, tmp_path: Path) -> None:
-    _, secret = await world.keys.create("default", "a")
-    await world.keys.authenticate(secret)
-    assert secret[8:-4].encode() not in await asyncio.to_thread(everything_in, tmp_path)
-    await refused(world.another(pepper=bytes(32)), secret)
-
-
-@pytest.mark.parametrize("token", ["", "sk-wrong", "Bearer x", "x" * 100_000, "\ud800", "sk-" + "0" * 49])
-async def test_what_is_no_key_is_refused_without_the_database(world: World, token: str) -> None:
-    await refused(world.keys, token)
-    assert world.statements == []
-
-
-async def test_the_refusal_is_openai_s_and_masks_the_key(world: World) -> None:
-    secret = tokens.new_secret()
-    problem = await refused(world.keys, secret)
-    assert (problem.status, problem.type, problem.code) == (401, "invalid_request_error", "invalid_api_key")
-    assert problem.message.startswith(f"Incorrect API key provided: {secret[:8]}****{secret[-4:]}. You can ")
-    assert "antiphon keys create" in problem.message and secret[8:-4] not in problem.message
-
-
-def hostile(count: int) -> list[str]:
-    """Tokens that would break a query made of text, a log line or a buffer; some with a right checksum."""
-    rng = random.Random(5)
-    pieces = [
-        "' OR '1'='1", "'; DROP TABLE api_key; --", '" UNION SELECT digest FROM api_key --', "%", "_", "\0",
-        "\r\nX-Admin: 1", "${jndi:ldap://x}", "{{7*7}}", "\ud800", "\u202e", "ключ", "🔑", "sk-", "\\",
-        "x" * 100_000,
-    ]  # fmt: skip
-    made = [tokens.new_secret() for _ in range(count // 5)]
-    made += [secret[: rng.randrange(52)] + rng.choice(pieces) for secret in made]
-    while len(made) < count:
-        made.append("".join(rng.choices(pieces[:-1], k=rng.randrange(1, 6))))
-    return [*made[: count - 1], "x" * 100_000]
-
-
-async def test_500_hostile_tokens_are_all_refused_by_one_and_the_same_query(world: World) -> None:
-    _, secret = await world.keys.create("default", "a")
-    await world.keys.authenticate(secret)
-    [query] = world.selects[-1:]
-    world.statements.clear()
-    for token in hostile(500):
-        problem = await refused(world.keys, token)
-        assert problem.message.isprintable() and len(problem.message) < 200
-    assert set(world.selects) == {query}, "the text of a query depends on a token"
-    assert len(world.selects) == 100, "only what has a right checksum asks the database"
-    assert len(await world.keys.list()) == 1
-
-
-@given(st.data())
-async def test_keys_that_share_a_long_beginning_are_never_mistaken(data: st.DataObject) -> None:
-    body = tokens.new_secret()[3:46]
-    shared = data.draw(st.integers(0, 42))
-    other = body[:shared] + data.draw(st.text("0123456789abcXYZ", min_size=43 - shared, max_size=43 - shared))
-    one, two = (f"sk-{text}{tokens._check(text)}" for text in (body, other))
-    keys = Keys(Database("sqlite+aiosqlite:////nonexistent/a.db"), bytes(32))
-    assert (keys._digest(one) == keys._digest(two)) == (one == two)
-
-
-async def test_a_remembered_key_does_not_open_the_door_to_one_with_the_same_beginning(world: World) -> None:
-    _, secret = await world.keys.create("default", "a")
-    await world.keys.authenticate(secret)
-    body = secret[3:45] + ("0" if secret[45] != "0" else "1")
-    await refused(world.keys, f"sk-{body}{tokens._check(body)}")
-
-
-async def test_a_digest_that_the_database_matched_loosely_is_refused(world: World) -> None:
-    _, secret = await world.keys.create("default", "a")
-    found = await world.keys._find(world.keys._digest(secret))
-
-    async def loose(_: bytes) -> object:
-        return found
-
-    world.keys._lookups._find = loose  # type: ignore[assignment]
-    await refused(world.keys, tokens.new_secret())
-
-
-async def test_requests_at_once_ask_the_database_once(world: World) -> None:
-    _, secret = await world.keys.create("default", "a")
-    world.statements.clear()
-    callers = await asyncio.gather(*(world.keys.authenticate(secret) for _ in range(200)))
-    assert len(set(caller.key_id for caller in callers)) == 1 and len(world.selects) == 1
-
-
-async def test_an_unknown_key_is_remembered_as_such(world: World) -> None:
-    secret = tokens.new_secret()
-    for _ in range(20):
-        await refused(world.keys, secret)
-    assert len(world.selects) == 1
-
-
-async def test_a_key_revoked_elsewhere_is_refused_within_a_second(world: World) -> None:
-    key, secret = await world.keys.create("default", "a")
-    await world.keys.authenticate(secret)
-    await world.another().revoke(key.id)
-    world.monotonic += 0.5
-    await refused(world.keys, secret)
-
-
-async def test_a_key_revoked_by_another_process_is_refused_within_a_second(
-    world: World, tmp_path: Path
-) -> None:
-    keys = Keys(world.database, world.pepper)
-    key, secret = await keys.create("default", "a")
-
-    async def use() -> None:
-        while True:
-            await keys.authenticate(secret)
-            await asyncio.sleep(0.02)
-
-    using = asyncio.create_task(use())
-    program = "from antiphon.cli.keys import keys; keys()"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, "revoke", key.id, "--home", str(tmp_path)
-    )
-    async with asyncio.timeout(60):
-        assert await process.wait() == 0
-    with pytest.raises(Unauthenticated):
-        async with asyncio.timeout(1.0):
-            await using
-
-
-async def test_revoking_twice_keeps_the_first_time(world: World) -> None:
-    key, _ = await world.keys.create("default", "a")
-    await world.keys.revoke(key.id)
-    world.wall += 100
-    await world.keys.revoke(key.id)
-    [listed] = await world.keys.list()
-    assert listed.revoked_at == START and listed.state(world.wall) == "revoked"
-
-
-async def test_revoking_what_does_not_exist_says_so(world: World) -> None:
-    with pytest.raises(NotFound, match="key_nope"):
-        await world.keys.revoke("key_nope")
-
-
-async def test_a_key_expires_at_its_time(world: World) -> None:
-    key, secret = await world.keys.create("default", "a", expires=START + 10)
-    world.wall = START + 9.9
-    assert (await world.keys.authenticate(secret)).key_id == key.id
-    assert key.state(world.wall) == "active"
-    world.wall = START + 10.0
-    await refused(world.keys, secret)
-    assert key.state(world.wall) == "expired"
-
-
-async def test_a_slow_database_is_unavailable_and_not_a_refusal(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, secret = await world.keys.create("default", "a")
-
-    async def never(_: bytes) -> None:
-        await asyncio.Event().wait()
-
-    real = world.keys._lookups._find
-    monkeypatch.setattr(module, "LOOKUP_SECONDS", 0.01)
-    monkeypatch.setattr(world.keys._lookups, "_find", never)
-    with pytest.raises(Unavailable):
-        await world.keys.authenticate(secret)
-    monkeypatch.setattr(world.keys._lookups, "_find", real)
-    monkeypatch.setattr(module, "LOOKUP_SECONDS", 5)
-    world.monotonic += 0.5
-    await world.keys.authenticate(secret)
-
-
-async def test_a_broken_database_is_unavailable_and_asked_again_next_time(tmp_path: Path) -> None:
-    (tmp_path / "a.db").write_bytes(b"no database" * 1000)
-    async with Database(f"sqlite+aiosqlite:///{tmp_path}/a.db") as database:
-        keys = Keys(database, bytes(32))
-        for _ in range(2):
-            with pytest.raises(Unavailable):
-                await keys.authenticate(tokens.new_secret())
-            await asyncio.sleep(0)
-            assert len(keys._lookups) == 0
-
-
-async def test_the_first_start_makes_the_first_key_and_later_ones_do_not(world: World) -> None:
-    secret = await world.keys.ensure_default()
-    assert secret is not None
-    caller = await world.keys.authenticate(secret)
-    assert caller.organization == "default"
-    assert await world.keys.ensure_default() is None
-    await world.keys.revoke(caller.key_id)
-    assert await world.another().ensure_default() is None, "a key has existed"
-    [listed] = await world.keys.list()
-    assert listed.project == "default"
-
-
-async def test_two_first_starts_at_once_make_one_key(world: World) -> None:
-    made = await asyncio.gather(world.keys.ensure_default(), world.another().ensure_default())
-    assert made.count(None) == 1
+async def everything_in(world: World) -> str:
+    """Every value in every table."""
     async with world.database.connect() as connection:
-        assert len((await connection.execute(select(organization))).all()) == 1
+        tables: list[Table] = metadata.sorted_tables
+        return repr([(await connection.execute(select(table))).all() for table in tables])
 
 
-async def test_a_key_made_before_the_first_start_counts(world: World) -> None:
-    await world.keys.create("default", "a")
-    assert await world.keys.ensure_default() is None
+async def test_a_key_is_shown_once_and_only_a_hash_of_it_is_stored(world: World) -> None:
+    realm = await world.realm()
+    key, secret = await world.key(realm, "checkout", scopes={"chat", "models"}, expires_in_seconds=60)
+    assert tokens.is_well_formed(secret) and key.id.startswith("key_")
+    assert (key.name, key.project, key.scopes) == ("checkout", "shop", ("chat", "models"))
+    assert (key.created_at, key.expires_at) == (START, START + 60)
+    assert key.redacted == f"{secret[:8]}****{secret[-4:]}"
+    _, rotated = await world.access.keys.rotate(realm, key.id, token="a secret token", by=None)
+    stored = await everything_in(world)
+    for hidden in (secret, secret[8:-4], rotated, rotated[8:-4], "a secret token"):
+        assert hidden not in stored
+    assert secret[8:-4] not in repr(key)
 
 
-async def test_projects_are_made_once_by_name(world: World) -> None:
-    secrets = [(await world.keys.create(project, "a"))[1] for project in ("shop", "default", "shop")]
-    callers = [await world.keys.authenticate(secret) for secret in secrets]
-    assert callers[0].project_id == callers[2].project_id != callers[1].project_id
-    assert len({caller.organization_id for caller in callers}) == 1
+async def test_each_kind_of_key_has_what_counts_for_it(world: World) -> None:
+    acme = await world.organization()
+    project, _ = await world.key(Realm(acme.id, (await world.project(acme)).id))
+    admin, _ = await world.key(Realm(acme.id), role="reader")
+    operator, _ = await world.key(Realm())
+    assert (project.kind, project.role, project.scopes) == ("project", None, ("audio", "chat", "models"))
+    assert (admin.kind, admin.role, admin.scopes, admin.project) == ("admin", "reader", (), None)
+    assert (operator.kind, operator.role, operator.scopes) == ("operator", None, ())
+    assert [key.realm.kind for key in (project, admin, operator)] == ["project", "admin", "operator"]
 
 
-@pytest.mark.parametrize("name", ["", "x" * 101, "a\nb", "\x1b[31m", "\u202e"])
+async def test_a_key_belongs_to_whom_it_was_made_for(world: World) -> None:
+    realm = await world.realm()
+    assert realm.organization_id and realm.project_id
+    ann = await world.access.members.add(realm.organization_id, "ann@example.com", "Ann", "member", by=None)
+    account, made = await world.access.service_accounts.create(
+        realm.organization_id, realm.project_id, "robot", by=None
+    )
+    assert made is not None
+    key, _ = await world.key(realm, member_id=ann.id)
+    assert key.owner is not None and made[0].owner is not None
+    assert (key.owner.type, key.owner.id, key.owner.email) == ("user", ann.id, "ann@example.com")
+    assert (made[0].owner.type, made[0].owner.id) == ("service_account", account.id)
+    assert (await world.key(realm))[0].owner is None
+
+
+async def test_an_owner_from_elsewhere_is_not_found(world: World) -> None:
+    ours, theirs = await world.realm("acme"), await world.realm("other")
+    assert theirs.organization_id and theirs.project_id
+    bob = await world.access.members.add(theirs.organization_id, "bob@example.com", "Bob", "owner", by=None)
+    account, _ = await world.access.service_accounts.create(
+        theirs.organization_id, theirs.project_id, "robot", by=None
+    )
+    for member_id in (bob.id, "user-missing"):
+        with pytest.raises(NotFound, match=r"^There is no such user\.$"):
+            await world.key(ours, member_id=member_id)
+    for account_id in (account.id, "svc_acct_missing"):
+        with pytest.raises(NotFound, match=r"^There is no such service account\.$"):
+            await world.key(ours, service_account_id=account_id)
+    with pytest.raises(NotFound):
+        await world.key(Realm(theirs.organization_id), service_account_id=account.id)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "a\nb", "\x1b[31m", "\u202e", "a\0"])
 async def test_names_that_cannot_be_shown_are_refused(world: World, name: str) -> None:
-    for project, key, param in ((name, "a", "project"), ("default", name, "name")):
+    realm = await world.realm()
+    key, _ = await world.key(realm)
+    for change in (world.key(realm, name), world.access.keys.update(realm, key.id, name=name, by=None)):
         with pytest.raises(InvalidRequest) as caught:
-            await world.keys.create(project, key)
-        assert caught.value.param == param
-    assert await world.keys.list() == []
+            await change
+        assert caught.value.param == "name"
 
 
-async def test_the_list_shows_every_key_oldest_first_and_no_secret(world: World) -> None:
-    made = []
-    for name in ("c", "a", "b"):
-        made.append(await world.keys.create("shop", name, expires=START + 99))
-        world.wall += 1
-    listed = await world.keys.list()
-    assert listed == [key for key, _ in made]
-    assert listed[0].redacted == f"{made[0][1][:8]}****{made[0][1][-4:]}"
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"scopes": {"chat", "org.write"}}, "scopes"),
+        ({"scopes": set()}, "scopes"),
+        ({"expires_in_seconds": 0}, "expires_in_seconds"),
+        ({"expires_in_seconds": -1}, "expires_in_seconds"),
+        ({"expires_in_seconds": LONGEST_SECONDS + 1}, "expires_in_seconds"),
+    ],
+)
+async def test_values_that_are_none_are_named(world: World, options: dict[str, object], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await world.key(await world.realm(), **options)
+    assert caught.value.param == param
 
 
-async def last_used(world: World) -> dict[str, int | None]:
-    return {key.name: key.last_used_at for key in await world.keys.list()}
+async def test_nothing_is_made_where_there_is_no_realm(world: World) -> None:
+    ours, theirs = await world.realm("acme"), await world.realm("other")
+    for realm, kind in (
+        (Realm("org-missing"), "organization"),
+        (Realm(ours.organization_id, "proj_missing"), "project"),
+        (Realm(ours.organization_id, theirs.project_id), "project"),
+    ):
+        with pytest.raises(NotFound, match=rf"^There is no such {kind}\.$"):
+            await world.key(realm)
 
 
-async def test_the_last_use_is_written_when_asked_and_not_before(world: World) -> None:
-    _, used = await world.keys.create("default", "used")
-    await world.keys.create("default", "idle")
-    await world.keys.authenticate(used)
-    assert await last_used(world) == {"used": None, "idle": None}
-    await world.keys.flush_used()
-    assert await last_used(world) == {"used": START, "idle": None}
-
-
-async def test_the_last_use_is_written_at_most_once_a_minute(world: World) -> None:
-    _, secret = await world.keys.create("default", "a")
-    for later, written in ((0, START), (59, START), (60, START + 60), (50, START + 60)):
-        world.wall = float(START + later)
-        await world.keys.authenticate(secret)
-        await world.keys.flush_used()
-        assert await last_used(world) == {"a": written}, later
-
-
-async def test_without_a_use_nothing_is_written(world: World) -> None:
-    await world.keys.flush_used()
-    await refused(world.keys, tokens.new_secret())
-    world.statements.clear()
-    await world.keys.flush_used()
-    assert world.statements == []
-
-
-async def test_the_uses_that_wait_to_be_written_are_bounded(
-    world: World, monkeypatch: pytest.MonkeyPatch
+async def test_an_archived_project_gets_no_keys_and_no_new_secrets_but_they_can_be_revoked(
+    world: World,
 ) -> None:
-    monkeypatch.setattr(module, "REMEMBERED", 1)
-    secrets = {name: (await world.keys.create("default", name))[1] for name in ("a", "b")}
-    for name in ("a", "b", "a"):
-        world.wall += 1
-        await world.keys.authenticate(secrets[name])
-    await world.keys.flush_used()
-    assert await last_used(world) == {"a": START + 3, "b": None}
+    realm = await world.realm()
+    assert realm.organization_id and realm.project_id
+    key, _ = await world.key(realm)
+    await world.access.projects.archive(realm.organization_id, realm.project_id, by=None)
+    for change in (world.key(realm), world.access.keys.rotate(realm, key.id, by=None)):
+        with pytest.raises(InvalidRequest, match="archived"):
+            await change
+    await world.access.keys.revoke(realm, key.id, by=None)
 
 
-async def test_a_repr_of_what_is_held_in_memory_shows_no_key(world: World) -> None:
-    key, secret = await world.keys.create("default", "a")
-    caller = await world.keys.authenticate(secret)
-    assert secret[8:-4] not in repr((key, caller, world.keys._lookups._entries, vars(world.keys)))
+async def test_no_key_is_given_more_than_its_maker_may(world: World) -> None:
+    realm = await world.realm()
+    admin, installation = Realm(realm.organization_id), Realm()
+    member = await world.caller(admin, role="member")
+    project = await world.caller(realm, scopes={"audio"})
+    operator_key, _ = await world.key(installation)
+    owner_key, _ = await world.key(admin, role="owner")
+    create, rotate = world.access.keys.create, world.access.keys.rotate
+    for attempt in (
+        create(NewKey(realm=admin, name="a", role="owner"), by=member),
+        create(NewKey(realm=installation, name="a"), by=member),
+        create(NewKey(realm=realm, name="a", scopes={"chat"}), by=project),
+        create(NewKey(realm=admin, name="a", role="reader"), by=project),
+        rotate(admin, owner_key.id, by=member),
+        rotate(installation, operator_key.id, by=member),
+    ):
+        with pytest.raises(Forbidden):
+            await attempt
+    await create(NewKey(realm=admin, name="a", role="reader"), by=member)
+    await create(NewKey(realm=realm, name="a"), by=member)
+    await create(NewKey(realm=realm, name="a", scopes={"audio"}), by=project)
+
+
+# --- seeing them -------------------------------------------------------------------------------------------
+
+
+async def test_the_list_shows_the_keys_of_one_realm_in_pages(world: World) -> None:
+    realm, other = await world.realm("acme"), await world.realm("other")
+    made = []
+    for number in range(5):
+        made.append((await world.key(realm, f"key {number}"))[0].id)
+        world.wall += number % 2  # some were made in the same second
+    await world.key(other)
+    await world.key(Realm(realm.organization_id))
+    keys = world.access.keys
+    first = await keys.list(realm, limit=2)
+    second = await keys.list(realm, limit=2, after=first.data[-1].id)
+    last = await keys.list(realm, limit=2, after=second.data[-1].id)
+    assert [page.has_more for page in (first, second, last)] == [True, True, False]
+    seen = [key.id for page in (first, second, last) for key in page.data]
+    assert sorted(seen) == sorted(made)
+    assert [key.id for key in (await keys.list(realm, order="desc")).data] == seen[::-1]
+
+
+async def test_revoked_keys_are_listed_only_when_asked_for_and_still_mark_a_place(world: World) -> None:
+    realm = await world.realm()
+    one = (await world.key(realm, "one"))[0]
+    world.wall += 1
+    two = (await world.key(realm, "two"))[0]
+    keys = world.access.keys
+    await keys.revoke(realm, one.id, by=None)
+    assert [key.id for key in (await keys.list(realm)).data] == [two.id]
+    assert [key.id for key in (await keys.list(realm, after=one.id)).data] == [two.id]
+    listed = (await keys.list(None, revoked=True)).data
+    assert [key.state(world.wall) for key in listed] == ["revoked", "active"]
+
+
+async def test_a_place_in_somebody_else_s_list_is_none(world: World) -> None:
+    ours, theirs = await world.realm("acme"), await world.realm("other")
+    key, _ = await world.key(theirs)
+    messages = set()
+    for after in (key.id, "key_missing", "", "\0"):
+        with pytest.raises(InvalidRequest) as caught:
+            await world.access.keys.list(ours, after=after)
+        assert caught.value.param == "after"
+        messages.add(caught.value.message)
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("limit", [0, -1, 101])
+async def test_a_page_has_bounds(world: World, limit: int) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await world.access.keys.list(None, limit=limit)
+    assert caught.value.param == "limit"
+
+
+async def test_foreign_missing_and_revoked_keys_are_the_same_404(world: World) -> None:
+    ours, theirs = await world.realm("acme"), await world.realm("other")
+    foreign, _ = await world.key(theirs)
+    revoked, _ = await world.key(ours)
+    admin, _ = await world.key(Realm(ours.organization_id))
+    keys = world.access.keys
+    await keys.revoke(ours, revoked.id, by=None)
+    messages = set()
+    for key_id in (foreign.id, revoked.id, admin.id, "key_missing"):
+        for attempt in (
+            keys.get(ours, key_id),
+            keys.update(ours, key_id, name="b", by=None),
+            keys.revoke(ours, key_id, by=None),
+            keys.rotate(ours, key_id, by=None),
+        ):
+            with pytest.raises(NotFound) as caught:
+                await attempt
+            messages.add(caught.value.message)
+    assert messages == {"There is no such API key."}
+    assert (await keys.get(theirs, foreign.id)).name == "a"
+
+
+async def test_a_key_can_be_changed(world: World) -> None:
+    realm = await world.realm()
+    key, secret = await world.key(realm)
+    keys = world.access.keys
+    assert (await keys.update(realm, key.id, name="b", by=None)).name == "b"
+    changed = await keys.update(realm, key.id, scopes=["models"], expires_in_seconds=60, by=None)
+    assert (changed.name, changed.scopes, changed.expires_at) == ("b", ("models",), START + 60)
+    assert await keys.update(realm, key.id, by=None) == changed == await keys.get(realm, key.id)
+    assert (await world.access.authenticator.authenticate(secret)).scopes == {"models"}
+    for wrong in ({"scopes": ["all"]}, {"scopes": []}, {"expires_in_seconds": 0}):
+        with pytest.raises(InvalidRequest):
+            await keys.update(realm, key.id, by=None, **wrong)  # type: ignore[arg-type]
+    world.wall += 60
+    with pytest.raises(InvalidRequest, match="expired"):
+        await keys.update(realm, key.id, expires_in_seconds=60, by=None)
+
+
+async def test_a_key_is_not_given_more_than_its_changer_may_do(world: World) -> None:
+    realm = await world.realm()
+    by = await world.caller(realm, scopes=["models"])
+    key, _ = await world.key(realm, scopes=["models"])
+    with pytest.raises(Forbidden):
+        await world.access.keys.update(realm, key.id, scopes=["chat"], by=by)
+
+
+# --- rotation ----------------------------------------------------------------------------------------------
+
+
+async def test_a_rotation_keeps_the_id_and_repeats_itself(world: World) -> None:
+    realm = await world.realm()
+    key, old = await world.key(realm)
+    rotate = world.access.keys.rotate
+    rotated, new = await rotate(realm, key.id, token="t", grace_seconds=60, by=None)
+    before = await everything_in(world)
+    world.wall += 30
+    again, same = await rotate(realm, key.id, token="t", grace_seconds=5, by=None)
+    assert rotated.id == again.id == key.id and old != new == same
+    assert tokens.is_well_formed(new) and rotated.redacted == tokens.redacted(new)
+    assert await everything_in(world) == before
+
+
+async def test_rotations_at_once_of_one_token_make_one_secret(world: World) -> None:
+    realm = await world.realm()
+    key, _ = await world.key(realm)
+    made = await asyncio.gather(
+        *(world.access.keys.rotate(realm, key.id, token="t", by=None) for _ in range(8))
+    )
+    assert len({secret for _, secret in made}) == 1
+    assert (await world.events(realm.organization_id)).count("api_key.updated") == 1
+
+
+async def test_rotations_without_a_token_each_make_one(world: World) -> None:
+    realm = await world.realm()
+    key, _ = await world.key(realm)
+    made = {(await world.access.keys.rotate(realm, key.id, by=None))[1] for _ in range(3)}
+    assert len(made) == 3
+
+
+async def test_the_same_token_gives_another_key_another_secret(world: World) -> None:
+    realm = await world.realm()
+    secrets = set()
+    for _ in range(2):
+        key, _ = await world.key(realm)
+        secrets.add((await world.access.keys.rotate(realm, key.id, token="t", by=None))[1])
+    assert len(secrets) == 2
+
+
+async def test_a_later_rotation_never_lengthens_the_life_of_an_older_secret(world: World) -> None:
+    realm = await world.realm()
+    key, first = await world.key(realm)
+    await world.access.keys.rotate(realm, key.id, token="1", grace_seconds=10, by=None)
+    _, third = await world.access.keys.rotate(realm, key.id, token="2", grace_seconds=1000, by=None)
+    world.wall += 10
+    with pytest.raises(Unauthenticated):
+        await world.access.authenticator.authenticate(first)
+    await world.access.authenticator.authenticate(third)
+
+
+async def test_a_rotation_that_was_followed_by_another_is_told_once_its_secret_has_ended(
+    world: World,
+) -> None:
+    realm = await world.realm()
+    key, _ = await world.key(realm)
+    rotate = world.access.keys.rotate
+    _, first = await rotate(realm, key.id, token="1", by=None)
+    await rotate(realm, key.id, token="2", grace_seconds=10, by=None)
+    assert (await rotate(realm, key.id, token="1", by=None))[1] == first
+    world.wall += 10
+    with pytest.raises(InvalidRequest) as caught:
+        await rotate(realm, key.id, token="1", by=None)
+    assert caught.value.param == "rotation_id"
+
+
+@pytest.mark.parametrize("token", ["", "x" * 256, "a\nb"])
+async def test_a_token_has_bounds(world: World, token: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await world.access.keys.rotate(Realm(), "key_a", token=token, by=None)
+    assert caught.value.param == "rotation_id"
+
+
+@pytest.mark.parametrize("grace", [-1, LONGEST_SECONDS + 1])
+async def test_a_grace_has_bounds(world: World, grace: int) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await world.access.keys.rotate(Realm(), "key_a", grace_seconds=grace, by=None)
+    assert caught.value.param == "grace_seconds"
+
+
+# --- the log -----------------------------------------------------------------------------------------------
+
+
+async def test_every_change_is_logged_with_who_made_it(world: World) -> None:
+    realm = await world.realm()
+    assert realm.organization_id is not None
+    by: Caller = await world.caller(Realm(realm.organization_id))
+    keys = world.access.keys
+    world.wall += 1
+    key, _ = await keys.create(NewKey(realm=realm, name="a"), by=by)
+    world.wall += 1
+    await keys.update(realm, key.id, name="b", by=by)
+    world.wall += 1
+    await keys.rotate(realm, key.id, by=by)
+    world.wall += 1
+    await keys.revoke(realm, key.id, by=by)
+    logged = (await world.access.audit.list(realm.organization_id)).data[:4][::-1]
+    assert [event.type for event in logged] == [
+        "api_key.created",
+        "api_key.updated",
+        "api_key.updated",
+        "api_key.deleted",
+    ]
+    assert {(event.actor_key_id, event.project_id, event.payload["id"]) for event in logged} == {
+        (by.key_id, realm.project_id, key.id)
+    }
+    assert [event.effective_at for event in logged] == [START + 1, START + 2, START + 3, START + 4]
+
+
+async def test_what_did_not_happen_is_not_logged(world: World) -> None:
+    realm = await world.realm()
+    before = await world.events(realm.organization_id)
+    with pytest.raises(NotFound):
+        await world.key(realm, member_id="user-missing")
+    with pytest.raises(NotFound):
+        await world.access.keys.revoke(realm, "key_missing", by=None)
+    assert await world.events(realm.organization_id) == before
+
+
+async def test_operator_keys_are_logged_in_the_default_organization(world: World) -> None:
+    await world.key(Realm())
+    default = await world.access.organizations.ensure_default()
+    assert await world.events(default.id) == ["api_key.created"]

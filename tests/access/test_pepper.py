@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from antiphon.access.pepper import load_pepper
+from antiphon.access.pepper import check_pepper, load_pepper
 from antiphon.errors import ConfigurationError
+from antiphon.storage.database import Database
 
 
 def test_it_is_made_once_and_private(tmp_path: Path) -> None:
@@ -37,3 +39,17 @@ def test_one_that_cannot_be_read_is_named_with_the_fix(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="pepper cannot be read") as caught:
         load_pepper(tmp_path)
     assert caught.value.fix
+
+
+async def test_the_first_to_come_says_which_pepper_counts(database: Database) -> None:
+    mine, other = bytes(32), bytes(range(32))
+    peppers = [mine] * 4 + [other] * 4
+    checked = await asyncio.gather(*(check_pepper(database, one) for one in peppers), return_exceptions=True)
+    refused = [isinstance(problem, ConfigurationError) for problem in checked if problem is not None]
+    assert len(refused) == 4 and all(refused)
+    assert len({checked[at] is None for at in range(4)}) == 1
+    winner, loser = (mine, other) if checked[0] is None else (other, mine)
+    await check_pepper(database, winner)
+    with pytest.raises(ConfigurationError) as caught:
+        await check_pepper(database, loser)
+    assert "copy the file `pepper`" in caught.value.fix

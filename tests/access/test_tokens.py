@@ -22,19 +22,23 @@ def test_a_new_key_has_the_shape_and_the_checksum_and_is_never_the_same() -> Non
         assert tokens.is_well_formed(key)
 
 
-def test_ids_are_unique_and_carry_their_prefix() -> None:
-    made = {tokens.new_id("proj_") for _ in range(1000)}
-    assert len(made) == 1000
-    assert all(len(one) == 21 and one.startswith("proj_") and one[5:].isalnum() for one in made)
+def test_a_rotation_derives_its_secret_from_the_pepper_the_key_and_its_name() -> None:
+    pepper = bytes(32)
+    one = tokens.rotated_secret(pepper, "key_a", "t")
+    assert one == tokens.rotated_secret(pepper, "key_a", "t") and tokens.is_well_formed(one)
+    others = {
+        tokens.rotated_secret(bytes(31) + b"x", "key_a", "t"),
+        tokens.rotated_secret(pepper, "key_b", "t"),
+        tokens.rotated_secret(pepper, "key_a", "u"),
+    }
+    assert len(others | {one}) == 4
 
 
-@given(st.integers(0, 2**256 - 1))
-def test_base_62_keeps_every_number_of_256_bits_apart(number: int) -> None:
-    written = tokens._base62(number, tokens.BODY_CHARACTERS)
-    value = 0
-    for digit in written:
-        value = value * 62 + (string.digits + string.ascii_uppercase + string.ascii_lowercase).index(digit)
-    assert value == number
+def test_what_is_stored_of_a_rotation_is_not_what_its_secret_is_made_of() -> None:
+    pepper = bytes(32)
+    stored = tokens.rotation(pepper, "key_a", "t")
+    assert len(stored) == 32 and stored != tokens.rotation(pepper, "key_a", "u")
+    assert tokens._written(int.from_bytes(stored)) != tokens.rotated_secret(pepper, "key_a", "t")
 
 
 @given(keys, st.integers(0, LENGTH - 1), st.characters())

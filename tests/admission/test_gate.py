@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import pytest
 
+from antiphon.admission.buckets import Standing
 from antiphon.admission.gate import Gate
+from antiphon.admission.limits import Demand
+from antiphon.admission.rates import Place
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.settings import Settings
 from antiphon.values import Caller
@@ -150,17 +153,73 @@ async def test_an_organization_that_floods_does_not_hold_up_another() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_the_rate_is_counted_per_project() -> None:
+async def test_the_rate_is_counted_per_project_and_model() -> None:
     gate = Gate(Settings(requests_per_minute=1), clock=lambda: 100.0)
+    shown: list[Standing] = []
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(gate.enter(caller("a"), "model", lambda: 8))
-        await stack.enter_async_context(gate.enter(caller("b"), "model", lambda: 8))
+
+        async def enter(project: str, model: str) -> None:
+            entering = gate.enter(caller(project), model, lambda: 8, show=shown.append)
+            await stack.enter_async_context(entering)
+
+        await enter("a", "model")
+        await enter("b", "model")
+        await enter("a", "another")
         with pytest.raises(RateLimited) as refusal:
-            await stack.enter_async_context(gate.enter(caller("a"), "model", lambda: 8))
-        assert refusal.value.retry_after == 60.0
-        rate, waiting = gate.standing(caller("a"))
-    assert rate is not None and (rate.limit, rate.remaining) == (1, 0)
-    assert (waiting.limit, waiting.remaining) == (16, 16)
+            await enter("a", "model")
+    assert refusal.value.retry_after == 60.0
+    assert [(s[0].limit, s[0].remaining) for s in shown] == [(1, 0)] * 4
+    assert [bool(s[0].wait) for s in shown] == [False, False, False, True]
+
+
+async def test_a_request_that_no_engine_has_seen_takes_no_tokens() -> None:
+    room = Room(capacity=0, queue_per_organization=1, tokens_per_minute=100)
+    shown: list[Standing] = []
+
+    def enter() -> AbstractAsyncContextManager[Place]:
+        demand = Demand(tokens=40)
+        return room.gate.enter(caller(), "model", lambda: room.capacity, 1, demand, shown.append)
+
+    async def wait() -> None:
+        async with enter():
+            raise AssertionError("there is no place")
+
+    task = asyncio.create_task(wait())
+    await settle()
+    assert remaining(shown) == 60
+    with pytest.raises(RateLimited):
+        await wait()
+    assert remaining(shown) == 60, "the refused one gave its own back"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert remaining(shown) == 100
+    room.capacity = 1
+    async with enter():
+        assert remaining(shown) == 60
+    assert remaining(shown) == 60, "one that has run keeps what it took"
+
+
+async def test_requests_at_once_are_counted_until_they_end() -> None:
+    room = Room(capacity=1, concurrent_requests=2)
+    running = [room.start(), room.start()]
+    await settle()
+    with pytest.raises(RateLimited) as refusal:
+        await room.visit()
+    assert "at once" in refusal.value.message and refusal.value.retry_after == 2.0
+    other = room.start("b")
+    await settle()
+    room.release.set()
+    await asyncio.wait_for(asyncio.gather(*running, other), 5)
+    await asyncio.wait_for(room.visit(), 5)
+
+
+def remaining(shown: list[Standing]) -> int:
+    return next(quota.remaining for quota in shown[-1] if quota.meter.counts == "tokens")
+
+
+def test_how_many_may_still_wait_is_told() -> None:
+    room = Gate(Settings(queue_per_organization=16)).room(caller())
+    assert (room.limit, room.remaining) == (16, 16)
 
 
 async def test_the_advice_follows_what_requests_took() -> None:

@@ -102,10 +102,10 @@ async def test_metrics_count_requests_tokens_and_sound(tmp_path: Path) -> None:
     assert f'antiphon_engine_slots{{snapshot="{CHAT}"}} 4.0' in text
 
 
-async def test_metrics_may_ask_for_a_key(tmp_path: Path) -> None:
+async def test_metrics_may_ask_for_an_operator_s_key(tmp_path: Path) -> None:
     async with serving(tmp_path, public_metrics=False) as service:
         assert (await service.call("GET", "/metrics", headers={"authorization": ""}))[0] == 401
-        assert (await service.call("GET", "/metrics"))[0] == 200
+        assert (await service.call("GET", "/metrics"))[0] == 403
 
 
 async def test_the_log_says_what_happened_and_nothing_of_what_was_said(
@@ -113,10 +113,10 @@ async def test_the_log_says_what_happened_and_nothing_of_what_was_said(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with serving(tmp_path) as service:
-        _, headers, _ = await service.chat(messages=[{"role": "user", "content": "my secret"}])
-        await service.call("GET", "/v1/models/my-secret")
+        _, headers, _ = await service.chat(messages=[{"role": "user", "content": "my riddle"}])
+        await service.call("GET", "/v1/models/my-riddle")
     assert f"{headers['x-request-id']} POST /v1/chat/completions 200" in caplog.text
-    assert "secret" not in caplog.text and KEY not in caplog.text and "Hello" not in caplog.text
+    assert "riddle" not in caplog.text and KEY not in caplog.text and "Hello" not in caplog.text
 
 
 async def test_the_drain_refuses_new_requests_and_waits_for_running_ones(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fake_api import Api
+from operator_shell import Shell
 
 
 @pytest.fixture
@@ -36,3 +37,10 @@ def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CliRunner:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     return CliRunner()
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Runs the operator's commands on a data folder that is not there yet."""
+    monkeypatch.delenv("ANTIPHON_DATABASE", raising=False)
+    return Shell(tmp_path / "home")

@@ -21,7 +21,7 @@ from antiphon.cli.checks import address, installation, machine
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
-from antiphon.storage.migrations import head, upgrade
+from antiphon.storage.migrations import upgrade
 from fake_api import Api
 
 
@@ -201,12 +201,23 @@ def test_a_database_by_its_revision(settings: Settings, home: Path) -> None:
     file.touch(0o600)
     assert installation.database(settings).state == "warning", "not yet migrated"
     migrate(settings)
-    assert installation.database(settings).detail == f"revision {head()}"
+    found = installation.database(settings)
+    assert found.state == "ok" and found.detail.startswith("revision ")
     with sqlite3.connect(file) as connection:
         connection.execute("update alembic_version set version_num = 'r9999_future'")
     connection.close()
     found = installation.database(settings)
     assert (found.state, found.detail) == ("problem", "revision r9999_future is not known")
+
+
+def test_a_database_that_is_only_half_there(settings: Settings, home: Path) -> None:
+    migrate(settings)
+    with sqlite3.connect(home / "antiphon.db") as connection:
+        connection.execute("drop table idempotency")
+    connection.close()
+    found = installation.database(settings)
+    assert found.state == "problem" and found.detail.endswith("but without idempotency")
+    assert "backup" in found.fix
 
 
 def migrate(settings: Settings) -> None:
@@ -220,8 +231,8 @@ def migrate(settings: Settings) -> None:
 
 
 def test_a_database_of_a_kind_that_is_not_supported() -> None:
-    with pytest.raises(ConfigurationError, match="postgresql"):
-        installation.database(Settings(home="/nowhere", database="postgresql+asyncpg://db/antiphon"))
+    with pytest.raises(ConfigurationError, match="mysql"):
+        installation.database(Settings(home="/nowhere", database="mysql://db/antiphon"))
 
 
 OWN = """

@@ -82,6 +82,7 @@ async def test_an_answer(smollm2: Path) -> None:
         ended, _ = await answer(engine, job(max_tokens=50))
     assert [d.text for d in deltas] == [" word0", " word1", " word2", ""]
     assert [d.finish_reason for d in deltas] == [None, None, None, "length"]
+    assert [d.completion_tokens for d in deltas] == [1, 2, 3, 3]
     assert usage.completion_tokens == 3 and usage.prompt_tokens > 5
     assert ended[-1].finish_reason == "stop"
 
@@ -91,6 +92,7 @@ async def test_several_choices(smollm2: Path) -> None:
         deltas, usage = await answer(engine, job(n=3, max_tokens=2))
     for index in range(3):
         assert [d.text for d in deltas if d.index == index] == [" word0", " word1", ""]
+        assert [d.completion_tokens for d in deltas if d.index == index] == [1, 2, 2]
     assert usage.completion_tokens == 6
 
 
@@ -187,6 +189,9 @@ async def test_the_real_engine_reads_exactly_what_was_rendered(smollm2: Path) ->
             again, _ = await answer(engine, job(temperature=0.0, max_tokens=4, n=2, logprobs=True))
     assert prompt.tokens.count(1) == 3 and prompt.tokens.count(2) == 2
     assert usage.completion_tokens == 4 and deltas[-1].finish_reason == "length"
+    for choice in (deltas, *([d for d in again if d.index == index] for index in (0, 1))):
+        counts = [d.completion_tokens for d in choice]
+        assert counts == sorted(counts) and counts[0] >= 1 and counts[-1] == 4
     text = "".join(d.text for d in deltas)
     assert text and text == "".join(d.text for d in again if d.index == 1)
     assert all(t.logprob <= 0 for d in again for t in d.logprobs)

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 
@@ -107,17 +108,26 @@ async def test_what_is_wrong_with_a_recording_is_raised_as_in_the_process(
     engine: SpeechEngine, tmp_path: Path, data: bytes, kind: type[AntiphonError], code: str | None
 ) -> None:
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(kind) as refusal:
-        await heard(engine, job(tmp_path / "file"))
-    assert type(refusal.value) is kind
-    assert refusal.value.param == ("file" if kind is not AudioTooShort else refusal.value.param)
-    assert refusal.value.code == code and refusal.value.message
+    for refused in (engine.prepare, partial(heard, engine)):
+        with pytest.raises(kind) as refusal:
+            await refused(job(tmp_path / "file"))
+        assert type(refusal.value) is kind
+        assert refusal.value.param == ("file" if kind is not AudioTooShort else refusal.value.param)
+        assert refusal.value.code == code and refusal.value.message
 
 
 async def test_an_unknown_language_is_the_requests_fault(engine: SpeechEngine, recordings: Path) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
-        await heard(engine, job(recordings / "en_whisper_jfk.flac", language="xx"))
-    assert refusal.value.param == "language"
+    for refused in (engine.prepare, partial(heard, engine)):
+        with pytest.raises(InvalidRequest) as refusal:
+            await refused(job(recordings / "en_whisper_jfk.flac", language="xx"))
+        assert refusal.value.param == "language"
+
+
+async def test_the_length_that_is_billed_is_known_before(engine: SpeechEngine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(sounds.encode(sounds.silence(2.34), "mp3"))
+    length = await engine.prepare(job(tmp_path / "file"))
+    _, transcript = await heard(engine, job(tmp_path / "file"))
+    assert length == transcript.usage.seconds == pytest.approx(2.34, abs=0.2)
 
 
 async def test_leaving_early_frees_the_slot(engine: SpeechEngine, recordings: Path, tmp_path: Path) -> None:
@@ -186,6 +196,8 @@ async def test_a_stream_that_is_not_whole_is_a_failure(
         engine = ENGINE.connect(deployment, SETTINGS, tmp_path / "engine.sock")
         with pytest.raises(EngineFailed) as failure:
             await heard(engine, job(tmp_path / "file"))  # type: ignore[arg-type]
+        with pytest.raises(EngineFailed):
+            await engine.prepare(job(tmp_path / "file"))  # type: ignore[union-attr]
         await engine.close()
     assert "/root" not in failure.value.message
 

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, EngineFailed, Unavailable
 from antiphon.pools.policy import Pace
 from antiphon.pools.pool import Pool, Pools
+from antiphon.pools.replica import Replica
 from antiphon.runtime.local import LocalRuntime
 from antiphon.settings import Settings
 from antiphon.values import Deployment
@@ -54,9 +56,9 @@ def serve(deployment: Deployment, tmp_path: Path) -> Callable[..., Any]:
     ) -> AsyncIterator[Pools]:
         before = asyncio.all_tasks()
         runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
-        pools = Pools(
-            [deployment], {"fake": kind}, Settings(home=str(tmp_path), **settings), runtime, verify, pace
-        )
+        chosen = Settings(home=str(tmp_path), **settings)
+        make = partial(Replica, settings=chosen, runtime=runtime, verify=verify, pace=pace)
+        pools = Pools([deployment], {"fake": kind}, make)
         pools.start()
         try:
             yield pools
@@ -281,10 +283,11 @@ async def test_what_is_not_served_is_unavailable_and_an_unknown_engine_refused(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
+    make = partial(Replica, settings=Settings(), runtime=runtime, verify=fine, pace=QUICK)
     with pytest.raises(Unavailable):
-        Pools([], {}, Settings(), runtime, fine).get("fake-2024")
+        Pools([], {}, make).get("fake-2024")
     with pytest.raises(ConfigurationError) as refused:
-        Pools([deployment], {"llama": fake_engine.kind()}, Settings(), runtime, fine)
+        Pools([deployment], {"llama": fake_engine.kind()}, make)
     assert refused.value.fix.endswith("llama")
-    pools = Pools([deployment], {"fake": fake_engine.kind()}, Settings(), runtime, fine)
+    pools = Pools([deployment], {"fake": fake_engine.kind()}, make)
     await pools.stop(1)  # never started

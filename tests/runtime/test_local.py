@@ -197,6 +197,22 @@ async def test_folders_of_dead_gateways_go_and_others_stay(runtime: LocalRuntime
     await process.stop(0)
 
 
+async def test_an_engine_is_found_by_its_name_from_its_start_to_its_end(
+    runtime: LocalRuntime, tmp_path: Path
+) -> None:
+    elsewhere = LocalRuntime(tmp_path / "run", tmp_path / "logs")
+    assert elsewhere.find("org/model:v1") is None
+    first = await runtime.start("org/model:v1", python(SLEEP))
+    assert elsewhere.find("org/model:v1") == first.socket
+    second = await runtime.start("org/model:v1", python(SLEEP))
+    assert elsewhere.find("org/model:v1") == second.socket != first.socket
+    await first.stop(0)
+    assert elsewhere.find("org/model:v1") == second.socket
+    await second.stop(0)
+    assert elsewhere.find("org/model:v1") is None
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 async def test_resident_memory(runtime: LocalRuntime) -> None:
     process = await runtime.start("engine", python("import sys, time; a = bytearray(50_000_000); " + SLEEP))
     await until(lambda: (process.resident_bytes() or 0) > 50_000_000)

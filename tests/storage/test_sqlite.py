@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import logging
+import shutil
 import sqlite3
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from antiphon.errors import ConfigurationError
+from antiphon.errors import ConfigurationError, StorageFull, Unavailable
 from antiphon.storage import sqlite
 from antiphon.storage.database import Database
 
@@ -68,7 +71,7 @@ def test_a_machine_without_pysqlite3_offers_its_own(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("rest", ["", "/:memory:", "/a.db?mode=memory"])
 def test_only_a_plain_file_is_accepted(rest: str) -> None:
     with pytest.raises(ConfigurationError):
-        sqlite.create_engine(make_url(f"sqlite+aiosqlite://{rest}"))
+        sqlite.create_engine(make_url(f"sqlite+aiosqlite://{rest}"), 1.0)
 
 
 async def test_a_file_system_without_wal_is_refused_and_the_connection_closed(
@@ -89,3 +92,76 @@ async def test_a_file_system_without_wal_is_refused_and_the_connection_closed(
             await one(database, "select 1")
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         opened[0].execute("select 1")
+
+
+@pytest.fixture
+def database_file(migrated_sqlite: Path, tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'a.db')}"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path}/a.db"
+
+
+async def test_two_that_read_and_then_write_take_turns(url: str) -> None:
+    async def add() -> None:
+        async with database.begin() as connection:
+            seen = await connection.scalar(text("select count(*) from t"))
+            await connection.execute(text("insert into t values (:n)"), {"n": seen})
+
+    async with Database(url) as database:
+        async with database.begin() as connection:
+            await connection.execute(text("create table t (n integer unique)"))
+        await asyncio.gather(*(add() for _ in range(8)))
+        assert await one(database, "select max(n) from t") == 7
+
+
+async def test_a_full_disk_is_storage_full_and_reading_goes_on(url: str) -> None:
+    async with Database(url) as database:
+        async with database.begin() as connection:
+            await connection.execute(text("create table t (content blob)"))
+        with pytest.raises(StorageFull):
+            async with database.begin() as connection:
+                await connection.execute(text("pragma max_page_count = 8"))
+                await connection.execute(text("insert into t (content) values (zeroblob(1000000))"))
+        assert await one(database, "select count(*) from t") == 0
+
+
+async def test_a_writer_that_waits_too_long_is_unavailable(url: str) -> None:
+    async with Database(url) as first, Database(url, 0.05) as other, first.begin():
+        with pytest.raises(Unavailable) as caught:
+            async with other.begin():
+                raise AssertionError("two writers at once")
+    assert caught.value.retry_after == 1
+
+
+async def test_a_file_that_is_no_database_is_unavailable_and_logged_without_values(
+    tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.db").write_bytes(b"not a database, whatever it is" * 100)
+    async with Database(url) as database:
+        with caplog.at_level(logging.ERROR), pytest.raises(Unavailable) as caught:
+            await one(database, "select count(*) from t")
+    assert "file is not a database" in caplog.text
+    assert "a.db" not in caught.value.message
+
+
+async def test_rows_that_lost_what_they_belong_to_are_found_before_they_are_kept(database_file: str) -> None:
+    async with Database(database_file) as database:
+        with pytest.raises(ConfigurationError, match="project has rows that belong to none of organization"):
+            async with database.alone() as connection:
+                await connection.execute(text("insert into project values ('proj_1', 'org-9', 'p', 1, null)"))
+        assert await one(database, "select count(*) from project") == 0
+
+
+async def test_writers_of_a_process_have_their_turns_in_order(tmp_path: Path) -> None:
+    order: list[int] = []
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'antiphon.db'}") as database:
+
+        async def write(number: int) -> None:
+            async with database.begin():
+                order.append(number)
+
+        await asyncio.gather(*map(write, range(50)))
+    assert order == list(range(50))

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 from antiphon.engines import kinds
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import EngineFailed
+from antiphon.pools.policy import Pace
 from antiphon.pools.pool import Pools
+from antiphon.pools.replica import Replica
 from antiphon.runtime.local import LocalRuntime, Process
 from antiphon.settings import Settings
 from antiphon.values import Deployment
@@ -183,7 +186,9 @@ async def test_a_killed_engine_serves_again_within_ten_seconds(
     async def verify(deployment: Deployment) -> None:
         """The model comes from an installed package."""
 
-    pools = Pools([deployment], kinds(), Settings(home=str(tmp_path)), runtime, verify)
+    settings = Settings(home=str(tmp_path))
+    make = partial(Replica, settings=settings, runtime=runtime, verify=verify, pace=Pace())
+    pools = Pools([deployment], kinds(), make)
     pools.start()
     try:
         pool = pools.get("smollm2")

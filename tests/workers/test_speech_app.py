@@ -47,6 +47,11 @@ class Script:
                 raise step
             yield step
 
+    def measure(self, job: Job) -> float:
+        *_, transcript = self.transcribe(job)
+        assert isinstance(transcript, Transcript)
+        return transcript.duration
+
     def check(self) -> None:
         return
 
@@ -157,9 +162,19 @@ async def test_every_field_of_the_form_reaches_the_job() -> None:
     )
 
 
-async def test_the_upload_is_closed_afterwards() -> None:
+async def test_how_long_a_recording_is() -> None:
+    script = Script(TRANSCRIPT)
+    talk = await exchange(script, form(language="de"), "durations")
+    assert talk.status == 200 and json.loads(talk.body) == {"type": "duration", "seconds": 2.5}
+    assert script.jobs[0].language == "de" and script.contents == [b"sound"]
+    refused = await exchange(Script(TooLarge("Long.", code="audio_too_long")), form(), "durations")
+    assert refused.status == 413 and json.loads(refused.body)["error"]["code"] == "audio_too_long"
+
+
+@pytest.mark.parametrize("path", ["transcriptions", "durations"])
+async def test_the_upload_is_closed_afterwards(path: str) -> None:
     for script in (Script(TRANSCRIPT), Script(InvalidAudio("no"))):
-        await exchange(script, form())
+        await exchange(script, form(), path)
         assert script.jobs[0].file.closed
 
 
@@ -205,10 +220,11 @@ async def test_an_unreadable_form_is_refused(body: bytes) -> None:
     assert set(json.loads(talk.body)["error"]) == {"message", "type", "param", "code"}
 
 
-async def test_the_work_ends_when_the_client_goes() -> None:
+@pytest.mark.parametrize("path", ["transcriptions", "durations"])
+async def test_the_work_ends_when_the_client_goes(path: str) -> None:
     script = Endless()
     app = create(script, 1)  # type: ignore[arg-type]
-    talk = Exchange("/v1/audio/transcriptions", form())
+    talk = Exchange(f"/v1/audio/{path}", form())
     async with asyncio.timeout(10):
         task = asyncio.create_task(app(talk.scope, talk.incoming.get, talk.send))
         await asyncio.to_thread(script.working.wait, 5)

@@ -17,7 +17,17 @@ from antiphon.workers.speech.sniff import UNREADABLE, demuxer
 
 
 def decoded(data: bytes, limit: float = 3600) -> list[Section]:
-    return list(sections(io.BytesIO(data), limit, lambda: None))
+    """The sections. How long they are, or why there are none, is always known without them as well."""
+    try:
+        length = decode.seconds(io.BytesIO(data), limit, lambda: None)
+    except AntiphonError as problem:
+        with pytest.raises(type(problem)) as refusal:
+            list(sections(io.BytesIO(data), limit, lambda: None))
+        assert refusal.value.message == problem.message and refusal.value.code == problem.code
+        raise
+    found = list(sections(io.BytesIO(data), limit, lambda: None))
+    assert length == found[-1].end / RATE
+    return found
 
 
 def seconds(data: bytes, limit: float = 3600) -> float:

@@ -30,6 +30,18 @@ def words(segments: list[Segment]) -> str:
     return " ".join(re.findall(r"\w+", "".join(s.text for s in segments).lower()))
 
 
+def test_the_length_is_known_before(transcriber: Transcriber, recordings: Path) -> None:
+    data = (recordings / "en_whisper_jfk.flac").read_bytes()
+    assert transcriber.measure(Job(file=io.BytesIO(data))) == 11.0
+    with pytest.raises(InvalidRequest):
+        transcriber.measure(Job(file=io.BytesIO(data), language="xx"))
+    cancelled = Job(file=io.BytesIO(data))
+    cancelled.cancel()
+    with pytest.raises(ClientGone):
+        transcriber.measure(cancelled)
+    transcriber.check()
+
+
 KENNEDY = "ask not what your country can do for you ask what you can do for your country"
 
 

@@ -5,11 +5,18 @@ It lies beside the database and not in it, so that a stolen database alone canno
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 from pathlib import Path
 
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
 from antiphon.errors import ConfigurationError
+from antiphon.storage.database import Database
 from antiphon.storage.files import create_once
+from antiphon.storage.tables import installation
 
 BYTES = 32
 
@@ -33,3 +40,32 @@ def load_pepper(home: Path) -> bytes:
             fix="restore it from a backup, or remove it: every key then stops working, make new ones",
         )
     return pepper
+
+
+async def check_pepper(database: Database, pepper: bytes) -> None:
+    """See that every machine over this database has the same pepper; the first one says which it is.
+
+    Raises `ConfigurationError` for another pepper, with which no key of the database would ever match.
+    """
+    check = hmac.digest(pepper, b"installation", hashlib.sha256)
+    known = await _known_check(database)
+    if known is None:
+        try:
+            async with database.begin() as connection:
+                await connection.execute(insert(installation).values(id=1, pepper_check=check))
+        except IntegrityError:
+            # Another process was first: its pepper counts.
+            known = await _known_check(database)
+        else:
+            known = check
+    if known != check:
+        raise ConfigurationError(
+            "the pepper in the data folder is not the one that this database's keys were made with",
+            fix="copy the file `pepper` from the data folder of the first machine",
+        )
+
+
+async def _known_check(database: Database) -> bytes | None:
+    async with database.connect() as connection:
+        known: bytes | None = await connection.scalar(select(installation.c.pepper_check))
+    return known

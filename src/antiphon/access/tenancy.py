@@ -1,39 +1,70 @@
-"""Organizations and their projects."""
+"""What every change of an organization begins with: it exists, and nobody else is changing it."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Table, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from antiphon.access import tokens
-from antiphon.storage.tables import organization, project
+from antiphon.errors import InvalidRequest, NotFound
+from antiphon.storage.ids import new_id
+from antiphon.storage.tables import installation, organization, project
 
 DEFAULT = "default"
 """The name of the organization and of the project that every installation begins with."""
+NAME_CHARACTERS = 100
 
 
-async def ensure_project(connection: AsyncConnection, name: str, now: int) -> str:
-    """The id of the default organization's project of this name; either is made if it is missing."""
-    organization_id = await _ensure(
-        connection, organization, organization.c.name == DEFAULT, prefix="org-", name=DEFAULT, created_at=now
+def missing(kind: str) -> NotFound:
+    """What is answered for an object that does not exist, and in the same words for somebody else's."""
+    return NotFound(f"There is no such {kind}.")
+
+
+def check_name(param: str, name: str) -> None:
+    """Raise `InvalidRequest` for a name that cannot be shown."""
+    if not name or len(name) > NAME_CHARACTERS or not name.isprintable():
+        raise InvalidRequest(
+            f"'{param}' must be 1 to {NAME_CHARACTERS} characters that can be printed.", param=param
+        )
+
+
+async def lock_installation(connection: AsyncConnection) -> None:
+    """Wait until nobody else changes what has no organization."""
+    # SQLite has one writer; PostgreSQL locks the installation's one row.
+    await connection.execute(select(installation.c.id).with_for_update())
+
+
+async def lock_organization(connection: AsyncConnection, organization_id: str) -> None:
+    """Wait until nobody else changes this organization. Raises `NotFound` if it does not exist."""
+    query = select(organization.c.id).where(organization.c.id == organization_id)
+    # The weaker of PostgreSQL's locks: rows that refer to the organization may still be written.
+    if await connection.scalar(query.with_for_update(key_share=True)) is None:
+        raise missing("organization")
+
+
+async def require_project(
+    connection: AsyncConnection, organization_id: str, project_id: str, *, active: bool = False
+) -> None:
+    """Raise `NotFound` unless the project is the organization's; `InvalidRequest` for an archived one if
+    it must be `active`."""
+    query = select(project.c.archived_at).where(
+        project.c.id == project_id, project.c.organization_id == organization_id
     )
-    return await _ensure(
-        connection,
-        project,
-        (project.c.organization_id == organization_id) & (project.c.name == name),
-        prefix="proj_",
-        organization_id=organization_id,
-        name=name,
-        created_at=now,
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise missing("project")
+    if active and row.archived_at is not None:
+        raise InvalidRequest("The project is archived: nothing in it can be made or changed.")
+
+
+async def default_organization(connection: AsyncConnection, now: int) -> str:
+    """The id of the default organization, which is made if it is missing."""
+    await lock_installation(connection)
+    found: str | None = await connection.scalar(
+        select(organization.c.id).where(organization.c.name == DEFAULT)
     )
-
-
-async def _ensure(
-    connection: AsyncConnection, table: Table, same: ColumnElement[bool], *, prefix: str, **values: str | int
-) -> str:
-    found: str | None = await connection.scalar(select(table.c.id).where(same))
     if found is not None:
         return found
-    made = tokens.new_id(prefix)
-    await connection.execute(insert(table).values(id=made, **values))
+    made = new_id("org-")
+    row = {"id": made, "name": DEFAULT, "created_at": now, "prepaid": False}
+    await connection.execute(insert(organization).values(row))
     return made

@@ -1,4 +1,4 @@
-"""What ids and keys look like, and what may be shown of a key. Pure functions.
+"""What keys look like, how a rotation derives one, and what may be shown of one. Pure functions.
 
 A key is `sk-`, 256 random bits as 43 characters of base 62, and the CRC-32 of those characters as 6 more:
 a mistyped or invented key is recognised without asking the database.
@@ -6,29 +6,40 @@ a mistyped or invented key is recognised without asking the database.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import secrets
-import string
 import zlib
+
+from antiphon.storage.ids import base62
 
 PREFIX = "sk-"
 BODY_CHARACTERS = 43
 CHECK_CHARACTERS = 6
 
-_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SHAPE = re.compile(f"{PREFIX}([0-9A-Za-z]{{{BODY_CHARACTERS}}})([0-9A-Za-z]{{{CHECK_CHARACTERS}}})")
 _SHOWABLE = re.compile("[!-~]{24,255}")
 
 
 def new_secret() -> str:
     """A key that nobody has ever seen."""
-    body = _base62(secrets.randbits(256), BODY_CHARACTERS)
-    return PREFIX + body + _check(body)
+    return _written(secrets.randbits(256))
 
 
-def new_id(prefix: str) -> str:
-    """`prefix` and 95 random bits, for instance `key_…`: unique, and not secret."""
-    return prefix + _base62(secrets.randbits(95), 16)
+def rotated_secret(pepper: bytes, key_id: str, token: str) -> str:
+    """The secret that the rotation named `token` gives this key: the same one each time it is asked for."""
+    return _written(int.from_bytes(_keyed(pepper, "rotated secret", key_id, token)))
+
+
+def rotation(pepper: bytes, key_id: str, token: str) -> bytes:
+    """What is stored of a rotation's name. It tells neither the name nor the secret. 32 bytes."""
+    return _keyed(pepper, "rotation", key_id, token)
+
+
+def digest(pepper: bytes, secret: str) -> bytes:
+    """What is stored of a secret. 32 bytes."""
+    return hmac.digest(pepper, secret.encode(), hashlib.sha256)
 
 
 def is_well_formed(token: str) -> bool:
@@ -45,13 +56,15 @@ def redacted(token: str) -> str:
     return f"{token[:8]}****{token[-4:]}" if _SHOWABLE.fullmatch(token) else "****"
 
 
+def _written(number: int) -> str:
+    body = base62(number, BODY_CHARACTERS)
+    return PREFIX + body + _check(body)
+
+
+def _keyed(pepper: bytes, *parts: str) -> bytes:
+    # No secret begins like this, so that no key's digest can be a rotation's.
+    return hmac.digest(pepper, "\0".join(parts).encode(), hashlib.sha256)
+
+
 def _check(body: str) -> str:
-    return _base62(zlib.crc32(body.encode()), CHECK_CHARACTERS)
-
-
-def _base62(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, digit = divmod(number, len(_DIGITS))
-        digits.append(_DIGITS[digit])
-    return "".join(reversed(digits))
+    return base62(zlib.crc32(body.encode()), CHECK_CHARACTERS)

@@ -1,4 +1,4 @@
-"""The gate that every request passes: its project's rate, then a bounded and fair wait for a place."""
+"""The gate that every request passes: its project's rates, then a bounded and fair wait for an engine."""
 
 from __future__ import annotations
 
@@ -9,14 +9,27 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from antiphon.admission.counters import Counters
+from antiphon.admission.limits import Demand, Limits, installed
+from antiphon.admission.memory import Memory
 from antiphon.admission.queue import Queue
-from antiphon.admission.rates import Rates, Standing
+from antiphon.admission.rates import LimitsOf, Place, Rates, Show, unseen
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.settings import Settings
 from antiphon.values import Caller
 
 _FIRST_GUESS = 2.0
 """Seconds a request is taken to last before any has been seen."""
+_ONE_REQUEST = Demand()
+
+
+def _same(limits: Limits) -> LimitsOf:
+    """The same limits for every project and snapshot."""
+
+    async def limits_of(project_id: str, snapshot: str) -> Limits:
+        return limits
+
+    return limits_of
 
 
 class Ticket:
@@ -35,23 +48,33 @@ class WaitStanding(msgspec.Struct, frozen=True):
 
 
 class Gate:
-    """Rates and queues of this process. `clock` is monotonic."""
+    """Rates and queues of this process. `clock` is monotonic.
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    `limits` says what a project may do with a snapshot, by default what the settings say; `counters` is where
+    that is counted, by default in memory.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        limits: LimitsOf | None = None,
+        counters: Counters | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
-        self._rates = Rates(settings.requests_per_minute)
+        self._rates = Rates(
+            limits or _same(installed(settings)), Memory(monotonic=clock) if counters is None else counters
+        )
         self._queues: dict[str, Queue[Ticket]] = {}
         self._capacities: dict[str, Callable[[], int]] = {}
         self._lasting: dict[str, float] = {}
 
-    def standing(self, caller: Caller) -> tuple[Standing | None, WaitStanding]:
-        """What the rate headers show: requests a minute of the project, waiting ones of the organization."""
+    def room(self, caller: Caller) -> WaitStanding:
+        """How many requests of the caller's organization may still wait."""
         limit = self._settings.queue_per_organization
         waiting = sum(q.waiting(caller.organization_id) for q in self._queues.values())
-        return self._rates.look(caller.project_id, self._clock()), WaitStanding(
-            limit, max(0, limit - waiting)
-        )
+        return WaitStanding(limit, max(0, limit - waiting))
 
     def waiting(self) -> Mapping[str, int]:
         """Requests that wait, by deployment."""
@@ -59,28 +82,39 @@ class Gate:
 
     @asynccontextmanager
     async def enter(
-        self, caller: Caller, deployment: str, capacity: Callable[[], int], weight: int = 1
-    ) -> AsyncIterator[None]:
+        self,
+        caller: Caller,
+        deployment: str,
+        capacity: Callable[[], int],
+        weight: int = 1,
+        demand: Demand = _ONE_REQUEST,
+        show: Show = unseen,
+    ) -> AsyncIterator[Place]:
         """Hold `weight` of the places that `capacity()` counts, for as long as the block runs.
 
-        Raises `RateLimited` or `Unavailable` at once when a bound is passed, `Unavailable` after
-        `queue_seconds`.
+        `demand` is what is known by now of what the request takes; the `Place` is told what is found out
+        later. `show` learns how the project stands against its limits. Raises `RateLimited` or `Unavailable`
+        at once when a bound is passed, `Unavailable` after `queue_seconds`.
         """
-        self._count(caller)
         queue = self._queues.setdefault(deployment, Queue())
         self._capacities[deployment] = capacity
-        ticket = self._line_up(caller, deployment, queue, weight)
-        try:
-            await self._wait(ticket, deployment, queue)
-            began = self._clock()
-            yield
-            self._learn(deployment, self._clock() - began)
-        finally:
-            if ticket.weight:
-                queue.leave(ticket.weight)
-            else:
-                queue.remove(caller.organization_id, ticket)
-            self.pump(deployment)
+        advice = self._predicted(deployment, queue)
+        async with self._rates.enter(caller, deployment, demand, advice, show) as place:
+            ticket = Ticket()
+            try:
+                self._line_up(ticket, caller, deployment, queue, weight)
+                await self._wait(ticket, deployment, queue)
+                began = self._clock()
+                yield place
+                self._learn(deployment, self._clock() - began)
+            finally:
+                if ticket.weight:
+                    queue.leave(ticket.weight)
+                else:
+                    queue.remove(caller.organization_id, ticket)
+                self.pump(deployment)
+                if not ticket.weight:
+                    await place.correct(0)  # no engine has seen it
 
     def pump(self, deployment: str) -> None:
         """Admit whoever may go now. Called when a place is given back, and when the capacity changes."""
@@ -90,33 +124,25 @@ class Gate:
             ticket.weight = weight
             ticket.admitted.set()
 
-    def _count(self, caller: Caller) -> None:
-        taken = self._rates.take(caller.project_id, self._clock())
-        if taken is not None and taken.retry_after:
-            raise RateLimited(
-                f"Rate limit reached for requests: {taken.limit} per minute.", retry_after=taken.retry_after
-            )
-
-    def _line_up(self, caller: Caller, deployment: str, queue: Queue[Ticket], weight: int) -> Ticket:
-        ticket = Ticket()
+    def _line_up(
+        self, ticket: Ticket, caller: Caller, deployment: str, queue: Queue[Ticket], weight: int
+    ) -> None:
+        """Let a ticket in, or wait. Raises if too many wait already; whoever called removes it then."""
         queue.add(caller.organization_id, ticket, weight)
         self.pump(deployment)
         if ticket.admitted.is_set():
-            return ticket
+            return
         mine = sum(q.waiting(caller.organization_id) for q in self._queues.values())
         everyone = sum(len(q) for q in self._queues.values())
         advice = self._predicted(deployment, queue)
         if mine > self._settings.queue_per_organization:
-            queue.remove(caller.organization_id, ticket)
             raise RateLimited(
                 f"Too many requests of your organization are waiting (limit "
                 f"{self._settings.queue_per_organization}). Please try again later.",
                 retry_after=advice,
             )
         if everyone > self._settings.queue_total:
-            queue.remove(caller.organization_id, ticket)
             raise Unavailable("The server is overloaded. Please try again later.", retry_after=advice)
-        return ticket
 
     async def _wait(self, ticket: Ticket, deployment: str, queue: Queue[Ticket]) -> None:
         try:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from antiphon.api import sse, transcript_formats, uploads
 from antiphon.api.exchange import Exchange
+from antiphon.api.idempotency import Idempotency
 from antiphon.api.languages import code
 from antiphon.api.validation import convert, refuse_unserved
 from antiphon.errors import InvalidRequest
-from antiphon.inference.transcription import Transcription
+from antiphon.inference.transcription import SpeechAnswer, Transcription
 from antiphon.settings import Settings
 from antiphon.values import Segment, SpeechJob, Transcript
 from antiphon.wire import fields
@@ -27,9 +32,12 @@ from antiphon.wire.audio import (
 class AudioApi:
     """The handlers of the audio routes. Uploads lie in `folder` while they are worked on."""
 
-    def __init__(self, settings: Settings, transcription: Transcription, folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, transcription: Transcription, folder: Path, idempotency: Idempotency
+    ) -> None:
         self._settings = settings
         self._transcription = transcription
+        self._idempotency = idempotency
         self._folder = folder
 
     async def create_transcription(self, exchange: Exchange) -> None:
@@ -53,9 +61,10 @@ class AudioApi:
                 words="word" in granularities,
             )
             if request.stream:
-                await self._stream(exchange, job)
+                work = partial(self._stream, exchange, job)
             else:
-                await self._answer(exchange, job, request.response_format or "json", granularities)
+                work = partial(self._answer, exchange, job, request.response_format or "json", granularities)
+            await self._idempotency.answer(exchange, _content(form), work)
 
     async def create_translation(self, exchange: Exchange) -> None:
         async with uploads.receive(exchange, self._folder, self._settings.upload_bytes) as form:
@@ -68,13 +77,14 @@ class AudioApi:
                 prompt=request.prompt or None,
                 temperature=request.temperature or 0.0,
             )
-            await self._answer(exchange, job, request.response_format or "json", [])
+            work = partial(self._answer, exchange, job, request.response_format or "json", [])
+            await self._idempotency.answer(exchange, _content(form), work)
 
     async def _answer(
         self, exchange: Exchange, job: SpeechJob, form: ResponseFormat, granularities: Sequence[str]
     ) -> None:
         segments: list[Segment] = []
-        async with self._transcription.answer(exchange.known_caller, job) as answer:
+        async with self._answered(exchange, job) as answer:
             async for piece in answer.pieces:
                 if isinstance(piece, Transcript):
                     transcript = piece
@@ -90,10 +100,13 @@ class AudioApi:
         )
         await exchange.answer(content, media_type)
 
+    def _answered(self, exchange: Exchange, job: SpeechJob) -> AbstractAsyncContextManager[SpeechAnswer]:
+        return self._transcription.answer(exchange.known_caller, job, exchange.id, exchange.show)
+
     async def _stream(self, exchange: Exchange, job: SpeechJob) -> None:
         """The transcript as it is understood: a delta for each segment, then the whole text."""
         segments: list[Segment] = []
-        async with self._transcription.answer(exchange.known_caller, job) as answer:
+        async with self._answered(exchange, job) as answer:
             async for piece in answer.pieces:
                 if isinstance(piece, Transcript):
                     transcript = piece
@@ -101,7 +114,13 @@ class AudioApi:
                 delta = piece.text if segments else piece.text.lstrip()
                 segments.append(piece)
                 await exchange.write(sse.event(TextDelta(delta=delta)))
+                answer.handed(piece)
         done = TextDone(text=transcript_formats.text(segments), usage=transcript_formats.usage(transcript))
         await exchange.write(sse.event(done))
         await exchange.write(sse.DONE)
         await exchange.end()
+
+
+def _content(form: uploads.Form) -> list[bytes | Path]:
+    """What makes two forms the same request, whatever separates their parts."""
+    return [msgspec.json.encode(form.fields, order="sorted"), form.file]

@@ -27,6 +27,11 @@ _TOKENS = 200_000
 
 async def read(exchange: Exchange, shape: type[T], limit: int) -> T:
     """The JSON body as `shape`. Raises `InvalidRequest`, `TooLarge` or `UnsupportedMediaType`."""
+    return await decode(await receive(exchange, limit), shape)
+
+
+async def receive(exchange: Exchange, limit: int) -> bytes:
+    """The bytes of a JSON body. Raises `TooLarge` or `UnsupportedMediaType`."""
     require_identity(exchange)
     kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -34,9 +39,14 @@ async def read(exchange: Exchange, shape: type[T], limit: int) -> T:
     content = bytearray()
     async for piece in exchange.body(limit):
         content += piece
+    return bytes(content)
+
+
+async def decode(content: bytes, shape: type[T]) -> T:
+    """A JSON body as `shape`. Raises `InvalidRequest`."""
     if len(content) < _LARGE:
-        return convert(parse(bytes(content)), shape)
-    return await asyncio.to_thread(lambda: convert(parse(bytes(content)), shape))
+        return convert(parse(content), shape)
+    return await asyncio.to_thread(lambda: convert(parse(content), shape))
 
 
 def require_identity(exchange: Exchange) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
 import msgspec
 
@@ -10,6 +11,7 @@ from antiphon.api import body, sse
 from antiphon.api.chat_answer import ChatWriter
 from antiphon.api.chat_job import chat_job, messages
 from antiphon.api.exchange import Exchange
+from antiphon.api.idempotency import Idempotency
 from antiphon.inference.chat import Chat
 from antiphon.settings import Settings
 from antiphon.values import ChatJob
@@ -19,18 +21,22 @@ from antiphon.wire.chat import ChatRequest, RenderedPrompt, RenderRequest
 class ChatApi:
     """The handlers of the chat routes."""
 
-    def __init__(self, settings: Settings, chat: Chat) -> None:
+    def __init__(self, settings: Settings, chat: Chat, idempotency: Idempotency) -> None:
         self._settings = settings
         self._chat = chat
+        self._idempotency = idempotency
 
     async def create_chat_completion(self, exchange: Exchange) -> None:
-        request = await body.read(exchange, ChatRequest, self._settings.json_bytes)
-        await self._answer(exchange, request)
+        content = await body.receive(exchange, self._settings.json_bytes)
+        request = await body.decode(content, ChatRequest)
+        await self._idempotency.answer(exchange, [content], partial(self._answer, exchange, request))
 
     async def create_engine_chat_completion(self, exchange: Exchange) -> None:
         """The same under `/v1/engines/{model}/`, where the 2023 client sends a request with `engine=`."""
-        request = await body.read(exchange, EngineChatRequest, self._settings.json_bytes)
-        await self._answer(exchange, msgspec.structs.replace(request, model=exchange.parameters["model"]))
+        content = await body.receive(exchange, self._settings.json_bytes)
+        sent = await body.decode(content, EngineChatRequest)
+        request = msgspec.structs.replace(sent, model=exchange.parameters["model"])
+        await self._idempotency.answer(exchange, [content], partial(self._answer, exchange, request))
 
     async def render_chat_completion(self, exchange: Exchange) -> None:
         """What the model would read: the rendered prompt, its tokens and their number."""
@@ -48,16 +54,17 @@ class ChatApi:
 
     async def _answer(self, exchange: Exchange, request: ChatRequest) -> None:
         job = chat_job(request, f"chatcmpl-{uuid.uuid4().hex}")
-        async with self._chat.answer(exchange.known_caller, job) as answer:
+        async with self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show) as answer:
             writer = ChatWriter(job, answer.snapshot)
             if not request.stream:
                 whole = await writer.whole(answer.pieces)
             else:
                 options = request.stream_options
                 include_usage = bool(options and options.include_usage)
-                async for chunk in writer.chunks(answer.pieces, include_usage):
+                async for chunk, piece in writer.chunks(answer.pieces, include_usage):
                     await exchange.write(sse.event(chunk))
-        # The engine's place is free again before the end is sent.
+                    answer.handed(piece)
+        # The answer is paid, and the engine's place is free again, before the end is sent.
         if not request.stream:
             await exchange.answer_json(whole)
         else:

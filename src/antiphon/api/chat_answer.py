@@ -56,10 +56,11 @@ class ChatWriter:
 
     async def chunks(
         self, pieces: AsyncIterator[Delta | Usage], include_usage: bool
-    ) -> AsyncIterator[wire.ChatCompletionChunk]:
+    ) -> AsyncIterator[tuple[wire.ChatCompletionChunk, Delta | None]]:
         """The chunks in the order clients rely on: role, contents, finish reason, and usage if asked for.
 
-        The first waits for the engine's first piece, so that an engine's refusal is still a plain error.
+        Each piece comes with the first chunk that shows it. The first chunk waits for the engine's first
+        piece, so that an engine's refusal is still a plain error.
         """
         none: None | UnsetType = None if include_usage else UNSET
         begun = False
@@ -67,12 +68,14 @@ class ChatWriter:
             if not begun:
                 begun = True
                 for index in range(self._job.n):
-                    yield self._chunk(index, wire.ChunkDelta(role="assistant", content=""), none)
+                    yield self._chunk(index, wire.ChunkDelta(role="assistant", content=""), none), None
             if isinstance(piece, Delta):
+                shown: Delta | None = piece
                 for delta, logprobs, finish in _split(piece):
-                    yield self._chunk(piece.index, delta, none, logprobs, finish)
+                    yield self._chunk(piece.index, delta, none, logprobs, finish), shown
+                    shown = None
             elif include_usage:
-                yield self._envelope([], _usage(piece))
+                yield self._envelope([], _usage(piece)), None
 
     def _chunk(
         self,

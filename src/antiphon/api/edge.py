@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
-from antiphon.access.keys import Keys
+from antiphon.access.authenticator import Authenticator
 from antiphon.admission.gate import Gate
-from antiphon.api.auth import authenticate
+from antiphon.api.auth import authenticate, authorize
 from antiphon.api.exchange import Exchange
 from antiphon.api.limits import caller_headers
 from antiphon.api.routes import Route, Router
@@ -28,7 +29,7 @@ class Edge:
     """The ASGI application: routes, refuses by default, cancels what nobody waits for, counts, drains."""
 
     def __init__(
-        self, settings: Settings, routes: Sequence[Route], keys: Keys, gate: Gate, metrics: Metrics
+        self, settings: Settings, routes: Sequence[Route], keys: Authenticator, gate: Gate, metrics: Metrics
     ) -> None:
         self._settings = settings
         self._router = Router(routes)
@@ -42,9 +43,7 @@ class Edge:
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(
-            scope, receive, send, self._settings, lambda caller: caller_headers(self._gate, caller)
-        )
+        exchange = Exchange(scope, receive, send, self._settings, partial(caller_headers, self._gate))
         work = asyncio.create_task(self._answer(exchange))
         self._running.add(work)
         self._idle.clear()
@@ -79,10 +78,15 @@ class Edge:
         return True
 
     async def _until_gone(self, exchange: Exchange, work: asyncio.Task[None]) -> None:
-        """Wait for the answer; when the client goes away first, the work is cancelled wherever it is."""
+        """Wait for the answer; when the client goes away first, the work is cancelled wherever it is.
+
+        Unless it persists: then it runs to its end, for a retry.
+        """
         gone = asyncio.create_task(exchange.gone())
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if exchange.persists:
+                await asyncio.wait((work,))
         finally:
             work.cancel()
             gone.cancel()
@@ -110,6 +114,8 @@ class Edge:
         if found is None:
             raise self._router.refusal(exchange.method, exchange.path)
         route, exchange.parameters = found
+        if exchange.caller is not None:
+            exchange.caller = await authorize(self._keys, exchange, exchange.caller, route.needs)
         await route.handler(exchange)
 
     def _record(self, exchange: Exchange) -> None:

@@ -6,18 +6,23 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from antiphon.admission.buckets import Standing
 from antiphon.api import envelope
+from antiphon.api.recording import Recording
 from antiphon.errors import ClientGone, RequestTimeout, TooLarge
 from antiphon.settings import Settings
 from antiphon.values import Caller
 
 JSON = "application/json"
 EVENTS = "text/event-stream; charset=utf-8"
+CONNECTION_LOST = "antiphon.connection_lost"
+"""The name under which a connection leaves in its scope's state a function that says whether it is lost."""
 
 
 def new_id() -> str:
@@ -34,10 +39,11 @@ class Exchange:
         receive: Receive,
         send: Send,
         settings: Settings,
-        caller_headers: Callable[[Caller], Mapping[str, str]],
+        caller_headers: Callable[[Caller, Standing], Mapping[str, str]],
     ) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
         self.headers: dict[str, str] = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -48,12 +54,22 @@ class Exchange:
         self.began = time.monotonic()
         self.caller: Caller | None = None
         self.status = 0
+        self.answer_headers: dict[str, str] = {}
+        """Headers of the answer, besides those that every answer has."""
+        self.recording: Recording | None = None
+        """What the answer is kept in for a retry, if the client asked for that."""
+        self.persists = False
+        """Whether the work goes on when the client is gone, since a retry may ask for its answer."""
+        self._standing: Standing = ()
         self._settings = settings
         self._caller_headers = caller_headers
         self._receive = receive
         self._send = send
         self._read = asyncio.Event()
-        self._streams = False
+        self.streams = False
+        """Whether the answer is a stream that has begun."""
+        # The connection's own word for being lost; a test without a connection has none.
+        self._lost: Callable[[], bool] = scope.get("state", {}).get(CONNECTION_LOST, lambda: False)
 
     @property
     def known_caller(self) -> Caller:
@@ -98,12 +114,19 @@ class Exchange:
         while (await self._receive())["type"] != "http.disconnect":
             continue
 
+    def show(self, standing: Standing) -> None:
+        """How the caller stands against the limits of what it asked for: shown in the answer's headers."""
+        self._standing = standing
+
     # --- answering -----------------------------------------------------------------------------------------
 
     async def answer(
         self, body: bytes, content_type: str = JSON, status: int = 200, headers: Mapping[str, str] = {}
     ) -> None:
         """A whole answer."""
+        if self.recording is not None and status == 200:
+            self.recording.begin(content_type, streams=False)
+            self.recording.add(body)
         await self._start(status, {"content-type": content_type, "content-length": str(len(body)), **headers})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -111,13 +134,22 @@ class Exchange:
         await self.answer(msgspec.json.encode(value), JSON, status)
 
     async def write(self, frame: bytes) -> None:
-        """One piece of a server-sent event stream; the first begins the answer."""
-        if not self._streams:
-            self._streams = True
+        """One piece of a server-sent event stream; the first begins the answer.
+
+        Returns once it was handed to the socket, or is kept for a retry; raises `ClientGone` if neither.
+        """
+        if not self.streams:
+            self.streams = True
+            if self.recording is not None:
+                self.recording.begin(EVENTS, streams=True)
             await self._start(
                 200, {"content-type": EVENTS, "cache-control": "no-cache", "x-accel-buffering": "no"}
             )
+        kept = self.recording is not None and self.recording.add(frame)
         await self._send({"type": "http.response.body", "body": frame, "more_body": True})
+        # A lost connection drops what is sent without a word. Nothing was awaited since the frame went out.
+        if self._lost() and not kept:
+            raise ClientGone("The client is gone.")
 
     async def end(self) -> None:
         """End a stream. Whoever ends one that is whole has written `[DONE]` before."""
@@ -126,9 +158,12 @@ class Exchange:
     async def fail(self, problem: BaseException) -> None:
         """Answer with an error: an envelope, or an error event when a stream has begun."""
         error = envelope.known(problem, self.id)
-        if self._streams:
-            await self.write(b"data: " + envelope.envelope(error) + b"\n\n")
-            await self.end()
+        if isinstance(error, ClientGone):
+            return
+        if self.streams:
+            with suppress(ClientGone):
+                await self.write(b"data: " + envelope.envelope(error) + b"\n\n")
+                await self.end()
         elif self.status == 0:
             await self.answer(envelope.envelope(error), JSON, error.status, envelope.headers(error))
 
@@ -140,7 +175,8 @@ class Exchange:
             "openai-version": "2020-10-01",
             "openai-processing-ms": str(round((time.monotonic() - self.began) * 1000)),
             "x-content-type-options": "nosniff",
-            **(self._caller_headers(self.caller) if self.caller else {}),
+            **(self._caller_headers(self.caller, self._standing) if self.caller else {}),
+            **self.answer_headers,
             **headers,
         }
         await self._send(

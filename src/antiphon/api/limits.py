@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from antiphon.admission.buckets import Standing
 from antiphon.admission.gate import Gate
 from antiphon.values import Caller
 
+_SHOWN = ("requests", "tokens")
+"""Clients know no other headers: sound is shown by its requests."""
 
-def caller_headers(gate: Gate, caller: Caller) -> dict[str, str]:
-    """`openai-organization`, `openai-project` and the `x-ratelimit-*` of requests, with Go durations.
 
-    `x-ratelimit-*-queued-requests` are ours: how many requests of the organization may wait for an engine.
+def caller_headers(gate: Gate, caller: Caller, standing: Standing) -> dict[str, str]:
+    """`openai-organization`, `openai-project`, and `x-ratelimit-*` of whatever is limited, with Go durations.
+
+    `standing` is against the limits of the snapshot that was asked for. Where requests or tokens are limited
+    by the minute and by the day, the limit with less remaining is shown. `x-ratelimit-*-queued-requests` are
+    ours: how many requests of the organization may wait for an engine.
     """
-    rate, waiting = gate.standing(caller)
+    room = gate.room(caller)
     headers = {
         "openai-organization": caller.organization,
         "openai-project": caller.project_id,
-        "x-ratelimit-limit-queued-requests": str(waiting.limit),
-        "x-ratelimit-remaining-queued-requests": str(waiting.remaining),
+        "x-ratelimit-limit-queued-requests": str(room.limit),
+        "x-ratelimit-remaining-queued-requests": str(room.remaining),
     }
-    if rate is not None:
-        headers["x-ratelimit-limit-requests"] = str(rate.limit)
-        headers["x-ratelimit-remaining-requests"] = str(rate.remaining)
-        headers["x-ratelimit-reset-requests"] = go_duration(rate.reset)
+    for kind in _SHOWN:
+        quotas = [quota for quota in standing if quota.meter.counts == kind]
+        if quotas:
+            nearest = min(quotas, key=lambda quota: quota.remaining)
+            headers[f"x-ratelimit-limit-{kind}"] = str(nearest.limit)
+            headers[f"x-ratelimit-remaining-{kind}"] = str(nearest.remaining)
+            headers[f"x-ratelimit-reset-{kind}"] = go_duration(nearest.reset)
     return headers
 
 

@@ -61,10 +61,8 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
             },
         },
     }
-    if names := re.findall(r"{(\w+)}", path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    if parameters := [*_in_path(path), *_in_query(route)]:
+        operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,
@@ -78,6 +76,24 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
     if route.public:
         operation["security"] = []
     return operation
+
+
+def _in_path(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+def _in_query(route: Route) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    _, components = msgspec.json.schema_components([route.query], ref_template=_REF)
+    schema = components[route.query.__name__]
+    return [
+        {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": kind}
+        for name, kind in schema["properties"].items()
+    ]
 
 
 def _ref(shape: Any) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from antiphon.api import envelope
-from antiphon.api.exchange import new_id
+from antiphon.api.exchange import CONNECTION_LOST, new_id
 from antiphon.errors import AntiphonError, HeadersTooLarge, InvalidRequest
 from antiphon.settings import Settings
 
@@ -49,6 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][CONNECTION_LOST] = self.transport.is_closing
         self._header_bytes = 0
         self._expect_headers()
 

@@ -67,6 +67,11 @@ def _operations(document: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "path": path,
                     "summary": operation["summary"],
                     "public": operation.get("security") == [],
+                    "query": [
+                        (query["name"], _kind(query["schema"]), query["required"])
+                        for query in operation.get("parameters", ())
+                        if query["in"] == "query"
+                    ],
                     "media": media,
                     "fields": [
                         row for part in schema.get("allOf", [schema]) for row in _fields(part, schemas)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from antiphon.api.audio import AudioApi
 from antiphon.api.chat import ChatApi, EngineChatRequest
 from antiphon.api.exchange import EVENTS, JSON
@@ -27,12 +29,41 @@ _SPEECH = (
 )
 
 
-def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi) -> list[Route]:
-    """Every route of the API."""
+def table(
+    chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi, admin: Sequence[Route] = ()
+) -> list[Route]:
+    """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them."""
+    return [
+        *_chat_rows(chat),
+        *_audio_rows(audio),
+        Route(
+            method="GET",
+            path="/v1/models",
+            needs="models",
+            handler=info.list_models,
+            summary="List the models that are served, and what each alias means.",
+            answers=(Answer(JSON, ModelList),),
+        ),
+        Route(
+            method="GET",
+            path="/v1/models/{model:path}",
+            needs="models",
+            handler=info.retrieve_model,
+            summary="Describe one model.",
+            answers=(Answer(JSON, Model),),
+        ),
+        *admin,
+        *_open_rows(info),
+        *_reference_rows(reference),
+    ]
+
+
+def _chat_rows(chat: ChatApi) -> list[Route]:
     return [
         Route(
             method="POST",
             path="/v1/chat/completions",
+            needs="chat",
             handler=chat.create_chat_completion,
             summary="Answer a conversation, as a whole or streamed.",
             body=ChatRequest,
@@ -41,6 +72,7 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="POST",
             path="/v1/engines/{model:path}/chat/completions",
+            needs="chat",
             handler=chat.create_engine_chat_completion,
             summary="The same for clients of 2023 that name the model in the path.",
             body=EngineChatRequest,
@@ -49,14 +81,21 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="POST",
             path="/v1/chat/completions/render",
+            needs="chat",
             handler=chat.render_chat_completion,
             summary="Show what the model would read: the rendered prompt and its tokens.",
             body=RenderRequest,
             answers=(Answer(JSON, RenderedPrompt),),
         ),
+    ]
+
+
+def _audio_rows(audio: AudioApi) -> list[Route]:
+    return [
         Route(
             method="POST",
             path="/v1/audio/transcriptions",
+            needs="audio",
             handler=audio.create_transcription,
             summary="Transcribe a recording in its own language.",
             form=TranscriptionRequest,
@@ -65,30 +104,16 @@ def table(chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi
         Route(
             method="POST",
             path="/v1/audio/translations",
+            needs="audio",
             handler=audio.create_translation,
             summary="Translate a recording into English.",
             form=TranslationRequest,
             answers=_SPEECH,
         ),
-        Route(
-            method="GET",
-            path="/v1/models",
-            handler=info.list_models,
-            summary="List the models that are served, and what each alias means.",
-            answers=(Answer(JSON, ModelList),),
-        ),
-        Route(
-            method="GET",
-            path="/v1/models/{model:path}",
-            handler=info.retrieve_model,
-            summary="Describe one model.",
-            answers=(Answer(JSON, Model),),
-        ),
-        *_open_rows(info, reference),
     ]
 
 
-def _open_rows(info: InfoApi, reference: ReferenceApi) -> list[Route]:
+def _open_rows(info: InfoApi) -> list[Route]:
     """The rows that ask for no key: they tell nothing of anybody's use."""
     return [
         Route(
@@ -113,8 +138,15 @@ def _open_rows(info: InfoApi, reference: ReferenceApi) -> list[Route]:
             handler=info.metrics,
             summary="Metrics in Prometheus' format.",
             public=info.public_metrics,
+            needs="operator",
             answers=(Answer("text/plain; version=0.0.4"),),
         ),
+    ]
+
+
+def _reference_rows(reference: ReferenceApi) -> list[Route]:
+    """What describes the API: open to everybody."""
+    return [
         Route(
             method="GET",
             path="/openapi.json",

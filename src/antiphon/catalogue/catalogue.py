@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 
 from antiphon import engines
+from antiphon.catalogue import prices
 from antiphon.catalogue.entries import Alias, AliasName, Entry, PackageSource, SnapshotId
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError, ModelNotFound
-from antiphon.values import Deployment
+from antiphon.values import Deployment, Price
 from antiphon.wire.models import Model
 
 FILE_NAME = "models.toml"
@@ -132,7 +133,7 @@ def build(path: Path, operators: Mapping[str, Any], store: ModelStore) -> Catalo
     """The catalogue with the operator's document, read from `path`, laid over the shipped one."""
     shipped = tomllib.loads((files(__package__) / FILE_NAME).read_text(encoding="utf-8"))
     try:
-        document = msgspec.convert(_laid_over(shipped, operators), _Document)
+        document = msgspec.convert(_priced(_laid_over(shipped, operators)), _Document)
     except msgspec.ValidationError as problem:
         raise ConfigurationError(f"{path}: {problem}", fix=_FIX) from None
     for name, alias in document.aliases.items():
@@ -169,3 +170,23 @@ def _laid_over(shipped: dict[str, Any], operators: Mapping[str, Any]) -> dict[st
             for id, entry in merged["snapshots"].items()
         }
     return merged
+
+
+def _priced(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with prices as values: there they are texts. Raises `ValidationError`, naming a model."""
+    snapshots = document["snapshots"]
+    if not isinstance(snapshots, dict):
+        return document
+    read = {
+        id: {**entry, "prices": _prices(id, entry["prices"])}
+        for id, entry in snapshots.items()
+        if isinstance(entry, dict) and "prices" in entry
+    }
+    return {**document, "snapshots": {**snapshots, **read}}
+
+
+def _prices(id: str, lines: Any) -> tuple[Price, ...]:
+    try:
+        return prices.read(lines)
+    except msgspec.ValidationError as problem:
+        raise msgspec.ValidationError(f"prices of '{id}': {problem}") from None

@@ -7,12 +7,11 @@ The files are brought first, then read to see what they are, and only then writt
 from __future__ import annotations
 
 import json
-import os
-import tomllib
 from pathlib import Path
 
 import msgspec
 
+from antiphon.catalogue.additions import append
 from antiphon.catalogue.catalogue import FILE_NAME, build, read
 from antiphon.catalogue.entries import Alias, AliasName, Entry, SnapshotId
 from antiphon.catalogue.formats import Facts, inspect
@@ -60,7 +59,7 @@ def pull(
             source=offered.source,
             files=files,
         )
-        _append(home / FILE_NAME, entry, alias, store)
+        append(home / FILE_NAME, _toml(entry, alias), store)
     except ConfigurationError as problem:
         kept = f"the files stay for another try, `antiphon models remove {name}` deletes them"
         raise ConfigurationError(problem.message, fix=f"{problem.fix}; {kept}") from None
@@ -92,26 +91,6 @@ def _check_names(home: Path, store: ModelStore, name: str, alias: str | None) ->
         raise ConfigurationError(
             f"The name '{alias}' is taken", fix=f"choose another --alias, or edit {path}"
         )
-
-
-def _append(path: Path, entry: Entry, alias: str | None, store: ModelStore) -> None:
-    """Add the entry to the operator's file, whose own text and comments stay as they are."""
-    text = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if path.exists() else ""
-    text += _toml(entry, alias)
-    try:
-        build(path, tomllib.loads(text), store)
-    except tomllib.TOMLDecodeError as problem:
-        raise ConfigurationError(
-            f"{path} cannot be added to: {problem}", fix="open its tables with [aliases] and [snapshots]"
-        ) from None
-    fresh = path.with_suffix(f".{os.getpid()}")
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
-    except OSError as problem:
-        raise ConfigurationError(
-            f"{path} cannot be written: {problem.strerror}", fix="see antiphon doctor"
-        ) from None
 
 
 def _toml(entry: Entry, alias: str | None) -> str:

@@ -1,43 +1,59 @@
-"""`antiphon keys`: make, list and revoke API keys, beside a running server or before its first start."""
+"""`antiphon keys`: make, list, rotate and revoke API keys, beside a running server or before its start."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import re
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from antiphon import settings
-from antiphon.errors import NotFound
+from antiphon.cli.administration import PAGE, Csv, Organization, every, opened, show
+from antiphon.cli.options import Home, Json
+from antiphon.cli.output import CommandFailed, ExitCode
+from antiphon.values import Role
 
 if TYPE_CHECKING:
-    from antiphon.access.keys import ApiKey, Keys
+    from antiphon.access.access import Access
+    from antiphon.access.api_key import ApiKey, Realm
 
 DAY_SECONDS = 86_400
-PIPE_WIDTH = 400
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY_SECONDS}
+_COLUMNS = {
+    "id": "ID",
+    "name": "Name",
+    "kind": "Kind",
+    "project": "Project",
+    "redacted": "Key",
+    "created_at": "Created",
+    "last_used_at": "Last used",
+    "state": "State",
+}
 
-keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+keys = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
 
-Home = Annotated[str | None, typer.Option(help="Data folder; default as for `antiphon serve`.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `antiphon keys list` shows it.")]
 
 
 @keys.command()
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")] = "key",
+    org: Organization = "default",
     project: Annotated[
         str, typer.Option(help="The project it belongs to; made if it does not exist.")
     ] = "default",
+    admin: Annotated[bool, typer.Option("--admin", help="A key that administers the organization.")] = False,
+    operator: Annotated[
+        bool, typer.Option("--operator", help="A key that administers the installation.")
+    ] = False,
+    role: Annotated[Role, typer.Option(help="What an admin key may do.")] = "owner",
+    scopes: Annotated[
+        str, typer.Option(help="What a project's key may be used for, separated by commas.")
+    ] = "chat,audio,models",
+    member: Annotated[str, typer.Option(help="Whose key it is, by address; nobody's in particular.")] = "",
     expires_days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="Days until it expires; never, if not given.")
     ] = None,
@@ -45,83 +61,113 @@ def create(
     home: Home = None,
 ) -> None:
     """Make a key and print it, this once: only a hash of it is stored."""
-    expires = None if expires_days is None else int(time.time()) + expires_days * DAY_SECONDS
+    if admin and operator:
+        raise CommandFailed("give --admin or --operator, not both", exit_code=ExitCode.USAGE)
+    if operator and member:
+        raise CommandFailed("an operator's key has no member", exit_code=ExitCode.USAGE)
 
     async def run() -> tuple[ApiKey, str]:
-        async with _opened(home) as opened:
-            return await opened.create(project, name, expires)
+        from antiphon.access.api_key import NewKey
+
+        async with opened(home) as access:
+            realm = await _realm(access, org, "" if admin or operator else project, operator)
+            owner = await access.members.find(str(realm.organization_id), member) if member else None
+            new = NewKey(
+                realm=realm,
+                name=name,
+                role=role,
+                scopes=scopes.replace(",", " ").split(),
+                member_id=owner.id if owner else None,
+                expires_in_seconds=None if expires_days is None else expires_days * DAY_SECONDS,
+            )
+            return await access.keys.create(new, by=None)
 
     key, secret = asyncio.run(run())
-    if as_json:
-        typer.echo(json.dumps({"id": key.id, "value": secret}))
-    else:
-        typer.echo(secret)
-        typer.echo(f"{key.id} in project {key.project}. It is not shown again.", err=True)
+    _print_secret(key, secret, as_json)
 
 
 @keys.command("list")
-def list_keys(as_json: Json = False, home: Home = None) -> None:
-    """List every key, the revoked and expired ones too."""
+def list_keys(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> None:
+    """List every key of the installation, the revoked and expired ones too."""
 
-    async def run() -> Sequence[ApiKey]:
-        async with _opened(home) as opened:
-            return await opened.list()
+    async def run() -> list[ApiKey]:
+        async with opened(home) as access:
+            return await every(lambda after: access.keys.list(None, after=after, limit=PAGE, revoked=True))
 
-    found = asyncio.run(run())
-    if as_json:
-        now = time.time()
-        typer.echo(json.dumps([msgspec.structs.asdict(key) | {"state": key.state(now)} for key in found]))
-    else:
-        # A pipe has no width: nothing is folded for it.
-        Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(_table(found, time.time()))
+    now = time.time()
+    rows = [_row(key) | {"state": key.state(now)} for key in asyncio.run(run())]
+    show(rows, _COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
 @keys.command()
-def revoke(
-    key_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The key's id, as `antiphon keys list` shows it.")
-    ],
-    home: Home = None,
-) -> None:
+def revoke(key_id: KeyId, home: Home = None) -> None:
     """Revoke a key: within a second a running server refuses it."""
 
     async def run() -> None:
-        async with _opened(home) as opened:
-            await opened.revoke(key_id)
+        async with opened(home) as access:
+            key = await access.keys.get(None, key_id)
+            await access.keys.revoke(key.realm, key_id, by=None)
 
-    try:
-        asyncio.run(run())
-    except NotFound as problem:
-        typer.echo(f"antiphon: {problem.message}", err=True)
-        raise typer.Exit(1) from None
+    asyncio.run(run())
     typer.echo(f"{key_id} is revoked.")
 
 
-@asynccontextmanager
-async def _opened(home: str | None) -> AsyncIterator[Keys]:
-    # Imported here, since every other command starts without a database.
-    from antiphon.access.keys import Keys
-    from antiphon.access.pepper import load_pepper
-    from antiphon.storage.database import Database
-    from antiphon.storage.migrations import upgrade
+@keys.command()
+def rotate(
+    key_id: KeyId,
+    grace: Annotated[
+        str, typer.Option(help="How long the old secret still counts: a number and s, m, h or d.")
+    ] = "24h",
+    token: Annotated[
+        str | None,
+        typer.Option(help="A name for this rotation: asked for again, it gives the same secret."),
+    ] = None,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Give a key a new secret and print it. The key keeps its id, limits and usage."""
+    seconds = _seconds(grace)
 
-    chosen = settings.load({"home": home})
-    async with Database(chosen.database_url) as database:
-        await upgrade(database)
-        yield Keys(database, await asyncio.to_thread(load_pepper, chosen.home_path))
+    async def run() -> tuple[ApiKey, str]:
+        async with opened(home) as access:
+            key = await access.keys.get(None, key_id)
+            return await access.keys.rotate(key.realm, key_id, token=token, grace_seconds=seconds, by=None)
+
+    key, secret = asyncio.run(run())
+    _print_secret(key, secret, as_json)
 
 
-def _table(found: Sequence[ApiKey], now: float) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("ID", "Name", "Project", "Key", "Created", "Last used", "State"):
-        table.add_column(heading, no_wrap=heading not in ("Name", "Project"), overflow="fold")
-    for key in found:
-        used = "never" if key.last_used_at is None else _day(key.last_used_at)
-        cells = (key.id, key.name, key.project, key.redacted, _day(key.created_at), used, key.state(now))
-        # Text, since a name may look like rich's markup.
-        table.add_row(*map(Text, cells))
-    return table
+async def _realm(access: Access, org: str, project: str, operator: bool) -> Realm:
+    from antiphon.access.api_key import Realm
+
+    if operator:
+        return Realm()
+    organization = await access.organizations.find(org)
+    if not project:
+        return Realm(organization.id)
+    return Realm(organization.id, (await access.projects.ensure(organization.id, project, by=None)).id)
 
 
-def _day(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).date().isoformat()
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if found is None:
+        raise CommandFailed(
+            f"'{text}' is not a length of time",
+            fix="write it like 90s, 30m, 24h or 7d",
+            exit_code=ExitCode.USAGE,
+        )
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _row(key: ApiKey) -> dict[str, Any]:
+    row: dict[str, Any] = msgspec.to_builtins(key)
+    return row
+
+
+def _print_secret(key: ApiKey, secret: str, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"id": key.id, "value": secret}))
+        return
+    typer.echo(secret)
+    place = f"in project {key.project}" if key.project else f"of kind {key.kind}"
+    typer.echo(f"{key.id} {place}. It is not shown again.", err=True)

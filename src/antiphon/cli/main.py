@@ -12,13 +12,21 @@ import typer
 
 from antiphon import __version__
 from antiphon.cli.chat import chat
+from antiphon.cli.costs import costs
+from antiphon.cli.credits import credits
+from antiphon.cli.db import db
 from antiphon.cli.docs import docs
 from antiphon.cli.doctor import doctor
 from antiphon.cli.keys import keys
+from antiphon.cli.ledger import ledger
 from antiphon.cli.models import models
 from antiphon.cli.options import with_settings
+from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
+from antiphon.cli.prices import prices
+from antiphon.cli.projects import projects
 from antiphon.cli.transcribe import transcribe
+from antiphon.cli.usage import usage
 from antiphon.settings import Settings
 
 
@@ -45,10 +53,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(with_settings(serve))
+app.add_typer(orgs, name="orgs")
+app.add_typer(projects, name="projects")
 app.add_typer(keys, name="keys")
+app.command()(usage)
+app.command()(costs)
+app.add_typer(credits, name="credits")
+app.add_typer(prices, name="prices")
+app.add_typer(ledger, name="ledger")
 app.add_typer(models, name="models")
 app.command()(chat)
 app.command()(transcribe)
+app.add_typer(db, name="db")
 app.command()(doctor)
 app.command()(docs)
 

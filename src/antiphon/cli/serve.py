@@ -1,10 +1,9 @@
-"""`antiphon serve`: the service, from its first start to its drain."""
+"""`antiphon serve`: one process, or one that supervises the engines and several gateway processes."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import logging
 import signal
 import socket
 import time
@@ -12,33 +11,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
 import uvloop
 from rich.console import Console
 
-from antiphon.api.protocol import bounded_protocol
-from antiphon.app import Antiphon, running
+from antiphon.app import supervising
 from antiphon.catalogue.catalogue import load
 from antiphon.catalogue.store import ModelStore
+from antiphon.cli.gateway import configure_logging, gateway
 from antiphon.cli.models import progress_bars
+from antiphon.cli.supervisor import Supervisor
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
-
-_log = logging.getLogger("antiphon")
-_KEEP_ALIVE_SECONDS = 75
 
 
 def serve(settings: Settings) -> None:
     """Serve until a signal; what the command line shows of it stands in `cli.main`."""
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    for noisy in ("alembic", "aiosqlite"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    configure_logging(settings)
     with _only_one(settings.home_path), _listening(settings) as listener:
         _install_missing(settings.home_path)
-        uvloop.run(_serve(settings, listener))
+        work = _alone if settings.processes == 1 else _several
+        uvloop.run(work(settings, listener))
+
+
+async def _alone(settings: Settings, listener: socket.socket) -> None:
+    began = time.monotonic()
+    await gateway(
+        settings,
+        listener,
+        started=lambda antiphon: _greet(listener, antiphon.first_key),
+        ready=lambda: _announce(began),
+    )
+
+
+async def _several(settings: Settings, listener: socket.socket) -> None:
+    began = time.monotonic()
+    async with supervising(settings) as first_key:
+        supervisor = Supervisor(settings, listener, ready=lambda: _announce(began))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, supervisor.end)
+        _greet(listener, first_key)
+        await supervisor.run()
+        listener.close()  # while the engines end, nobody shall wait for an answer
 
 
 def _install_missing(home: Path) -> None:
@@ -49,58 +62,6 @@ def _install_missing(home: Path) -> None:
     with progress_bars() as progress:
         for entry in missing:
             ModelStore(home).install(entry, progress)
-
-
-async def _serve(settings: Settings, listener: socket.socket) -> None:
-    began = time.monotonic()
-    async with running(settings) as antiphon:
-        config = uvicorn.Config(
-            antiphon.edge,
-            http=bounded_protocol(settings),
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=1,
-        )
-        server = _Server(config)
-        _on_signals(server, antiphon)
-        _greet(listener, antiphon.first_key)
-        announcing = asyncio.create_task(_announce(antiphon, began))
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            announcing.cancel()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server without its own signal handling: the drain comes first, and the exit status is 0."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _on_signals(server: _Server, antiphon: Antiphon) -> None:
-    """The first signal drains, the second ends at once."""
-    draining: list[asyncio.Task[None]] = []
-
-    async def drain() -> None:
-        if not await antiphon.edge.drain():
-            _log.warning("some requests did not end in time and are cut off")
-        server.should_exit = True
-
-    def on_signal() -> None:
-        if draining:
-            server.should_exit = server.force_exit = True
-        else:
-            _log.info("shutting down: running requests may end, new ones are refused")
-            draining.append(asyncio.create_task(drain()))
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
 
 
 def _greet(listener: socket.socket, first_key: str | None) -> None:
@@ -122,8 +83,7 @@ def _greet(listener: socket.socket, first_key: str | None) -> None:
     )
 
 
-async def _announce(antiphon: Antiphon, began: float) -> None:
-    await antiphon.ready.wait()
+def _announce(began: float) -> None:
     Console(highlight=False).print(f"Ready after {time.monotonic() - began:.1f} s.")
 
 

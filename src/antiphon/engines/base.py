@@ -54,6 +54,12 @@ class ChatEngine(Engine, Protocol):
 
 
 class SpeechEngine(Engine, Protocol):
+    async def prepare(self, job: SpeechJob) -> float:
+        """The length of a recording: exactly the seconds of sound that `transcribe` will bill.
+
+        Raises what `transcribe` would raise for a recording or a language that cannot be transcribed.
+        """
+
     def transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
         """Transcribe or translate: segments as they come, last one `Transcript`. Closing it cancels."""
 
@@ -63,9 +69,14 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
 
     `command` gives the argument list of a process that listens on the Unix socket at the path given;
     `connect` gives the client (`ChatEngine` or `SpeechEngine` by `task`) for a process listening there.
+
+    `counts`: whether every `Delta` says how many tokens the engine has generated. Of an engine that does not
+    count along, an answer that is aborted pays one token for each piece of text that was handed to the
+    client; one that is whole pays what the engine counted at its end.
     """
 
     name: str
     task: Task
+    counts: bool = True
     command: Callable[[Deployment, Settings, Path], list[str]]
     connect: Callable[[Deployment, Settings, Path], ChatEngine | SpeechEngine]

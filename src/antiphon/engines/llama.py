@@ -55,7 +55,7 @@ class _Timings(msgspec.Struct, frozen=True):
 
 
 class _Frame(msgspec.Struct):
-    """One event of `/completion`; the last has `stop` set."""
+    """One event of `/completion`, with the tokens generated so far; the last has `stop` set."""
 
     content: str = ""
     stop: bool = False
@@ -149,7 +149,7 @@ class LlamaEngine:
                 finish = _FINISH.get(frame.stop_type) if frame.stop else None
                 logprobs = tuple(_logprob(p, job.top_logprobs) for p in frame.completion_probabilities)
                 if frame.content or logprobs or finish:
-                    yield Delta(index, frame.content, logprobs, finish)
+                    yield Delta(index, frame.content, logprobs, finish, frame.tokens_predicted)
                 if finish:
                     yield Usage(completion_tokens=frame.tokens_predicted, cached_tokens=frame.timings.cache_n)
                     return

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,9 +28,11 @@ from antiphon.errors import (
 from antiphon.settings import Settings
 from antiphon.values import Deployment, Segment, SpeechJob, Transcript, Usage
 from antiphon.wire.models import ErrorBody, ErrorEnvelope
-from antiphon.wire.transcript_events import DoneEvent, SegmentEvent, TranscriptEvent
+from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, SegmentEvent, TranscriptEvent
 
 _PATHS = {"transcribe": "/v1/audio/transcriptions", "translate": "/v1/audio/translations"}
+_DURATIONS = "/v1/audio/durations"
+_MAX_DURATION = 1024
 _MAX_ERROR = 65_536
 _KINDS: dict[str | None, type[AntiphonError]] = {
     "audio_too_long": TooLarge,
@@ -52,25 +54,35 @@ class SpeechEngine:
     async def close(self) -> None:
         await self._upstream.close()
 
+    async def prepare(self, job: SpeechJob) -> float:
+        """See `SpeechEngine.prepare` in `base`: the process decodes the recording and keeps nothing of it."""
+        async with self._sent(_DURATIONS, job) as response:
+            return _duration(await response.content.read(_MAX_DURATION))
+
     async def transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
         """See `SpeechEngine.transcribe` in `base`; the upload is streamed from its file.
 
         Raises what the process found wrong with the recording as it was raised there, else `EngineFailed`.
         """
+        async with self._sent(_PATHS[job.task], job) as response, aclosing(events(response)) as frames:
+            async for frame in frames:
+                result = _result(frame)
+                yield result
+                if isinstance(result, Transcript):
+                    return
+        raise EngineFailed("The speech engine broke off.", retry_after=1)
+
+    @asynccontextmanager
+    async def _sent(self, path: str, job: SpeechJob) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The 200 answer to a recording; any other is raised."""
         file = await asyncio.to_thread(job.file.open, "rb")
         try:
-            async with self._upstream.request("POST", _PATHS[job.task], data=_form(job, file)) as response:
+            async with self._upstream.request("POST", path, data=_form(job, file)) as response:
                 if response.status != 200:
                     raise _error(await response.content.read(_MAX_ERROR))
-                async with aclosing(events(response)) as frames:
-                    async for frame in frames:
-                        result = _result(frame)
-                        yield result
-                        if isinstance(result, Transcript):
-                            return
+                yield response
         finally:
             await asyncio.to_thread(file.close)
-        raise EngineFailed("The speech engine broke off.", retry_after=1)
 
 
 def _form(job: SpeechJob, file: BinaryIO) -> aiohttp.FormData:
@@ -86,6 +98,13 @@ def _form(job: SpeechJob, file: BinaryIO) -> aiohttp.FormData:
     # The process tells a container by its content, so no name of the client's goes further.
     form.add_field("file", file, filename="recording", content_type="application/octet-stream")
     return form
+
+
+def _duration(body: bytes) -> float:
+    try:
+        return msgspec.json.decode(body, type=MeasuredUsage).seconds
+    except msgspec.DecodeError:
+        raise EngineFailed("The speech engine sent something unreadable.", retry_after=1) from None
 
 
 def _result(frame: bytes) -> Segment | Transcript:

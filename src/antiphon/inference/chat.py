@@ -1,49 +1,69 @@
-"""The conductor of chat requests: resolve, enter, acquire, generate; each called once, in this order."""
+"""The conductor of chat requests: resolve, enter, acquire, prepare, reserve, generate, settle."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import cast
 
 import msgspec
 
+from antiphon.admission.limits import chat_demand
+from antiphon.admission.rates import Place, Show
 from antiphon.engines.base import ChatEngine
 from antiphon.errors import ContextLengthExceeded, RequestTimeout
-from antiphon.inference.conductor import Conductor
+from antiphon.inference.conductor import Conductor, account
+from antiphon.ledger.meter import Bill
 from antiphon.values import Caller, ChatJob, Delta, Prompt, Snapshot, Usage
 
 
 class ChatAnswer(msgspec.Struct, frozen=True):
-    """An answer on its way: what gives it, and its pieces as they come, last one `Usage`."""
+    """An answer on its way: what gives it, and its pieces as they come, last one `Usage`.
+
+    The last piece is given once the answer is paid. Whoever streams calls `handed` for each frame that was
+    handed to the client, with the piece that it shows (None for one without text): so much is paid if the
+    answer goes no further.
+    """
 
     snapshot: Snapshot
     pieces: AsyncGenerator[Delta | Usage, None]
+    handed: Callable[[Delta | None], None]
 
 
 class Chat(Conductor):
     """Answers chat requests; one streaming path serves streamed and whole answers alike."""
 
     @asynccontextmanager
-    async def answer(self, caller: Caller, job: ChatJob) -> AsyncIterator[ChatAnswer]:
+    async def answer(
+        self, caller: Caller, job: ChatJob, request_id: str, show: Show
+    ) -> AsyncIterator[ChatAnswer]:
         """The answer to `job`, for as long as the block runs; leaving it early cancels the generation.
 
-        Raises any of `AntiphonError`, in the block as well: a deadline or a failing engine may end an answer
-        midway.
+        `show` is told how the caller stands against its limits. Raises any of `AntiphonError`, in the block
+        as well: a deadline, a failing engine or a ledger that cannot be written may end an answer midway.
         """
         snapshot = self._resolve(job.model, "chat")
         pool = self._pools.get(snapshot.id)
         try:
-            async with asyncio.timeout(self._settings.chat_seconds):
-                async with self._gate.enter(caller, snapshot.id, lambda: pool.capacity, weight=job.n):
-                    with pool.acquire() as lease:
-                        engine = cast(ChatEngine, lease.engine)
-                        prompt = await engine.prepare(job.messages)
-                        fitted = _fitted(job, prompt, snapshot.context)
-                        async with aclosing(self._observed(snapshot, engine.chat(fitted, prompt))) as pieces:
-                            yield ChatAnswer(snapshot, pieces)
+            async with (
+                asyncio.timeout(self._settings.chat_seconds),
+                self._gate.enter(
+                    caller, snapshot.id, lambda: pool.capacity, job.n, chat_demand(job), show
+                ) as place,
+            ):
+                with pool.acquire() as lease:
+                    engine = cast(ChatEngine, lease.engine)
+                    prompt = await engine.prepare(job.messages)
+                    await place.correct(chat_demand(job, len(prompt.tokens)).tokens)
+                    fitted = _fitted(job, prompt, snapshot.context)
+                    most = _most(fitted, prompt)
+                    async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
+                        handed = HandedTokens(bill, len(prompt.tokens), job.n, counts=pool.kind.counts)
+                        pieces = self._settled(snapshot, engine.chat(fitted, prompt), bill, place)
+                        async with aclosing(pieces):
+                            yield ChatAnswer(snapshot, pieces, handed)
         except TimeoutError:
             raise RequestTimeout("The answer took too long.") from None
 
@@ -53,9 +73,10 @@ class Chat(Conductor):
         with self._pools.get(snapshot.id).acquire() as lease:
             return snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages)
 
-    async def _observed(
-        self, snapshot: Snapshot, pieces: AsyncGenerator[Delta | Usage, None]
+    async def _settled(
+        self, snapshot: Snapshot, pieces: AsyncGenerator[Delta | Usage, None], bill: Bill, place: Place
     ) -> AsyncGenerator[Delta | Usage, None]:
+        """The pieces, observed; all of them are paid before the last is given."""
         began, first = time.monotonic(), True
         async with aclosing(pieces):
             async for piece in pieces:
@@ -65,7 +86,29 @@ class Chat(Conductor):
                 if isinstance(piece, Usage):
                     self._metrics.tokens.labels(snapshot.id, "prompt").inc(piece.prompt_tokens)
                     self._metrics.tokens.labels(snapshot.id, "completion").inc(piece.completion_tokens)
+                    await bill.settle(piece)
+                    await place.correct(piece.prompt_tokens + piece.completion_tokens)
                 yield piece
+
+
+class HandedTokens:
+    """Tells a bill of `n` choices what the client was handed: the prompt once, and the tokens of each choice.
+
+    Without a running count of the engine (`counts`), a piece of text is taken for one token.
+    """
+
+    def __init__(self, bill: Bill, prompt_tokens: int, n: int, *, counts: bool) -> None:
+        self._bill = bill
+        self._prompt_tokens = prompt_tokens
+        self._tokens = [0] * n
+        self._counts = counts
+
+    def __call__(self, piece: Delta | None) -> None:
+        if piece is not None and self._counts:
+            self._tokens[piece.index] = piece.completion_tokens
+        elif piece is not None and piece.text:
+            self._tokens[piece.index] += 1
+        self._bill.handed(Usage(prompt_tokens=self._prompt_tokens, completion_tokens=sum(self._tokens)))
 
 
 def _fitted(job: ChatJob, prompt: Prompt, context: int) -> ChatJob:
@@ -75,3 +118,8 @@ def _fitted(job: ChatJob, prompt: Prompt, context: int) -> ChatJob:
     if used >= context or (wanted is not None and used + wanted > context):
         raise ContextLengthExceeded(limit=context, prompt=used, completion=wanted or 0)
     return job if wanted is not None else msgspec.structs.replace(job, max_tokens=context - used)
+
+
+def _most(job: ChatJob, prompt: Prompt) -> Usage:
+    """The most that a fitted job can use."""
+    return Usage(prompt_tokens=len(prompt.tokens), completion_tokens=(job.max_tokens or 0) * job.n)

@@ -1,4 +1,4 @@
-"""What the conductors of chat and of recordings share: the services they call, and the first call."""
+"""What the conductors of chat and of recordings share: the services they call, and who pays."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from antiphon.admission.gate import Gate
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.errors import UnsupportedParameter
 from antiphon.inference.metrics import Metrics
+from antiphon.ledger.meter import Account, Meter
 from antiphon.pools.pool import Pools
 from antiphon.settings import Settings
-from antiphon.values import Snapshot, Task
+from antiphon.values import Caller, Snapshot, Task
 
 _CANNOT: dict[Task, str] = {"chat": "does not answer chat requests", "speech": "does not transcribe"}
 
@@ -17,12 +18,19 @@ class Conductor:
     """Holds the services of a request's path, in the order in which they are called."""
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, gate: Gate, pools: Pools, metrics: Metrics
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        gate: Gate,
+        pools: Pools,
+        meter: Meter,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._gate = gate
         self._pools = pools
+        self._meter = meter
         self._metrics = metrics
 
     def _resolve(self, model: str, task: Task) -> Snapshot:
@@ -33,3 +41,13 @@ class Conductor:
                 f"The model '{model}' {_CANNOT[task]}.", param="model", code="unsupported_value"
             )
         return snapshot
+
+
+def account(caller: Caller) -> Account:
+    """Who pays for what a caller asks."""
+    return Account(
+        organization_id=caller.organization_id,
+        project_id=caller.project_id,
+        key_id=caller.key_id,
+        member_id=caller.member_id,
+    )

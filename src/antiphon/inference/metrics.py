@@ -12,9 +12,10 @@ _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
 class Metrics:
-    """The metrics of one process, in a registry of its own."""
+    """The metrics of one process, in a registry of its own; with its number, if there are several."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: int | None = None) -> None:
+        self._process = process
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "antiphon_requests", "Requests answered", ["route", "status"], registry=self.registry
@@ -44,7 +45,24 @@ class Metrics:
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
-        return generate_latest(self.registry)
+        if self._process is None:
+            return generate_latest(self.registry)
+        named = CollectorRegistry()
+        named.register(_Named(self.registry, str(self._process)))
+        return generate_latest(named)
+
+
+class _Named(Collector):
+    """Everything of a registry, each value with the label `process`."""
+
+    def __init__(self, registry: CollectorRegistry, process: str) -> None:
+        self._registry, self._process = registry, process
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in self._registry.collect():
+            labels = [{**sample.labels, "process": self._process} for sample in metric.samples]
+            metric.samples = [s._replace(labels=of) for s, of in zip(metric.samples, labels, strict=True)]
+            yield metric
 
 
 class _Reading(Collector):

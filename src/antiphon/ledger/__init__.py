@@ -1,1 +1,1 @@
-"""Metering and money: reserve, settle, void; allowances, prices, rollups, and the proof that all of it adds up."""
+"""Metering and money: reserve, settle, void; allowances, prices, rollups, and the proof that it adds up."""

@@ -5,35 +5,41 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, Unavailable
-from antiphon.pools.policy import Pace, least_busy
-from antiphon.pools.replica import Replica, Serving, Status, Verify
-from antiphon.runtime.local import LocalRuntime
-from antiphon.settings import Settings
+from antiphon.pools.policy import least_busy
+from antiphon.pools.replica import Serving, Status
 from antiphon.values import Deployment
 
 _RETRY_AFTER = 2.0
 """Seconds that a client is told to wait: a crashed engine is usually back by then."""
 
 
+class Member(Protocol):
+    """What a pool asks of its replicas: `Replica`, or `AttachedReplica` of another process's."""
+
+    serving: Serving | None
+
+    def start(self) -> None: ...
+    async def stop(self, grace: float) -> None: ...
+    def status(self) -> Status: ...
+
+
+Make = Callable[[Deployment, EngineKind, Callable[[], None]], Member]
+"""Makes a replica; it calls the function whenever its `serving` changes."""
+
+
 class Pool:
     """The replicas of one deployment; one, for now."""
 
-    def __init__(
-        self,
-        deployment: Deployment,
-        kind: EngineKind,
-        settings: Settings,
-        runtime: LocalRuntime,
-        verify: Verify,
-        pace: Pace,
-    ) -> None:
+    def __init__(self, deployment: Deployment, kind: EngineKind, make: Make) -> None:
         self.deployment = deployment
+        self.kind = kind
         self.on_change: list[Callable[[], None]] = []
         """Called, in the event loop, after `capacity` changed."""
-        self._replicas = [Replica(deployment, kind, settings, runtime, verify, self._changed, pace)]
+        self._replicas = [make(deployment, kind, self._changed)]
 
     @property
     def capacity(self) -> int:
@@ -88,26 +94,17 @@ class Pools:
     """
 
     def __init__(
-        self,
-        deployments: Iterable[Deployment],
-        kinds: Mapping[str, EngineKind],
-        settings: Settings,
-        runtime: LocalRuntime,
-        verify: Verify,
-        pace: Pace | None = None,
+        self, deployments: Iterable[Deployment], kinds: Mapping[str, EngineKind], make: Make
     ) -> None:
-        self._pools = {
-            d.snapshot: Pool(d, _kind(d, kinds), settings, runtime, verify, pace or Pace())
-            for d in deployments
-        }
+        self._pools = {d.snapshot: Pool(d, _kind(d, kinds), make) for d in deployments}
 
     def start(self) -> None:
-        """Start every engine; returns at once. Needs a running event loop."""
+        """Start every replica; returns at once. Needs a running event loop."""
         for pool in self._pools.values():
             pool.start()
 
     async def stop(self, grace: float) -> None:
-        """End every engine; running requests are expected to be over. No task or process is left."""
+        """End every replica; running requests are expected to be over. No task or process is left."""
         await asyncio.gather(*(pool.stop(grace) for pool in self._pools.values()))
 
     def get(self, snapshot: str) -> Pool:

@@ -68,10 +68,11 @@ class Replica:
         self,
         deployment: Deployment,
         kind: EngineKind,
+        changed: Callable[[], None],
+        *,
         settings: Settings,
         runtime: LocalRuntime,
         verify: Verify,
-        changed: Callable[[], None],
         pace: Pace,
     ) -> None:
         self._deployment = deployment
@@ -143,7 +144,7 @@ class Replica:
             self._enter("stopping")
             raise
         except Exception as problem:
-            ended = _explain(problem, self._deployment.snapshot)
+            ended = explain(problem, self._deployment.snapshot)
             ready_seconds = None if self._ready_at is None else time.monotonic() - self._ready_at
             self._error = str(ended)
             self._enter(ended.state)
@@ -243,7 +244,7 @@ def _exit_text(code: int) -> str:
     return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
 
-def _explain(problem: Exception, snapshot: str) -> _Ended:
+def explain(problem: Exception, snapshot: str) -> _Ended:
     """A fixed text for the status; what nobody foresaw goes to the log in full."""
     if isinstance(problem, _Ended):
         return problem

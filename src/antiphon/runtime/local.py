@@ -37,11 +37,11 @@ _LOG_SECONDS = 1.0
 class Process:
     """A running engine process, reached at `socket`. When it has ended nothing of it is left but its log."""
 
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path, socket: Path, log: ProcessLog):
+    def __init__(self, process: asyncio.subprocess.Process, socket: Path, link: Path, log: ProcessLog):
         self.pid = process.pid
         self.socket = socket
         self._process = process
-        self._folder = folder
+        self._link = link
         self._log = log
         self._ended = asyncio.create_task(self._reap(), name=f"reap-{process.pid}")
 
@@ -75,17 +75,30 @@ class Process:
         code = await self._process.wait()
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
             os.killpg(self.pid, signal.SIGKILL)  # what it started itself
+        await asyncio.to_thread(_clear, self.socket.parent, self._link)
         await asyncio.to_thread(self._log.join, _LOG_SECONDS)
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         return code
 
 
 class LocalRuntime:
-    """Starts engine processes: `folder` holds their sockets and temporary files, `log_folder` their logs."""
+    """Starts engine processes: `folder` holds their sockets and temporary files, `log_folder` their logs.
+
+    It also holds a link to the socket of each, by which other processes find it: `find`.
+    """
 
     def __init__(self, folder: Path, log_folder: Path) -> None:
         self._folder = folder
         self._log_folder = log_folder
+
+    def find(self, name: str) -> Path | None:
+        """The socket of the engine that any process last started as `name`; None once it has ended.
+
+        Every start has a socket of its own. Reads the disk.
+        """
+        try:
+            return self._link(name).readlink()
+        except FileNotFoundError:
+            return None
 
     async def start(self, name: str, command: Callable[[Path], list[str]]) -> Process:
         """Start what `command` says for a socket path. Raises `OSError` if it cannot be started.
@@ -105,12 +118,14 @@ class LocalRuntime:
 
     async def _start(self, name: str, command: Callable[[Path], list[str]]) -> Process:
         folder = await asyncio.to_thread(self._private_folder)
+        socket, link = folder / _SOCKET_NAME, self._link(name)
         log = None
         try:
             log_name = _UNSAFE.sub("_", name) + ".log"
             log = await asyncio.to_thread(ProcessLog, self._log_folder / log_name)
+            await asyncio.to_thread(_point, link, socket)
             process = await asyncio.create_subprocess_exec(
-                *command(folder / _SOCKET_NAME),
+                *command(socket),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log.writer,
                 stderr=log.writer,
@@ -119,19 +134,22 @@ class LocalRuntime:
                 start_new_session=True,
             )
         except BaseException:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(_clear, folder, link)
             raise
         finally:
             if log is not None:
                 log.started()
-        return Process(process, folder, folder / _SOCKET_NAME, log)
+        return Process(process, socket, link, log)
+
+    def _link(self, name: str) -> Path:
+        return self._folder / f"{_UNSAFE.sub('_', name)}.engine"
 
     def _private_folder(self) -> Path:
         """A new folder (mode 0700) whose name tells whose it is; those of gateways that are gone go now."""
         base, prefix = self._folder, ""
+        base.mkdir(parents=True, exist_ok=True)
         if len(os.fsencode(base)) + len(f"/{os.getpid()}-12345678/{_SOCKET_NAME}") > _SOCKET_PATH_MAX:
             base, prefix = Path("/tmp"), f"antiphon-{os.getuid()}-"
-        base.mkdir(parents=True, exist_ok=True)
         for left in base.glob(f"{prefix}[0-9]*-*"):
             pid = left.name.removeprefix(prefix).split("-")[0]
             if pid.isdigit() and not _alive(int(pid)):
@@ -152,6 +170,21 @@ def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str
             "PYTHONSAFEPATH": "1",  # nothing is ever imported from the working folder
         }
     )
+
+
+def _point(link: Path, socket: Path) -> None:
+    """Let `link` name `socket`; nobody ever finds it absent or half made."""
+    draft = socket.with_suffix(".link")
+    draft.symlink_to(socket)
+    draft.replace(link)
+
+
+def _clear(folder: Path, link: Path) -> None:
+    """Remove an engine's folder, and its link unless that already leads to its successor."""
+    with suppress(FileNotFoundError):
+        if link.readlink().parent == folder:
+            link.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:

@@ -2,50 +2,112 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Self
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, Protocol, Self
 
 from sqlalchemy import exc
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from antiphon.errors import AntiphonError, ConfigurationError, StorageFull, Unavailable
-from antiphon.storage import sqlite
+from antiphon.storage import postgresql, sqlite
 
 logger = logging.getLogger(__name__)
+
+STATEMENT_SECONDS = 5.0
+TURN_SECONDS = 5.0
+"""Longest wait for this process's other writers."""
+ALONE_SECONDS = 600.0
+_FIX = "write postgresql://user@host/name, or leave the setting empty for SQLite in the data folder"
+
+
+class Kind(Protocol):
+    """What differs between the databases; a module for each."""
+
+    DRIVER: str
+    READING: dict[str, Any]
+    """Execution options of connections that only read."""
+    WRITING: dict[str, Any]
+    WRITERS: int
+    """Transactions of this process that may write at once."""
+
+    def create_engine(self, url: URL, seconds: float, *, for_tables: bool = False) -> AsyncEngine:
+        """An engine whose statements wait or work for at most `seconds`. Nothing is opened yet.
+
+        `for_tables`: for `alone`.
+        """
+
+    def alone(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
+        """Keep out every other transaction that asks for this, and check what this one did to the tables."""
+
+    def meaning(self, problem: exc.DBAPIError | OSError) -> type[StorageFull | Unavailable] | None:
+        """What happened to the database; None if the statement itself was wrong."""
+
+
+_KINDS: Mapping[str, Kind] = {
+    "sqlite+aiosqlite": sqlite,
+    "postgresql+asyncpg": postgresql,
+    "postgresql": postgresql,
+    "postgres": postgresql,
+}
 
 
 class Database:
     """Connections to one database. Close it, or use it as `async with Database(url) as database`.
 
-    Inside `begin` and `connect`, a full disk raises `StorageFull` and any other failure of the database
-    `Unavailable`; a broken constraint stays SQLAlchemy's `IntegrityError`, for the caller to judge.
+    Inside `begin`, `connect` and `alone`, where nothing but the database's work belongs, a full disk raises
+    `StorageFull` and any other failure of the database `Unavailable`, soon after the seconds of a statement
+    at the latest; a broken constraint stays SQLAlchemy's `IntegrityError`, for the caller to judge.
     """
 
-    def __init__(self, url: str) -> None:
-        """`url` as SQLAlchemy writes it. Nothing is opened yet; `ConfigurationError` if it cannot be used."""
-        self._reader = _engine(url)
-        self._writer = self._reader.execution_options(**{sqlite.IMMEDIATE: True})
+    def __init__(self, url: str, statement_seconds: float = STATEMENT_SECONDS) -> None:
+        """Nothing is opened yet; `ConfigurationError` if the address cannot be used.
+
+        `statement_seconds`: the longest that one statement may wait for other transactions, or work.
+        """
+        self._url, self._kind = _parsed(url)
+        self._engine = self._kind.create_engine(self._url, statement_seconds)
+        self._reader = self._engine.execution_options(**self._kind.READING)
+        self._writer = self._engine.execution_options(**self._kind.WRITING)
+        self._writers = asyncio.Semaphore(self._kind.WRITERS)
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people to read: without the password."""
+        return self._url.render_as_string(hide_password=True)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write: committed durably at the end, or rolled back by an exception."""
-        with _border():
-            async with self._writer.begin() as connection:
+        with self._border():
+            async with self._turn(), self._writer.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads, all of it from one moment; no writer waits for it."""
-        with _border():
+        with self._border():
             async with self._reader.connect() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[AsyncConnection]:
+        """`begin` for work on the tables themselves: one process at a time, with ten minutes a statement."""
+        engine = self._kind.create_engine(self._url, ALONE_SECONDS, for_tables=True)
+        writer = engine.execution_options(**self._kind.WRITING)
+        try:
+            with self._border():
+                async with writer.begin() as connection, self._kind.alone(connection):
+                    yield connection
+        finally:
+            await engine.dispose()
+
     async def close(self) -> None:
         """Close every connection that is not in use."""
-        await self._reader.dispose()
+        await self._engine.dispose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,37 +115,47 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Writers of this process stand in line, so that each of them has its turn."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._writers.acquire()
+        except TimeoutError:
+            raise exc.TimeoutError("other writers took too long") from None
+        try:
+            yield
+        finally:
+            self._writers.release()
 
-def _engine(url: str) -> AsyncEngine:
+    @contextmanager
+    def _border(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.TimeoutError as problem:  # no connection was free in time
+            raise _error(Unavailable, problem) from problem
+        except (exc.DBAPIError, OSError) as problem:
+            kind = self._kind.meaning(problem)
+            if kind is None:
+                raise
+            raise _error(kind, problem) from problem
+
+
+def _parsed(url: str) -> tuple[URL, Kind]:
     try:
         parsed = make_url(url)
     except exc.ArgumentError:
-        raise ConfigurationError(
-            "the database address cannot be read", fix="leave the setting empty for SQLite in the data folder"
-        ) from None
-    if parsed.drivername != "sqlite+aiosqlite":
-        raise ConfigurationError(
-            f"a database of the kind '{parsed.drivername}' is not supported",
-            fix="use sqlite+aiosqlite, or leave the setting empty for SQLite in the data folder",
-        )
-    return sqlite.create_engine(parsed)
+        raise ConfigurationError("the database address cannot be read", fix=_FIX) from None
+    kind = _KINDS.get(parsed.drivername)
+    if kind is None:
+        raise ConfigurationError(f"a database of the kind '{parsed.drivername}' is not supported", fix=_FIX)
+    return parsed.set(drivername=kind.DRIVER), kind
 
 
-@contextmanager
-def _border() -> Iterator[None]:
-    try:
-        yield
-    except (exc.DatabaseError, exc.TimeoutError) as problem:
-        # Only the outermost kinds speak of the machine; their children (a broken constraint, wrong SQL)
-        # speak of the statement.
-        if type(problem) not in (exc.OperationalError, exc.DatabaseError, exc.TimeoutError):
-            raise
-        raise _meaning(problem) from problem
-
-
-def _meaning(problem: exc.DatabaseError | exc.TimeoutError) -> AntiphonError:
+def _error(kind: type[StorageFull | Unavailable], problem: Exception) -> AntiphonError:
     cause = getattr(problem, "orig", None) or problem
-    logger.error("database: %s", cause)
-    if getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL":
+    # A time that ran out has no text of its own.
+    logger.error("database: %s", str(cause) or type(cause).__name__)
+    if kind is StorageFull:
         return StorageFull("There is no space left to store this.")
     return Unavailable("The database cannot be used at the moment.", retry_after=1)

@@ -8,7 +8,9 @@ connections and errors are taken from the first module that carries a newer SQLi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable
+import time
+from collections.abc import AsyncIterator, Generator, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,24 +18,26 @@ from types import ModuleType
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, exc
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from antiphon.errors import ConfigurationError
+from antiphon.errors import ConfigurationError, StorageFull, Unavailable
 from antiphon.storage.files import create_once
 
+DRIVER = "sqlite+aiosqlite"
+READING: dict[str, Any] = {}
+WRITING = {"immediate": True}
+WRITERS = 1
+"""More would be kept apart by SQLite, which lets them try again and again, and not in their order."""
+
 OLDEST_SAFE = (3, 51, 3)
-BUSY_SECONDS = 5.0
-"""Longest wait for another process's write."""
 POOL_SECONDS = 5.0
 """Longest wait for one of this process's connections."""
-IMMEDIATE = "immediate"
-"""The execution option of a connection that will write."""
-
+_JOIN_SECONDS = 5.0
+_RETRY_SECONDS = 0.01
 _MODULES = ("pysqlite3", "sqlite3")
-_PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
 _TAKEN_OVER = (
     "Error",
     "DatabaseError",
@@ -71,11 +75,12 @@ def safe(modules: Iterable[ModuleType]) -> ModuleType:
     )
 
 
-def create_engine(url: URL) -> AsyncEngine:
-    """An engine over the file that `url` names. Nothing is opened yet.
+def create_engine(url: URL, seconds: float, *, for_tables: bool = False) -> AsyncEngine:
+    """An engine over the file that `url` names, whose writers wait `seconds` for another's write.
 
-    Raises `ConfigurationError` for a database in memory (every connection would see another one) and
-    for a machine without a safe SQLite.
+    `for_tables`: to change a table it is made anew under its name, so foreign keys are not enforced.
+    Nothing is opened yet. Raises `ConfigurationError` for a database in memory (every connection would see
+    another one) and for a machine without a safe SQLite.
     """
     if not url.database or url.database == ":memory:" or url.query:
         raise ConfigurationError(
@@ -86,6 +91,7 @@ def create_engine(url: URL) -> AsyncEngine:
     engine = create_async_engine(
         url,
         module=AsyncAdapt_aiosqlite_dbapi(_over(sqlite), sqlite),
+        connect_args={"timeout": seconds, "foreign_keys": not for_tables},
         pool_size=4,
         max_overflow=4,
         pool_timeout=POOL_SECONDS,
@@ -93,6 +99,26 @@ def create_engine(url: URL) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+@asynccontextmanager
+async def alone(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Whoever may write is the only one; what it leaves behind must fit together again."""
+    yield
+    if broken := (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().first():
+        raise ConfigurationError(
+            f"the database's table {broken['table']} has rows that belong to none of {broken['parent']}",
+            fix="restore a whole backup",
+        )
+
+
+def meaning(problem: exc.DBAPIError | OSError) -> type[StorageFull | Unavailable] | None:
+    # Only the outermost kinds speak of the machine; their children (a broken constraint, wrong SQL) speak of
+    # the statement.
+    if isinstance(problem, OSError) or type(problem) not in (exc.OperationalError, exc.DatabaseError):
+        return None
+    full = getattr(problem.orig, "sqlite_errorname", "") == "SQLITE_FULL"
+    return StorageFull if full else Unavailable
 
 
 class _Connection(aiosqlite.Connection):
@@ -103,7 +129,7 @@ class _Connection(aiosqlite.Connection):
             return (yield from super().__await__())
         except Exception:
             # Left alone, the thread would report to an event loop that may be closed by then.
-            yield from asyncio.to_thread(self._thread.join, BUSY_SECONDS).__await__()
+            yield from asyncio.to_thread(self._thread.join, _JOIN_SECONDS).__await__()
             raise
 
 
@@ -122,25 +148,40 @@ def _over(sqlite: ModuleType) -> ModuleType:
 def _open(sqlite: ModuleType, path: Path, options: dict[str, Any]) -> Any:
     """One connection of the driver; runs in that connection's own thread."""
     create_once(path)
+    foreign_keys = options.pop("foreign_keys")
     # Without an isolation level the driver begins no transaction by itself: `_begin` does.
-    connection = sqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None, **options)
+    connection = sqlite.connect(path, isolation_level=None, **options)
     try:
-        [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        mode = _mode(connection, options["timeout"])
         if mode != "wal":
             raise ConfigurationError(
                 f"{path.parent} lies on a file system that SQLite cannot share between processes",
                 fix="put the data folder on a local disk",
             )
-        for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA foreign_keys = {foreign_keys:d}")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _mode(connection: Any, seconds: float) -> str:
+    """Switch to WAL; the mode that is then in force."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except Exception as problem:
+            # Of those who open a new file at once all but one are refused without any wait.
+            busy = getattr(problem, "sqlite_errorname", "") == "SQLITE_BUSY"
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+
+
 def _begin(connection: Connection) -> None:
     # A transaction that first reads and then writes would ignore the busy timeout when it becomes a
     # writer, and fail with "database is locked": a writer takes its turn at the start.
-    immediate = connection.get_execution_options().get(IMMEDIATE)
+    immediate = connection.get_execution_options().get("immediate")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -196,6 +196,7 @@ request = Table(
     Column("snapshot", Text, nullable=False),
     Column("price_id", ForeignKey("price.id"), nullable=False),
     Column("period", Text, nullable=False),  # the month it is billed in, YYYY-MM
+    Column("prepaid", Boolean, nullable=False),  # whether it draws upon the credit of its organization too
     Column("created_at", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
     Column("status", Text, nullable=False),  # open, settled, voided, lost

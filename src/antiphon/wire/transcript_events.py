@@ -18,7 +18,7 @@ class SegmentEvent(Segment, frozen=True, kw_only=True, tag_field="type", tag="tr
 
 
 class MeasuredUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of sound as decoded, not rounded."""
+    """Seconds of sound as decoded, not rounded: in a `DoneEvent`, and what `/v1/audio/durations` answers."""
 
     type: Literal["duration"] = "duration"
     seconds: float

@@ -68,19 +68,23 @@ def database(settings: Settings) -> Finding:
     place = make_url(settings.database_url)
     if place.get_backend_name() == "sqlite" and not (settings.home_path / (place.database or "")).exists():
         return Finding("ok", f"{place.database} is made at the first start")
-    found, wanted = asyncio.run(_revision(settings.database_url)), migrations.head()
-    if found == wanted:
-        return Finding("ok", f"revision {found}")
-    if found is None or found in migrations.known():
-        return Finding(
-            "warning", f"revision {found}, wanted {wanted}", "the next `antiphon serve` upgrades it"
-        )
-    return Finding("problem", f"revision {found} is not known", "start the newer version that wrote it")
+    found = asyncio.run(_state(settings.database_url))
+    if found.current:
+        return Finding("ok", f"revision {found.revision}")
+    if found.missing:
+        lost = f"revision {found.revision}, but without {', '.join(found.missing)}"
+        return Finding("problem", lost, "restore a whole backup")
+    if found.ours:
+        upgraded = "the next `antiphon serve` or `antiphon db upgrade` upgrades it"
+        return Finding("warning", f"revision {found.revision}, wanted {found.head}", upgraded)
+    return Finding(
+        "problem", f"revision {found.revision} is not known", "start the newer version that wrote it"
+    )
 
 
-async def _revision(url: str) -> str | None:
+async def _state(url: str) -> migrations.State:
     async with Database(url) as opened:
-        return await migrations.current(opened)
+        return await migrations.state(opened)
 
 
 def models(settings: Settings) -> Finding:

@@ -1,4 +1,4 @@
-"""The speech engine over HTTP: recordings in, server-sent events out."""
+"""The speech engine over HTTP: recordings in, server-sent events out; or only how long they are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -29,14 +30,16 @@ WAITING = 16
 
 
 def create(transcriber: Transcriber, slots: int) -> Starlette:
-    """The application: both audio routes and `/health`."""
+    """The application: both audio routes, the length of a recording, and `/health`."""
     desk = Slots(slots)
     transcriptions = Recordings(transcriber, desk, "transcribe")
     translations = Recordings(transcriber, desk, "translate")
+    durations = Durations(transcriber, desk)
     return application(
         [
             Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
             Route("/v1/audio/translations", translations, methods=["POST"]),
+            Route("/v1/audio/durations", durations, methods=["POST"]),
         ],
         transcriber.check,
     )
@@ -78,16 +81,37 @@ class Recordings:
         self._task = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with Request(scope, receive).form(max_files=1, max_fields=16) as form:
-            job = _job(form, self._task)
-            watch = asyncio.create_task(_cancel_when_gone(receive, job))
-            try:
-                async with self._slots.enter() as threads:
-                    results = _in_thread(self._transcriber.transcribe(job), threads)
-                    await send_events(_events(results), send)
-            finally:
-                job.cancel()
-                watch.cancel()
+        async with _received(scope, receive, self._task) as job, self._slots.enter() as threads:
+            results = _in_thread(self._transcriber.transcribe(job), threads)
+            await send_events(_events(results), send)
+
+
+class Durations:
+    """The endpoint that answers with the seconds of a recording: a cancelled one ends at its next packet."""
+
+    def __init__(self, transcriber: Transcriber, slots: Slots) -> None:
+        self._transcriber = transcriber
+        self._slots = slots
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with _received(scope, receive, "transcribe") as job, self._slots.enter() as threads:
+            loop = asyncio.get_running_loop()
+            seconds = await loop.run_in_executor(threads, self._transcriber.measure, job)
+            body = msgspec.json.encode(MeasuredUsage(seconds=seconds))
+            await Response(body, media_type="application/json")(scope, receive, send)
+
+
+@asynccontextmanager
+async def _received(scope: Scope, receive: Receive, task: Task) -> AsyncIterator[Job]:
+    """The recording of a request, which is cancelled when its client has gone, and when the block ends."""
+    async with Request(scope, receive).form(max_files=1, max_fields=16) as form:
+        job = _job(form, task)
+        watch = asyncio.create_task(_cancel_when_gone(receive, job))
+        try:
+            yield job
+        finally:
+            job.cancel()
+            watch.cancel()
 
 
 async def _cancel_when_gone(receive: Receive, job: Job) -> None:

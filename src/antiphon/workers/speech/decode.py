@@ -55,6 +55,12 @@ class Section(msgspec.Struct, frozen=True):
         return self.start + len(self.samples)
 
 
+def seconds(file: BinaryIO, limit: float, step: Callable[[], None]) -> float:
+    """How long the sound is that `sections` gives, and whatever that would raise. Keeps nothing of it."""
+    with closing(_samples(file, limit, step)) as pieces:
+        return sum(len(piece) for piece in pieces) / RATE
+
+
 def sections(file: BinaryIO, limit: float, step: Callable[[], None]) -> Iterator[Section]:
     """The sound of a recording's first audio track, in order and without gaps.
 
@@ -66,8 +72,6 @@ def sections(file: BinaryIO, limit: float, step: Callable[[], None]) -> Iterator
     filled = start = 0
     with closing(_samples(file, limit, step)) as pieces:
         for piece in pieces:
-            if start + filled + len(piece) > limit * RATE:
-                raise _too_long(limit)
             while len(piece):
                 taken = piece[: len(held) - filled]
                 held[filled : filled + len(taken)] = taken
@@ -78,8 +82,6 @@ def sections(file: BinaryIO, limit: float, step: Callable[[], None]) -> Iterator
                     rest = filled - cut
                     held[:rest] = held[cut:].copy()
                     start, filled = start + cut, rest
-    if start == 0 and filled < _MINIMUM:
-        raise AudioTooShort() if filled else InvalidAudio(UNREADABLE)
     if filled:
         yield _section(start, held[:filled])
 
@@ -96,7 +98,19 @@ def _quietest(samples: NDArray[np.int16]) -> int:
 
 
 def _samples(file: BinaryIO, limit: float, step: Callable[[], None]) -> Generator[NDArray[np.int16]]:
-    """Pieces of sound, each at most a few seconds long."""
+    """Pieces of sound, each at most a few seconds long; `limit` seconds in all, and not too few."""
+    count = 0
+    with closing(_decoded(file, limit, step)) as pieces:
+        for piece in pieces:
+            count += len(piece)
+            if count > limit * RATE:
+                raise _too_long(limit)
+            yield piece
+    if count < _MINIMUM:
+        raise AudioTooShort() if count else InvalidAudio(UNREADABLE)
+
+
+def _decoded(file: BinaryIO, limit: float, step: Callable[[], None]) -> Generator[NDArray[np.int16]]:
     name = demuxer(file)
     try:
         with _open(file, name) as container:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from antiphon.errors import EngineFailed, InvalidRequest
 from antiphon.values import Segment, Transcript, Usage, Word
-from antiphon.workers.speech.decode import RATE, Section, sections
+from antiphon.workers.speech.decode import RATE, Section, seconds, sections
 from antiphon.workers.speech.job import Job
 
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -65,14 +66,27 @@ class Transcriber:
         To be iterated in a thread: every `next` decodes and computes. Raises what `decode.sections` raises,
         `InvalidRequest` for a language that the model does not know, `ClientGone` once the job is cancelled.
         """
+        with self._at_work(job):
+            yield from self._transcribe(job)
+
+    def measure(self, job: Job) -> float:
+        """The seconds of sound that `transcribe` would find, without transcribing it.
+
+        To be called in a thread. Raises what `transcribe` raises before its first segment.
+        """
+        with self._at_work(job):
+            return seconds(job.file, self._audio_seconds, job.step)
+
+    @contextmanager
+    def _at_work(self, job: Job) -> Iterator[None]:
+        self._refuse_unknown(job.language)
         self._running.add(job)
         try:
-            yield from self._transcribe(job)
+            yield
         finally:
             self._running.discard(job)
 
     def _transcribe(self, job: Job) -> Iterator[Segment | Transcript]:
-        self._refuse_unknown(job.language)
         model = _interruptible(self._model, job.step)
         language, context = job.language, job.prompt
         count = end = 0
@@ -99,8 +113,8 @@ class Transcriber:
             if info.duration_after_vad > 0:
                 # Silence says nothing of the language.
                 language, context = info.language, "".join(texts) or None
-        seconds = end / RATE
-        yield Transcript(language=language or "en", duration=seconds, usage=Usage(seconds=seconds))
+        duration = end / RATE
+        yield Transcript(language=language or "en", duration=duration, usage=Usage(seconds=duration))
 
     def _refuse_unknown(self, language: str | None) -> None:
         if language is None:

@@ -49,6 +49,7 @@ def _requests() -> None:
         sa.Column("snapshot", sa.Text, nullable=False),
         sa.Column("price_id", sa.Text, nullable=False),
         sa.Column("period", sa.Text, nullable=False),
+        sa.Column("prepaid", sa.Boolean, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("reserved", sa.BigInteger, nullable=False),
         sa.Column("status", sa.Text, nullable=False),

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from antiphon.access.lookups import Lookups
+from antiphon.storage.lookups import Lookups
 
 
 class Source:

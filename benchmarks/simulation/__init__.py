@@ -1,0 +1,1 @@
+"""The ledger under a seeded loop, clock, disk and database: the same seed gives the same run."""

@@ -1,0 +1,1 @@
+"""The administration API: a file for each resource, thin over the services that do the work."""

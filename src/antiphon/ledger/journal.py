@@ -1,0 +1,201 @@
+"""The journal of one epoch: records are durable before anyone is told, and stay until they are posted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+
+import msgspec
+
+from antiphon.errors import AntiphonError, StorageFull, Unavailable
+from antiphon.ledger.disk import Disk, Run
+from antiphon.ledger.records import Record, encode
+from antiphon.storage.files import NO_SPACE
+
+FILE_BYTES = 4_194_304
+"""Size from which a new file is begun."""
+MOST = 100_000
+"""Records that may wait to be posted; beyond them there is no room for new reservations."""
+
+_log = logging.getLogger(__name__)
+
+
+_Added = tuple[Record, asyncio.Future[Record]]
+
+
+class Journal:
+    """One writer task commits in groups: whatever is queued is written together and synced once.
+
+    After an error that leaves the disk in doubt (anything but a lack of space) the journal has `failed`: it
+    takes nothing more, since nobody knows what the disk kept. Nor does it once it is closed.
+    """
+
+    def __init__(
+        self, disk: Disk, run: Run, folder: str, *, file_bytes: int = FILE_BYTES, most: int = MOST
+    ) -> None:
+        """`folder` is created already. `run` runs what blocks."""
+        self._disk, self._run, self._folder = disk, run, folder
+        self._file_bytes, self._most = file_bytes, most
+        self._queue: list[_Added] = []
+        self._queued, self._durable = asyncio.Event(), asyncio.Event()
+        self._adding = 0
+        """Records that are queued or being written."""
+        self._unposted: deque[Record] = deque()
+        self._last = 0
+        self._file, self._size = 1, 0
+        self._ends: dict[int, int] = {}
+        """The last record of each file that is still there and has one."""
+        self.failed = False
+
+    @property
+    def room(self) -> bool:
+        """Whether a new reservation may be added. The ends of those that are there always may."""
+        return self._adding + len(self._unposted) < self._most
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was added is posted (or was refused)."""
+        return not self._adding and not self._unposted
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to post."""
+        return bool(self._unposted)
+
+    def add(self, record: Record) -> asyncio.Future[Record]:
+        """Queue `record`; the result, once it is durable, is the record with its number.
+
+        The future fails with `StorageFull` or `Unavailable` if the record was not kept. Await it through
+        `asyncio.shield`: whoever stops waiting does not take the record back.
+        """
+        future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_seen)
+        if self.failed:
+            future.set_exception(_broken())
+        else:
+            self._adding += 1
+            self._queue.append((record, future))
+            self._queued.set()
+        return future
+
+    async def write(self) -> None:
+        """The writer task: runs until it is cancelled."""
+        while True:
+            await self._queued.wait()
+            self._queued.clear()
+            # Not to be interrupted midway: what was written must be known.
+            await asyncio.shield(asyncio.ensure_future(self._commit()))
+
+    async def some(self) -> None:
+        """Wait until there is something to post."""
+        await self._durable.wait()
+
+    def unposted(self, most: int) -> list[Record]:
+        """The oldest durable records that are not posted yet, at most so many."""
+        return [self._unposted[index] for index in range(min(most, len(self._unposted)))]
+
+    def forget(self, seq: int) -> list[Record]:
+        """Records up to number `seq` are in the database: those that were still kept, which are no more."""
+        gone = []
+        while self._unposted and self._unposted[0].seq <= seq:
+            gone.append(self._unposted.popleft())
+        if not self._unposted:
+            self._durable.clear()
+        return gone
+
+    async def tidy(self) -> None:
+        """Remove the files whose records are all forgotten, but the one that is being written."""
+        first = self._unposted[0].seq if self._unposted else self._last + 1
+        for file in [file for file, last in self._ends.items() if file < self._file and last < first]:
+            await self._run(partial(self._disk.remove, self._folder, _name(file)))
+            del self._ends[file]
+
+    def close(self) -> None:
+        """Take nothing more; what is still queued is refused."""
+        self.failed = True
+        batch, self._queue = self._queue, []
+        self._refuse(batch, _broken())
+
+    async def drop(self) -> None:
+        """Remove the journal from the disk: everything in it is posted."""
+        await self._run(partial(self._disk.drop, self._folder))
+
+    async def leave(self) -> None:
+        """Keep the journal on the disk, for whoever comes next to move what is left."""
+        await self._run(partial(self._disk.release, self._folder))
+
+    async def _commit(self) -> None:
+        while self._queue:
+            batch, self._queue = self._queue, []
+            records = [
+                msgspec.structs.replace(record, seq=self._last + index)
+                for index, (record, _) in enumerate(batch, 1)
+            ]
+            try:
+                if self.failed:
+                    raise _broken()
+                await self._run(partial(self._store, records))
+            except AntiphonError as problem:
+                self._refuse(batch, problem)
+            except Exception as problem:
+                self.failed = True
+                _log.critical("the journal cannot be trusted any more, restart: %s", problem)
+                self._refuse(batch, _broken())
+            else:
+                self._keep(batch, records)
+
+    def _keep(self, batch: Sequence[_Added], records: Sequence[Record]) -> None:
+        self._adding -= len(batch)
+        self._last = self._ends[self._file] = records[-1].seq
+        self._unposted.extend(records)
+        self._durable.set()
+        for record, (_, future) in zip(records, batch, strict=True):
+            future.set_result(record)
+
+    def _refuse(self, batch: Sequence[_Added], problem: AntiphonError) -> None:
+        self._adding -= len(batch)
+        for _, future in batch:
+            future.set_exception(problem)
+
+    def _store(self, records: Sequence[Record]) -> None:
+        """Write and sync; runs where blocking is allowed. Raises `StorageFull`, or what leaves doubt."""
+        if self._size >= self._file_bytes:
+            self._file, self._size = self._file + 1, 0
+        data = b"".join(map(encode, records))
+        name = _name(self._file)
+        try:
+            self._append(name, data)
+            self._disk.sync(self._folder, name)
+        except OSError:
+            # Nobody was told that these records count: if possible, the next start does not find them.
+            with suppress(OSError):
+                self._disk.truncate(self._folder, name, self._size)
+            raise
+        self._size += len(data)
+
+    def _append(self, name: str, data: bytes) -> None:
+        try:
+            self._disk.append(self._folder, name, data)
+        except OSError as problem:
+            if problem.errno not in NO_SPACE:
+                raise
+            self._disk.truncate(self._folder, name, self._size)
+            _log.error("there is no space left for the journal")
+            raise StorageFull("There is no space left to record this request.") from problem
+
+
+def _name(number: int) -> str:
+    return f"{number:08}"
+
+
+def _broken() -> Unavailable:
+    return Unavailable("Requests cannot be recorded at the moment.")
+
+
+def _seen(future: asyncio.Future[Record]) -> None:
+    """A failure that nobody waits for any more is no bug: those who added the record hear of it."""
+    future.exception()

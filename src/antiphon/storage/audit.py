@@ -1,0 +1,42 @@
+"""One row of the audit log, written in the transaction of the change that it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from antiphon.storage.ids import ordered_id
+from antiphon.storage.tables import audit_log
+from antiphon.values import Caller
+
+
+async def record(
+    connection: AsyncConnection,
+    type: str,
+    payload: Mapping[str, Any],
+    *,
+    organization_id: str,
+    project_id: str | None = None,
+    by: Caller | None,
+    now: float,
+) -> None:
+    """Say that `by` did something; None is the operator at the command line. `now` in unix seconds.
+
+    `type` as OpenAI names events (`api_key.created`), or of the same form where it has none. `payload` is
+    what the event shows under its type: ids and what was changed, never a secret.
+    """
+    await connection.execute(
+        insert(audit_log).values(
+            id=ordered_id("audit_log-", now),
+            organization_id=organization_id,
+            type=type,
+            effective_at=int(now),
+            project_id=project_id,
+            actor_key_id=by.key_id if by else None,
+            payload=msgspec.json.encode(payload).decode(),
+        )
+    )

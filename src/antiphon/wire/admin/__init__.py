@@ -1,0 +1,1 @@
+"""The shapes of the administration API: what the official clients' `admin.organization` reads and writes."""

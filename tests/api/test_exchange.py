@@ -1,0 +1,111 @@
+"""When a frame counts as handed over: not when it was sent, but when the connection had taken it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from antiphon.api.exchange import CONNECTION_LOST, Exchange
+from antiphon.api.recording import Answers, Recording
+from antiphon.errors import ClientGone, EngineFailed
+from antiphon.settings import Settings
+from antiphon.values import Caller
+
+
+class Connection:
+    """Takes messages until it is lost, then drops them silently, as uvicorn does."""
+
+    def __init__(self, *, takes: int) -> None:
+        self.takes = takes
+        self.sent: list[Any] = []
+
+    def lost(self) -> bool:
+        return len(self.sent) >= self.takes
+
+    async def send(self, message: Any) -> None:
+        if not self.lost():
+            self.sent.append(message)
+
+    @property
+    def frames(self) -> list[bytes]:
+        return [message["body"] for message in self.sent if message.get("body")]
+
+
+def exchange(connection: Connection) -> Exchange:
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    def no_headers(caller: Caller, standing: Any) -> dict[str, str]:
+        return {}
+
+    scope = {
+        "method": "POST", "path": "/", "query_string": b"", "headers": [],
+        "state": {CONNECTION_LOST: connection.lost},
+    }  # fmt: skip
+    return Exchange(scope, receive, connection.send, Settings(), no_headers)
+
+
+def recording() -> Recording:
+    return Answers().begin(b"key", b"").recording
+
+
+async def test_a_frame_that_the_connection_dropped_was_not_handed_over() -> None:
+    connection = Connection(takes=3)
+    answering = exchange(connection)
+    await answering.write(b"one")
+    with pytest.raises(ClientGone):
+        await answering.write(b"two, at which the connection breaks")
+    with pytest.raises(ClientGone):
+        await answering.write(b"three")
+    assert connection.frames[0] == b"one"
+
+
+async def test_what_is_kept_for_a_retry_is_handed_over() -> None:
+    answering = exchange(Connection(takes=0))
+    answering.recording = recording()
+    await answering.write(b"one")
+    await answering.write(b" two")
+    await answering.end()
+    assert bytes(answering.recording.body) == b"one two"
+    assert answering.recording.streams and answering.recording.content_type.startswith("text/event-stream")
+
+
+async def test_what_is_not_kept_any_longer_is_not() -> None:
+    answering = exchange(Connection(takes=0))
+    answering.recording = recording()
+    await answering.write(b"one")
+    answering.recording.drop()
+    with pytest.raises(ClientGone):
+        await answering.write(b"two")
+
+
+async def test_a_whole_answer_is_kept_and_an_error_is_not() -> None:
+    whole, failed = exchange(Connection(takes=9)), exchange(Connection(takes=9))
+    whole.recording, failed.recording = recording(), recording()
+    await whole.answer(b"{}", headers={"x-more": "1"})
+    await failed.fail(EngineFailed("The engine broke off."))
+    assert bytes(whole.recording.body) == b"{}" and not whole.recording.streams
+    assert whole.recording.content_type == "application/json"
+    assert not failed.recording.body and failed.status == 503
+
+
+async def test_an_error_event_is_kept_and_a_lost_connection_is_no_second_error() -> None:
+    connection = Connection(takes=2)
+    answering = exchange(connection)
+    with pytest.raises(ClientGone):
+        await answering.write(b"one")
+    await answering.fail(EngineFailed("The engine broke off."))
+    await answering.fail(ClientGone("The client is gone."))
+    kept = exchange(Connection(takes=0))
+    kept.recording = recording()
+    await kept.write(b"one")
+    await kept.fail(EngineFailed("The engine broke off."))
+    assert b"engine_failed" in kept.recording.body
+
+
+async def test_nobody_is_told_that_nobody_is_there() -> None:
+    connection = Connection(takes=9)
+    answering = exchange(connection)
+    await answering.fail(ClientGone("The client is gone."))
+    assert connection.sent == [] and answering.status == 0

@@ -1,0 +1,269 @@
+"""The meter: reserved before the work, ended once, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from antiphon.errors import EngineFailed, InsufficientQuota, StorageFull, Unavailable
+from antiphon.ledger.ledger import Ledger
+from antiphon.ledger.meter import Account, Bill
+from antiphon.storage import tables
+from ledger_house import CHAT, DOLLAR, House, tokens
+from simulated_disk import SimulatedDisk
+
+T = TypeVar("T")
+TOKEN = 2_000
+"""Nano-dollars for one token."""
+
+
+async def answer(ledger: Ledger, account: Account, name: str, completion: int = 10) -> None:
+    """A request that goes well."""
+    async with ledger.meter.open(name, account, CHAT, tokens(10, 100)) as bill:
+        bill.handed(tokens(10, 1))
+        await bill.settle(tokens(10, completion))
+
+
+def test_a_request_is_reserved_and_settled(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                assert bill.request_id == "req_1"
+                await asyncio.sleep(1)
+                assert house.requests() == {"req_1": ("open", 0)}
+                await bill.settle(tokens(10, 20))
+            await asyncio.sleep(1)
+            assert house.requests() == {"req_1": ("settled", 30 * TOKEN)}
+        [row] = house.rows(tables.request)
+        assert row.reserved == 110 * TOKEN and row.created_at == int(house.clock.START)
+        assert (row.input_tokens, row.output_tokens, row.period) == (10, 20, "2026-09")
+
+    house.go(main())
+
+
+@pytest.mark.parametrize("error", [EngineFailed("broken"), ZeroDivisionError(), asyncio.CancelledError()])
+def test_what_was_handed_over_is_paid(house: House, error: BaseException) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            with pytest.raises(type(error)):
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                    bill.handed(tokens(10))
+                    bill.handed(tokens(10, 5))
+                    raise error
+
+    house.go(main())
+    assert house.requests() == {"req_1": ("settled", 15 * TOKEN)}
+
+
+def test_nothing_handed_over_is_void(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            with pytest.raises(EngineFailed):
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)):
+                    raise EngineFailed("broken")
+            async with ledger.meter.open("req_2", account, CHAT, tokens(10, 100)):
+                await asyncio.sleep(0)
+
+    house.go(main())
+    assert house.requests() == {"req_1": ("voided", 0), "req_2": ("voided", 0)}
+    assert {row.reason for row in house.rows(tables.request)} == {"EngineFailed", "Unsettled"}
+
+
+def test_the_first_settlement_counts(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                await bill.settle(tokens(10, 20))
+                bill.handed(tokens(10, 90))
+                await bill.settle(tokens(10, 90))
+
+    house.go(main())
+    assert house.requests() == {"req_1": ("settled", 30 * TOKEN)}
+
+
+def test_nobody_pays_more_than_was_reserved(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                await bill.settle(tokens(10, 1_000))
+
+    house.go(main())
+    assert house.requests() == {"req_1": ("settled", 110 * TOKEN)}
+    assert "req_1 used more than it had reserved" in caplog.text
+
+
+class SlowDisk(SimulatedDisk):
+    """Its writes take a second of virtual time."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        await asyncio.sleep(1)
+        return work()
+
+
+def slow(house: House) -> tuple[Ledger, SlowDisk]:
+    disk = SlowDisk()
+    clock = house.clock
+    return Ledger(house, disk, disk.run, host="here", clock=clock.wall, monotonic=clock.monotonic), disk
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5])
+def test_a_reservation_given_up_while_it_is_written_is_voided(house: House, after: float) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        ledger, _ = slow(house)
+        async with ledger:
+            await answer(ledger, account, "req_0")
+            request = asyncio.create_task(answer(ledger, account, "req_1"))
+            await asyncio.sleep(after)
+            request.cancel()
+            await asyncio.gather(request, return_exceptions=True)
+
+    house.go(main())
+    assert house.requests() == {"req_0": ("settled", 20 * TOKEN), "req_1": ("voided", 0)}
+
+
+def test_a_settlement_given_up_while_it_is_written_counts(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        ledger, _ = slow(house)
+        async with ledger:
+            settling = asyncio.Event()
+
+            async def request() -> None:
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                    bill.handed(tokens(10, 5))
+                    settling.set()
+                    await bill.settle(tokens(10, 20))
+
+            task = asyncio.create_task(request())
+            await settling.wait()
+            await asyncio.sleep(0.5)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    house.go(main())
+    assert house.requests() == {"req_1": ("settled", 30 * TOKEN)}
+
+
+def test_a_full_disk_refuses_a_reservation_and_gives_its_money_back(house: House) -> None:
+    account = house.tenant(project=1)
+
+    async def main() -> None:
+        disk = SimulatedDisk()
+        async with house.ledger(disk) as ledger:
+            disk.space = 0
+            for _ in range(10):
+                with pytest.raises(StorageFull):
+                    async with ledger.meter.open("req_1", account, CHAT, tokens(5_000)):
+                        pytest.fail("nothing may run that is not recorded")
+            disk.space = None
+            async with ledger.meter.open("req_2", account, CHAT, tokens(5_000)) as bill:
+                await bill.settle(tokens(5_000))
+
+    house.go(main())
+    assert house.requests() == {"req_2": ("settled", DOLLAR // 100)}
+
+
+def test_a_settlement_that_the_disk_refuses_ends_as_an_error_and_is_ended_later(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        disk = SimulatedDisk()
+        async with house.ledger(disk) as ledger:
+            with pytest.raises(StorageFull):
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                    bill.handed(tokens(10, 5))
+                    disk.space = 0
+                    await bill.settle(tokens(10, 20))
+            await asyncio.sleep(5)
+            assert house.requests() == {"req_1": ("open", 0)}
+            disk.space = None
+            await asyncio.sleep(2)
+            assert house.requests() == {"req_1": ("settled", 15 * TOKEN)}
+
+    house.go(main())
+
+
+def test_a_settlement_given_up_and_then_refused_is_ended_later(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        ledger, disk = slow(house)
+        async with ledger:
+            settling = asyncio.Event()
+
+            async def request() -> None:
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                    settling.set()
+                    await bill.settle(tokens(10, 20))
+
+            task = asyncio.create_task(request())
+            await settling.wait()
+            disk.space = 0
+            await asyncio.sleep(0.5)
+            task.cancel()
+            await asyncio.sleep(2)
+            disk.space = None
+            await asyncio.gather(task, return_exceptions=True)
+
+    house.go(main())
+    assert house.requests() == {"req_1": ("voided", 0)}
+
+
+def test_a_broken_journal_takes_no_new_requests(house: House) -> None:
+    account = house.tenant()
+    disk = SimulatedDisk()
+
+    async def main() -> None:
+        async with house.ledger(disk) as ledger:
+            bills: list[Bill] = []
+            with pytest.raises(Unavailable):
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                    bills.append(bill)
+                    disk.fail = {"sync": errno.EIO}
+                    await bill.settle(tokens(10, 20))
+            disk.fail = {}
+            with pytest.raises(Unavailable):
+                async with ledger.meter.open("req_2", account, CHAT, tokens(10, 100)):
+                    pytest.fail("nothing may run that is not recorded")
+            with pytest.raises(Unavailable):
+                await bills[0].settle(tokens(10, 20))
+            await asyncio.sleep(5)
+        assert disk.folders() != [], "the next start moves it"
+        disk.crash()
+        async with house.ledger(disk) as ledger:
+            await answer(ledger, account, "req_3")
+
+    house.go(main())
+    found = house.requests()
+    assert found["req_1"] == ("voided", 0) and found["req_3"][0] == "settled"
+    assert "req_2" not in found
+
+
+def test_a_quota_is_said_in_dollars(house: House) -> None:
+    account = house.tenant(project=1)
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            with pytest.raises(InsufficientQuota, match=r"\$0.010002000.*budget of your project.*max_tokens"):
+                async with ledger.meter.open("req_1", account, CHAT, tokens(5_001)):
+                    pytest.fail("it cannot be paid")
+
+    house.go(main())
+    assert house.requests() == {}

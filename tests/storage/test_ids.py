@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import string
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.storage.ids import base62, new_id, ordered_id
+
+
+def test_ids_are_unique_and_carry_their_prefix() -> None:
+    made = {new_id("proj_") for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(len(one) == 21 and one.startswith("proj_") and one[5:].isalnum() for one in made)
+
+
+@given(st.integers(0, 2**256 - 1))
+def test_base_62_keeps_every_number_of_256_bits_apart(number: int) -> None:
+    value = 0
+    for digit in base62(number, 43):
+        value = value * 62 + (string.digits + string.ascii_uppercase + string.ascii_lowercase).index(digit)
+    assert value == number
+
+
+@given(st.floats(0, 4e9), st.floats(0, 4e9) | st.floats(-1e-5, 1e-5))
+def test_ordered_ids_sort_by_time(one: float, distance: float) -> None:
+    other = abs(one + distance)
+    first, second = ordered_id("a-", one), ordered_id("a-", other)
+    assert len(first) == len(second) == 32
+    if abs(one - other) >= 2e-6:
+        assert (first < second) == (one < other)
+
+
+def test_ordered_ids_of_one_moment_differ() -> None:
+    assert len({ordered_id("a-", 1.0) for _ in range(1000)}) == 1000
