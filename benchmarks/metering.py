@@ -178,7 +178,7 @@ def _history(count: int, dialect: str) -> list[str]:
 
 @asynccontextmanager
 async def _tenant(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
+    async with Database(url, statement_seconds=3600) as database:
         await upgrade(database)
         async with database.begin() as connection:
             if await connection.scalar(select(func.count()).select_from(tables.organization)) == 0:
@@ -192,12 +192,7 @@ async def _tenant(url: str) -> AsyncIterator[Database]:
                         id="epoch_1", host="", opened_at=0, beat=0, posted=0, closed_at=0
                     )
                 )
-                price = {
-                    "since": "2024-01-01",
-                    "input": 2 * 10**6,
-                    "cached_input": 2 * 10**6,
-                    "output": 2 * 10**6,
-                }
+                price = dict.fromkeys(("input", "cached_input", "output"), 2 * 10**6)
                 await connection.execute(
                     insert(tables.price).values(
                         id="price_1", snapshot="chat", since="2024-01-01", second=0, **price

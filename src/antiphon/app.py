@@ -75,19 +75,20 @@ async def running(settings: Settings, process: int | None = None) -> AsyncIterat
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings.database_url))
         await upgrade(database)
-        access = await opened(database, home)
+        # What every request waits for has connections that no page of the administration can occupy.
+        prompt = await stack.enter_async_context(database.apart())
+        access = await opened(database, home, prompt)
         first_key = await access.ensure_default()
         keys = access.authenticator
         catalogue = await asyncio.to_thread(load, home)
         pools = _pools(settings, catalogue) if process is None else _attached(settings, catalogue)
         uploads = await asyncio.to_thread(_uploads, home, process)
-        ledger = await stack.enter_async_context(accounts.running(database, home))
-        limits = RateLimits(database, settings)
+        ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
-        gate = Gate(settings, limits=limits.of, counters=counters)
+        gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         administration = Administration(
             access=access,
-            rate_limits=limits,
+            rate_limits=RateLimits(database, settings),
             spend_limits=SpendLimits(database),
             snapshots=catalogue.served,
             database=database,
@@ -97,13 +98,13 @@ async def running(settings: Settings, process: int | None = None) -> AsyncIterat
         edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
         ready = _first_readiness(pools)
         pools.start()
-        flushing = asyncio.create_task(_flush(keys))
+        flushing = asyncio.create_task(_flush_often(keys))
         try:
             yield Antiphon(edge, first_key, ready)
         finally:
             flushing.cancel()
             await pools.stop(_STOP_SECONDS)
-            await keys.flush_used()
+            await _flush(keys)
 
 
 @asynccontextmanager
@@ -187,7 +188,8 @@ def build_edge(
         states: dict[str, str] = {name: replicas[0].state for name, replicas in pools.status().items()}
         if edge.draining:
             return Readiness(status="draining", deployments=states)
-        return Readiness(status="ready" if states and pools.ready else "unavailable", deployments=states)
+        ready = states and pools.ready and ledger.ready
+        return Readiness(status="ready" if ready else "unavailable", deployments=states)
 
     reference = ReferenceApi()
     idempotency = Idempotency(ledger.idempotency_keys)
@@ -224,11 +226,15 @@ def _uploads(home: Path, process: int | None = None) -> Path:
     return folder
 
 
-async def _flush(keys: Authenticator) -> None:
-    """Write from time to time when each key was last used."""
+async def _flush_often(keys: Authenticator) -> None:
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
-        try:
-            await keys.flush_used()
-        except AntiphonError as problem:
-            _log.warning("the last use of keys could not be written: %s", problem)
+        await _flush(keys)
+
+
+async def _flush(keys: Authenticator) -> None:
+    """Write when each key was last used."""
+    try:
+        await keys.flush_used()
+    except AntiphonError as problem:
+        _log.warning("the last use of keys could not be written: %s", problem)

@@ -354,5 +354,6 @@ async def test_a_repr_of_what_is_held_in_memory_shows_no_key(world: World) -> No
     key, secret = await world.key(await world.realm())
     authenticator = world.access.authenticator
     caller = await authenticator.authenticate(secret)
-    held = repr((key, caller, authenticator._lookups._entries, vars(authenticator)))
+    questions = [vars(question) for question in authenticator._lookups._questions.values()]
+    held = repr((key, caller, questions, vars(authenticator)))
     assert secret[8:-4] not in held

@@ -153,6 +153,27 @@ async def test_no_key_is_given_more_than_its_maker_may(world: World) -> None:
     await create(NewKey(realm=realm, name="a", scopes={"audio"}), by=project)
 
 
+async def test_no_key_is_given_a_longer_life_than_that_of_its_giver(world: World) -> None:
+    realm = await world.realm()
+    admin, keys = Realm(realm.organization_id), world.access.keys
+    by = await world.caller(admin, expires_in_seconds=60)
+    endless, _ = await world.key(realm)
+    short, _ = await world.key(realm, expires_in_seconds=60)
+    for attempt in (
+        keys.create(NewKey(realm=admin, name="a"), by=by),
+        keys.create(NewKey(realm=realm, name="a", expires_in_seconds=61), by=by),
+        keys.update(realm, short.id, expires_in_seconds=61, by=by),
+        keys.rotate(realm, endless.id, by=by),
+    ):
+        with pytest.raises(Forbidden, match="outlasts"):
+            await attempt
+    await keys.create(NewKey(realm=admin, name="a", expires_in_seconds=60), by=by)
+    await keys.update(realm, short.id, expires_in_seconds=60, by=by)
+    await keys.update(realm, endless.id, name="b", by=by)
+    await keys.rotate(admin, by.key_id, by=by)
+    await keys.create(NewKey(realm=realm, name="a"), by=await world.caller(admin))
+
+
 # --- seeing them -------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from sqlalchemy import event
 
 from antiphon.access.api_key import Realm
 from antiphon.errors import InvalidRequest, NotFound
@@ -57,6 +60,21 @@ async def test_a_deleted_account_s_keys_are_revoked_and_no_other(world: World) -
     await ours.accounts.delete(*ours.place, account.id, by=None)
     assert [key.id for key in (await world.access.keys.list(ours.realm)).data] == [other.id]
     assert (await world.events(ours.place[0])).count("api_key.deleted") == 2
+
+
+async def test_keys_are_revoked_in_the_order_in_which_their_use_is_written(world: World) -> None:
+    ours = await shop(world)
+    account, _ = await ours.accounts.create(*ours.place, "robot", with_key=False, by=None)
+    made = [(await world.key(ours.realm, service_account_id=account.id))[0].id for _ in range(8)]
+    changed: list[str] = []
+
+    def see(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("UPDATE api_key SET revoked_at"):
+            changed.append(parameters[1])
+
+    event.listen(world.database._engine.sync_engine, "before_cursor_execute", see)
+    await ours.accounts.delete(*ours.place, account.id, by=None)
+    assert changed == sorted(made)
 
 
 async def test_foreign_missing_and_deleted_accounts_are_the_same_404(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from admin_service import ORGANIZATION, House
 from antiphon.access.api_key import Realm
 
@@ -61,6 +63,13 @@ async def test_events_are_chosen(house: House) -> None:
     assert len(await types(house, f"project_ids[]={house.project.id}")) == 3
     assert await types(house, "project_ids[]=proj_none") == []
     assert await types(house, "actor_emails[]=a@b.c") == []
+
+
+@pytest.mark.parametrize("comparison", ["gt", "gte", "lt", "lte"])
+async def test_a_time_that_no_calendar_has_is_refused(house: House, comparison: str) -> None:
+    name = f"effective_at[{comparison}]"
+    for time in (-1, 2**63, 10**30):
+        assert await house.refused("GET", f"{LOGS}?{name}={time}") == (400, "invalid_value", name)
 
 
 async def test_events_come_in_pages_both_ways(house: House) -> None:

@@ -58,6 +58,26 @@ async def test_credits_are_exact(house: House) -> None:
     assert (await house.world.events(house.organization.id))[-2:] == ["credit.created"] * 2
 
 
+async def test_a_credit_that_is_asked_for_again_is_given_once(house: House) -> None:
+    path = f"{OPERATOR}/{house.organization.id}/credits"
+    wanted = {"amount": "5", "note": "June"}
+    made = await house.post(path, wanted, key=house.operator, idempotency_key="invoice-7")
+    assert await house.post(path, wanted, key=house.operator, idempotency_key="invoice-7") == made
+    other = await house.refused(
+        "POST", path, {"amount": "6", "note": "June"}, key=house.operator, idempotency_key="invoice-7"
+    )
+    assert other == (400, "idempotency_key_in_use", None)
+    assert (await house.get(path, key=house.operator))["balance"]["credited"] == "5.000000000"
+    assert (await house.world.events(house.organization.id)).count("credit.created") == 1
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256, "\u00e9"])
+async def test_what_is_no_idempotency_key_is_refused(house: House, name: str) -> None:
+    path = f"{OPERATOR}/{house.organization.id}/credits"
+    refused = await house.refused("POST", path, {"amount": "5"}, key=house.operator, idempotency_key=name)
+    assert refused == (400, "invalid_idempotency_key", "Idempotency-Key")
+
+
 @pytest.mark.parametrize("amount", ["", "1e3", "0.0000000001", " 1", "1,5", "NaN", "0", "1000000000.5"])
 async def test_what_is_no_amount(house: House, amount: str) -> None:
     path = f"{OPERATOR}/{house.organization.id}/credits"

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from antiphon.api.exchange import Exchange
+from antiphon.api.routes import Route
+from antiphon.ledger.ledger import Ledger
 from antiphon.values import ChatJob, Delta, Usage
 from service import CHAT, KEY, ScriptedEngine, Service, serving
 
@@ -90,6 +93,17 @@ async def test_health_and_readiness(tmp_path: Path) -> None:
         service.pool.resize(0)
         status, _, state = await service.call("GET", "/readyz")
         assert status == 503 and state["status"] == "unavailable"
+        assert (await service.call("GET", "/healthz"))[0] == 200
+
+
+async def test_no_request_is_served_while_none_can_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as service:
+        assert (await service.call("GET", "/readyz"))[0] == 200
+        monkeypatch.setattr(Ledger, "ready", False)
+        status, _, body = await service.call("GET", "/readyz")
+        assert (status, body["status"]) == (503, "unavailable")
         assert (await service.call("GET", "/healthz"))[0] == 200
 
 
@@ -262,6 +276,26 @@ async def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         await asyncio.wait_for(service.engine.idle.wait(), 20)
         writer.close()
+
+
+async def test_what_nobody_waits_for_is_cancelled_though_it_came_without_a_body(tmp_path: Path) -> None:
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    route = Route(method="GET", path="/v1/slow", needs="models", handler=slow, summary="Never answer.")
+    async with serving(tmp_path, admin=[route]) as service:
+        _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(f"GET /v1/slow HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            await begun.wait()
+            writer.close()
+            await cancelled.wait()
 
 
 async def test_a_refused_upload_is_answered_though_it_was_not_read(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from antiphon.api.exchange import CONNECTION_LOST, Exchange
+from antiphon.api.exchange import CONNECTION_LOST, PIECE, Exchange
 from antiphon.api.recording import Answers, Recording
 from antiphon.errors import ClientGone, EngineFailed
 from antiphon.settings import Settings
@@ -32,15 +34,16 @@ class Connection:
         return [message["body"] for message in self.sent if message.get("body")]
 
 
-def exchange(connection: Connection) -> Exchange:
+def exchange(connection: Connection, headers: Mapping[str, str] = {}) -> Exchange:
     async def receive() -> Any:
         return {"type": "http.disconnect"}
 
     def no_headers(caller: Caller, standing: Any) -> dict[str, str]:
         return {}
 
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {
-        "method": "POST", "path": "/", "query_string": b"", "headers": [],
+        "method": "POST", "path": "/", "query_string": b"", "headers": named,
         "state": {CONNECTION_LOST: connection.lost},
     }  # fmt: skip
     return Exchange(scope, receive, connection.send, Settings(), no_headers)
@@ -90,6 +93,17 @@ async def test_a_whole_answer_is_kept_and_an_error_is_not() -> None:
     assert not failed.recording.body and failed.status == 503
 
 
+@pytest.mark.parametrize("length", [0, 1, PIECE, PIECE + 1, 5 * PIECE])
+async def test_a_whole_answer_is_sent_in_pieces(length: int) -> None:
+    connection, body = Connection(takes=99), bytes(range(251)) * (5 * PIECE // 251 + 1)
+    await exchange(connection).answer(body[:length])
+    assert b"".join(connection.frames) == body[:length]
+    assert all(len(frame) <= PIECE for frame in connection.frames)
+    bodies = [message["more_body"] for message in connection.sent[1:]]
+    assert bodies == [True] * (len(bodies) - 1) + [False]
+    assert (b"content-length", str(length).encode()) in connection.sent[0]["headers"]
+
+
 async def test_an_error_event_is_kept_and_a_lost_connection_is_no_second_error() -> None:
     connection = Connection(takes=2)
     answering = exchange(connection)
@@ -102,6 +116,25 @@ async def test_an_error_event_is_kept_and_a_lost_connection_is_no_second_error()
     await kept.write(b"one")
     await kept.fail(EngineFailed("The engine broke off."))
     assert b"engine_failed" in kept.recording.body
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": "0"}])
+async def test_a_request_without_a_body_is_whole_at_once(headers: dict[str, str]) -> None:
+    asking = exchange(Connection(takes=9), headers)
+    async with asyncio.timeout(5):
+        await asking.gone()
+    assert [piece async for piece in asking.body(10)] == []
+
+
+@pytest.mark.parametrize("headers", [{"content-length": "2"}, {"transfer-encoding": "chunked"}])
+async def test_a_body_is_read_before_the_client_can_be_gone(headers: dict[str, str]) -> None:
+    asking = exchange(Connection(takes=9), headers)
+    gone = asyncio.create_task(asking.gone())
+    await asyncio.sleep(0)
+    with pytest.raises(ClientGone):
+        await anext(asking.body(10))
+    assert not gone.done()
+    gone.cancel()
 
 
 async def test_nobody_is_told_that_nobody_is_there() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from antiphon.api.idempotency import Idempotency
 from antiphon.api.recording import Answers, Entry
 from antiphon.errors import EngineFailed, InvalidRequest, StorageFull, Unavailable
 from antiphon.ledger.claims import Claim, Ended, InFlight, Mismatch, New
+from antiphon.ledger.journal import Journal
+from antiphon.ledger.meter import Bill
+from antiphon.ledger.records import Record, Settle
 from antiphon.settings import Settings
-from antiphon.values import Caller, ChatJob, Delta, Usage
+from antiphon.values import Caller, ChatJob, Delta, Segment, SpeechJob, Transcript, Usage
 from service import CALLER, ScriptedEngine, Service, billed, hello, serving
 
 KEY = {"idempotency-key": "one"}
@@ -203,13 +206,61 @@ async def test_an_answer_too_long_to_keep_is_sent_once(
     assert paid.output_tokens == 8
 
 
+@pytest.mark.parametrize("stream", ["false", "true"])
+@pytest.mark.parametrize("task", ["chat", "speech"])
+async def test_what_was_charged_before_it_failed_is_not_charged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, stream: str
+) -> None:
+    settle = Bill.settle
+
+    async def late(bill: Bill, usage: Usage) -> None:
+        await settle(bill, usage)
+        raise Unavailable("The disk was too slow to say so.")
+
+    async def silent(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+        yield Transcript(language="en", duration=1.0, usage=Usage(seconds=1.0))
+
+    async def mute(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        yield Usage(prompt_tokens=2, completion_tokens=0)
+
+    monkeypatch.setattr(Bill, "settle", late)
+    async with serving(tmp_path, ScriptedEngine(mute, silent)) as service:
+
+        async def send() -> tuple[int, Any, Any]:
+            if task == "chat":
+                return await chat(service, stream=stream == "true")
+            data = form(stream=stream)
+            return await service.call("POST", "/v1/audio/transcriptions", data=data, headers=KEY)
+
+        failed, _, _ = await send()
+        retried, _, body = await send()
+    assert (failed, retried) == (503, 400) and body["error"]["code"] == "idempotency_result_expired"
+    [paid] = await billed(tmp_path)
+    assert paid.status == "settled"
+
+
+async def test_a_settlement_without_space_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, left = Journal._store, [StorageFull("Full.")]
+
+    def fails(journal: Journal, records: Sequence[Record]) -> None:
+        if left and any(isinstance(record, Settle) for record in records):
+            raise left.pop()
+        store(journal, records)
+
+    monkeypatch.setattr(Journal, "_store", fails)
+    async with serving(tmp_path) as service:
+        assert [(await chat(service))[0] for _ in range(2)] == [507, 200]
+    assert sorted(row.status for row in await billed(tmp_path)) == ["settled", "voided"]
+
+
 class Claims:
-    """Answers `claim` as it was told; `dropped` holds what was. `fails` makes `drop` and `end` fail."""
+    """Answers `claim` as it was told; `dropped` and `ended` hold what was. `fails` makes both fail."""
 
     def __init__(self, *answers: Claim | Exception) -> None:
         self.answers = list(answers)
         self.claimed: list[str] = []
         self.dropped: list[str] = []
+        self.ended: list[str] = []
         self.fails = False
 
     async def claim(self, digest: bytes, fingerprint: bytes, request_id: str) -> Claim:
@@ -220,19 +271,24 @@ class Claims:
         return answer
 
     async def end(self, digest: bytes, request_id: str) -> None:
+        self._check()
+        self.ended.append(request_id)
+
+    async def drop(self, digest: bytes, request_id: str) -> None:
+        self._check()
+        self.dropped.append(request_id)
+
+    def _check(self) -> None:
         if self.fails:
             raise Unavailable("The database is away.")
 
-    async def drop(self, digest: bytes, request_id: str) -> None:
-        await self.end(digest, request_id)
-        self.dropped.append(request_id)
 
-
-def exchange(key: str = "one") -> Exchange:
-    """A request on a connection that takes everything."""
+def exchange(key: str = "one", sent: list[Any] | None = None) -> Exchange:
+    """A request on a connection that takes everything, and leaves it in `sent`."""
 
     async def send(message: Any) -> None:
-        return
+        if sent is not None:
+            sent.append(message)
 
     async def receive() -> Any:
         return {"type": "http.request"}
@@ -248,8 +304,8 @@ def exchange(key: str = "one") -> Exchange:
     return made
 
 
-async def answered(desk: Idempotency, *, fails: Exception | None = None) -> Exchange:
-    asked = exchange()
+async def answered(desk: Idempotency, key: str = "one", *, fails: Exception | None = None) -> Exchange:
+    asked = exchange(key)
 
     async def work() -> None:
         if fails:
@@ -307,6 +363,93 @@ async def test_an_end_that_cannot_be_recorded_harms_no_answer() -> None:
     first, second = await answered(desk), await answered(desk)
     assert (first.status, second.status) == (200, 200)
     assert second.answer_headers == {"idempotent-replayed": "true"}
+
+
+async def test_an_end_that_could_not_be_recorded_is_recorded_with_the_next() -> None:
+    claims = Claims(New(), New(), New())
+    desk = Idempotency(claims)
+    claims.fails = True
+    await answered(desk, "one")
+    with pytest.raises(EngineFailed):
+        await answered(desk, "two", fails=EngineFailed("The engine broke off."))
+    claims.fails = False
+    await answered(desk, "three")
+    first, _, third = claims.claimed
+    assert claims.ended == [third, first] and claims.dropped == []
+
+
+async def test_a_key_whose_end_could_not_be_recorded_stays_used() -> None:
+    """Even for a retry in this process, once it has forgotten the answer."""
+    claims, answers = Claims(New(), Ended("a")), Answers()
+    desk = Idempotency(claims, answers)
+    asked = exchange()
+
+    async def work() -> None:
+        assert asked.recording is not None
+        asked.recording.charged = lambda: True
+        claims.fails = True
+        raise EngineFailed("The engine broke off.")
+
+    with pytest.raises(EngineFailed):
+        await desk.answer(asked, [b"body"], work)
+    claims.fails = False
+    with pytest.raises(InvalidRequest) as refused:
+        await answered(desk)
+    assert refused.value.code == "idempotency_result_expired"
+    assert claims.ended == [asked.id]
+
+
+class Crowded(Claims):
+    """Every claim waits for `go`; `most` is how many did at once, and `full` that enough do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go, self.full = asyncio.Event(), asyncio.Event()
+        self.now = self.most = 0
+
+    async def claim(self, digest: bytes, fingerprint: bytes, request_id: str) -> Claim:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        if self.now == idempotency.AT_ONCE:
+            self.full.set()
+        await self.go.wait()
+        self.now -= 1
+        return New()
+
+
+async def test_few_claims_are_written_at_once_and_the_wait_for_it_has_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    claims = Crowded()
+    desk = Idempotency(claims)
+    asking = [asyncio.create_task(answered(desk, f"key {number}")) for number in range(20)]
+    await asyncio.wait_for(claims.full.wait(), 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency, "TURN_SECONDS", 0.0)
+        with pytest.raises(Unavailable) as refused:
+            await answered(desk, "late")
+    assert refused.value.retry_after
+    claims.go.set()
+    assert {found.status for found in await asyncio.gather(*asking)} == {200}
+    assert claims.most == idempotency.AT_ONCE
+
+
+async def test_a_kept_stream_is_sent_in_pieces() -> None:
+    """So that a client that does not read is waited for, and not written for into memory."""
+    frame = b"data: " + b"x" * 1000 + b"\n\n"
+    first, sent = exchange(), list[Any]()
+    desk = Idempotency(Claims(New()))
+
+    async def work() -> None:
+        for _ in range(200):
+            await first.write(frame)
+        await first.end()
+
+    await desk.answer(first, [b"body"], work)
+    await desk.answer(exchange(sent=sent), [b"body"], work)
+    bodies = [message["body"] for message in sent if message["type"] == "http.response.body"]
+    assert b"".join(bodies) == frame * 200
+    assert max(map(len, bodies)) == idempotency.PIECE
 
 
 class Sought(Answers):

@@ -56,6 +56,23 @@ def test_an_answer_over_its_bound_is_not_kept(kept: Kept, monkeypatch: pytest.Mo
     assert kept.run(b"b", b"abc") == [True]
 
 
+def test_what_is_not_kept_any_longer_gives_its_room_back(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether one passed its own bound, found no room, failed, or was forgotten."""
+    monkeypatch.setattr(recording, "MOST_ANSWER_BYTES", 6)
+    monkeypatch.setattr(recording, "MOST_BYTES", 10)
+    for _ in range(3):
+        assert kept.run(b"long", b"123456", b"7") == [True, False]
+        assert kept.run(b"runs", b"123456", over=False) == [True]
+        assert kept.run(b"crowded", b"1234", b"5") == [True, False]
+        kept.answers.finish(b"runs", EngineFailed("no"))
+    assert kept.answers.held == 0
+    assert kept.run(b"a", b"123456") == [True]
+    assert kept.answers.held == 6
+    kept.now += KEEP_SECONDS + 1
+    assert kept.body(b"a") is None
+    assert kept.answers.held == 0
+
+
 def test_the_oldest_gives_way_to_bytes(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "MOST_BYTES", 10)
     kept.run(b"a", b"1234")

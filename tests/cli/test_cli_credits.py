@@ -47,6 +47,14 @@ def test_credits_add_up(home: Path) -> None:
     assert "US dollars" in shown.stdout and shown.stderr == "$20.000000001 are left.\n"
 
 
+def test_one_that_has_an_id_is_given_once(home: Path) -> None:
+    first, again = (run(home, "add", "--id", "invoice-7", "25").stdout for _ in range(2))
+    assert first == again and first.startswith("credit_")
+    assert isinstance(run(home, "add", "--id", "invoice-7", "26").exception, InvalidRequest)
+    assert isinstance(run(home, "add", "--id", "", "25").exception, CommandFailed)
+    assert len(listed(home)) == 1
+
+
 def test_no_credits_are_an_empty_list(home: Path) -> None:
     assert listed(home) == []
     assert run(home, "list").stderr == "$0.000000000 are left.\n"

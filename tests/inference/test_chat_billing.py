@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from antiphon.admission.rates import Place
 from antiphon.api.exchange import Exchange
 from antiphon.errors import EngineFailed, StorageFull, Unavailable
 from antiphon.ledger.meter import Bill
@@ -181,6 +183,50 @@ async def test_an_answer_that_cannot_be_recorded_ends_as_an_error(
     last = json.loads(stream.strip().split("\n\n")[-1].removeprefix("data: "))
     assert last["error"]["code"] == problem.code and "[DONE]" not in stream  # type: ignore[attr-defined]
     assert '"prompt_tokens"' not in stream
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_is_being_charged_is_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """The deadline of the answer ends where the settlement begins, which has its own."""
+    settle, seconds = Bill.settle, 0.3
+
+    async def slow(bill: Bill, usage: Usage) -> None:
+        await asyncio.sleep(2 * seconds)
+        await settle(bill, usage)
+
+    monkeypatch.setattr(Bill, "settle", slow)
+    async with serving(tmp_path, chat_seconds=seconds) as service:
+        status, _, body = await service.chat(stream=stream)
+        paid = await service.books.only()
+    assert status == 200 and (not stream or "[DONE]" in body)
+    assert paid.status == "settled"
+
+
+async def test_an_answer_whose_rate_cannot_be_corrected_in_time_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    correct, asked = Place.correct, itertools.count()
+
+    async def slow(place: Place, tokens: int) -> None:
+        if next(asked):
+            await asyncio.Event().wait()
+        await correct(place, tokens)
+
+    monkeypatch.setattr(Place, "correct", slow)
+    async with serving(tmp_path, chat_seconds=0.3) as service:
+        status, _, _ = await service.chat()
+        paid = await service.books.only()
+    assert (status, paid.status, paid.cost) == (408, "voided", 0)
+
+
+async def test_what_an_engine_does_after_its_count_is_not_waited_for(tmp_path: Path) -> None:
+    lingering = script(Delta(0, "Hi", (), "stop", 1), Usage(prompt_tokens=2, completion_tokens=1), hangs=True)
+    async with serving(tmp_path, ScriptedEngine(lingering)) as service:
+        status, _, _ = await asyncio.wait_for(service.chat(), 5)
+        await asyncio.wait_for(service.engine.idle.wait(), 5)
+    assert status == 200
 
 
 async def test_what_cannot_be_paid_is_refused_before_the_engine_works(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from antiphon.api import transcript_formats
 from antiphon.errors import AudioTooShort, EngineFailed, StorageFull
 from antiphon.ledger.meter import Bill
 from antiphon.values import Segment, SpeechJob, Transcript, Usage
@@ -111,6 +112,19 @@ async def test_what_cannot_be_read_reserves_nothing(
         assert refused == status and service.engine.jobs == []
         await service.chat()
         assert (await service.books.only()).task == "chat"
+
+
+async def test_a_transcript_that_cannot_be_written_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: Any, **more: Any) -> tuple[bytes, str]:
+        raise ValueError("no such time")
+
+    monkeypatch.setattr(transcript_formats, "render", fails)
+    async with serving(tmp_path) as service:
+        status, _, _ = await transcribe(service, 1)
+        paid = await service.books.only()
+    assert (status, paid.status, paid.cost) == (500, "voided", 0)
 
 
 async def test_a_transcript_that_cannot_be_recorded_is_an_error(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import pytest
 
@@ -15,11 +16,17 @@ from antiphon.ledger.books import STORE_SECONDS, Books, View
 from antiphon.ledger.journal import Journal
 from antiphon.ledger.records import Reserve, Settle
 from antiphon.ledger.requests import scopes_of
+from antiphon.ledger.store import DatabaseStore
 from antiphon.storage import tables
+from antiphon.storage.database import Database
 from antiphon.values import Price
 from ledger_house import House
+from ledger_rows import found, standing
+from servers import PostgresDatabase
 from simulated_disk import SimulatedDisk, inline
+from until import until
 
+T = TypeVar("T")
 MONTH = "2026-09"
 PROJECT: Scope = ("proj_a", MONTH)
 ORGANIZATION: Scope = ("org-a", MONTH)
@@ -185,3 +192,49 @@ def test_others_may_hold_some(house: House) -> None:
             assert not await d.books.others(ORGANIZATION)
 
     house.go(main())
+
+
+class HalfCommitted(DatabaseStore):
+    """While `late`, callers are told that the database is gone, and it commits once `go` is set."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.late = False
+        self.go = asyncio.Event()
+        self.commits: list[asyncio.Task[None]] = []
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        if not self.late:
+            return await super().run(work, *arguments)
+        worked = asyncio.Event()
+
+        async def commit() -> None:
+            async with self._database.begin() as connection:
+                await connection.run_sync(work, *arguments)
+                worked.set()
+                await self.go.wait()
+
+        self.commits.append(asyncio.create_task(commit()))
+        await worked.wait()
+        raise Unavailable("The database went away.")
+
+
+async def test_a_commit_that_is_still_under_way_is_waited_for(postgresql: PostgresDatabase) -> None:
+    scope = ("proj_1", "2026-11")
+    allowances, disk = Allowances(), SimulatedDisk()
+    async with Database(postgresql.url) as database:
+        store = HalfCommitted(database)
+        await store.run(found)
+        books = Books(store, "epoch_1", Journal(disk, inline, "epoch_1"), allowances, lambda: 1.0)
+        assert await books.lease(scope, 100, 100)
+        store.late = True
+        with pytest.raises(Unavailable):
+            await books.give_back([scope])
+        store.late = False
+        asked = asyncio.create_task(books.post())
+        waits = "select 1 from pg_locks where not granted"
+        await until(lambda: asked.done() or postgresql.execute(waits).strip())
+        store.go.set()
+        await asyncio.gather(asked, *store.commits)
+        assert await store.run(standing) == {"proj_1": (0, 0)}
+        assert allowances.free(scope) == 0, "it is the database's again, for others to lease"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, text, update
+from sqlalchemy.schema import CreateTable
 
 from antiphon.errors import ConfigurationError, Unavailable
-from antiphon.ledger import claims, epochs
+from antiphon.ledger import claims, epochs, leases
 from antiphon.ledger.posting import post
 from antiphon.ledger.store import DatabaseStore
 from antiphon.ledger.verify import verify
 from antiphon.storage import tables
 from antiphon.storage.database import Database
+from ledger_house import House
 from ledger_rows import NOVEMBER, balances, found, fund, reserve, rows, settle, standing
 
 
@@ -89,3 +93,23 @@ async def test_a_closed_epoch_stays_as_it_is_seen(store: DatabaseStore) -> None:
     assert await store.run(epochs.lock, "epoch_1") == epochs.Epoch(7, 3, False)
     await store.run(epochs.close, "epoch_1", 7, NOVEMBER)
     assert (await store.run(epochs.lock, "epoch_1")).closed
+
+
+def test_allowances_are_returned_in_the_order_in_which_everyone_locks(house: House) -> None:
+    returned: list[str] = []
+
+    def seen(*execution: Any) -> None:
+        if execution[2].startswith("UPDATE spending"):
+            returned.extend(name for name in execution[3] if str(name).startswith("org-"))
+
+    with house.engine.begin() as connection:
+        # A database that sorts text in another way than Python.
+        created = str(CreateTable(tables.allowance).compile(connection))
+        tables.allowance.drop(connection)
+        connection.execute(text(created.replace("scope TEXT", "scope TEXT COLLATE NOCASE")))
+        epochs.open_epoch(connection, "epoch_1", "here", NOVEMBER)
+        for scope in ("org-a", "org-B"):
+            leases.lease(connection, "epoch_1", scope, "2026-11", 1, 1, NOVEMBER)
+        event.listen(house.engine, "before_cursor_execute", seen)
+        epochs.close(connection, "epoch_1", None, NOVEMBER)
+    assert returned == ["org-B", "org-a"]

@@ -14,6 +14,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from antiphon.errors import StorageFull, Unavailable
+from antiphon.ledger import epochs as lives
+from antiphon.ledger import posting
+from antiphon.ledger.idempotency import KEEP_SECONDS, PURGE_SECONDS
 from antiphon.ledger.ledger import ANSWER_SECONDS, Ledger, running
 from antiphon.ledger.meter import Account
 from antiphon.ledger.watch import PATIENCE_SECONDS
@@ -164,9 +167,14 @@ class Line:
     def __init__(self, house: House) -> None:
         self._house = house
         self.cut = False
+        self.slow: dict[object, float] = {}
+        """Seconds that some work takes."""
+        self.refused: list[object] = []
+        """Work, or what it is about, that fails."""
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        if self.cut:
+        await seconds(self.slow.get(work, 0.0))
+        if self.cut or any(given in self.refused for given in (work, *arguments)):
             raise Unavailable("There is no way to the database.")
         return await self._house.run(work, *arguments)
 
@@ -205,6 +213,152 @@ def test_a_silent_process_is_given_up_and_begins_anew(house: House, caplog: pyte
     }
     assert "was closed by another process" in caplog.text and "is silent" in caplog.text
     assert disk.folders() == []
+
+
+def test_a_slow_close_of_a_silent_process_delays_no_beat(house: House) -> None:
+    account = house.tenant()
+    line, clock = Line(house), house.clock
+    disk = SimulatedDisk()
+
+    async def main() -> None:
+        other = Ledger(line, disk, inline, host="there", clock=clock.wall, monotonic=clock.monotonic)
+        for name in ("epoch_a", "epoch_b"):
+            await house.run(lives.open_epoch, name, "nowhere", 1)
+        line.slow[lives.close] = 6
+        async with other:
+            for second in range(40):
+                await seconds(1)
+                assert other.ready
+                await serve(other, account, f"req_{second}")
+            assert epochs(house) == {True: 2, False: 1}
+            line.slow.clear()
+
+    house.go(main())
+
+
+def test_a_silent_process_that_cannot_be_closed_keeps_no_other_open(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    line, clock = Line(house), house.clock
+
+    async def main() -> None:
+        ledger = Ledger(
+            line, SimulatedDisk(), inline, host="here", clock=clock.wall, monotonic=clock.monotonic
+        )
+        for name in ("epoch_a", "epoch_b"):
+            await house.run(lives.open_epoch, name, "nowhere", 1)
+        line.refused.append("epoch_a")
+        async with ledger:
+            await seconds(PATIENCE_SECONDS + 6)
+            assert epochs(house) == {True: 1, False: 2}
+            line.refused.clear()
+            await seconds(5)
+            assert epochs(house) == {True: 2, False: 1}
+
+    house.go(main())
+    assert "epoch_a is silent and could not be closed" in caplog.text
+
+
+@pytest.mark.parametrize("unposted", [False, True])
+def test_a_failed_journal_ends_its_epoch_but_not_before_all_is_posted(house: House, unposted: bool) -> None:
+    account = house.tenant()
+    disk, line, clock = SimulatedDisk(), Line(house), house.clock
+
+    async def main() -> None:
+        ledger = Ledger(line, disk, inline, host="here", clock=clock.wall, monotonic=clock.monotonic)
+        async with ledger:
+            open_one = asyncio.create_task(serve(ledger, account, "req_1", 1_000))
+            await seconds(1)
+            if unposted:
+                line.refused.append(posting.post)
+            await serve(ledger, account, "req_0")
+            disk.fail = {"sync": errno.EIO}
+            with pytest.raises(Unavailable):
+                await ledger.meter.open("req_2", account, CHAT, tokens(10, 100)).__aenter__()
+            if unposted:
+                await seconds(20)
+                [row] = house.rows(tables.epoch)
+                assert row.closed_at is None and row.beat >= 10, "no peer may take it for dead"
+                line.refused.clear()
+            disk.fail = {}
+            await seconds(5)
+            assert not ledger.ready and epochs(house) == {True: 1, False: 0}
+            assert house.requests() == {"req_0": ("settled", 40_000), "req_1": ("voided", 0)}
+            open_one.cancel()
+            await asyncio.gather(open_one, return_exceptions=True)
+            began = house.clock.now
+        assert house.clock.now - began < 1, "nothing is left to wait for"
+
+    house.go(main())
+
+
+def test_a_failed_journal_delays_no_end(house: House) -> None:
+    account = house.tenant()
+    disk = SimulatedDisk()
+
+    async def main() -> None:
+        async with house.ledger(disk) as ledger:
+            with pytest.raises(Unavailable):
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                    disk.fail = {"sync": errno.EIO}
+                    await bill.settle(tokens(10, 20))
+            began = house.clock.now
+        assert house.clock.now - began < 1
+
+    house.go(main())
+    assert house.requests() == {"req_1": ("voided", 0)} and disk.folders() == []
+
+
+def test_a_given_up_process_whose_journal_failed_does_not_begin_anew(house: House) -> None:
+    account = house.tenant()
+    disk = SimulatedDisk()
+
+    async def main() -> None:
+        async with house.ledger(disk) as ledger:
+            disk.fail = {"sync": errno.EIO}
+            with pytest.raises(Unavailable):
+                await serve(ledger, account, "req_1")
+            house.give_up()
+            disk.fail = {}
+            await seconds(5)
+            assert not ledger.ready and epochs(house) == {True: 1, False: 0}
+
+    house.go(main())
+
+
+def test_readiness_says_whether_new_requests_are_taken(house: House) -> None:
+
+    async def main() -> None:
+        ledger = house.ledger()
+        assert not ledger.ready
+        async with ledger:
+            assert ledger.ready
+            house.away = True
+            await seconds(3)
+            assert not ledger.ready
+            house.away = False
+            await seconds(2)
+            assert ledger.ready
+            house.clock.now += 60
+            assert not ledger.ready
+            await seconds(1)
+        assert not ledger.ready
+
+    house.go(main())
+
+
+def test_old_idempotency_keys_are_forgotten(house: House) -> None:
+    house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            await ledger.idempotency_keys.claim(b"key", b"print", "req_1")
+            await ledger.idempotency_keys.end(b"key", "req_1")
+            house.clock.offset += KEEP_SECONDS + 1
+            await seconds(2 * PURGE_SECONDS)
+            assert house.rows(tables.idempotency) == []
+
+    house.go(main())
 
 
 def test_what_a_given_up_life_still_had_open_at_the_end_stays(house: House) -> None:

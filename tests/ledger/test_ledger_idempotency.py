@@ -48,8 +48,11 @@ async def test_a_day_later_it_is_free(desk: Desk) -> None:
     await desk.keys.claim(b"another", PRINT, "req_2")
     await desk.keys.end(KEY, "req_1")
     desk.now += KEEP_SECONDS
+    await desk.keys.purge()
     assert await desk.keys.claim(KEY, PRINT, "req_3") == Ended("req_1")
     desk.now += 1
+    assert await desk.keys.claim(KEY, PRINT, "req_3") == Ended("req_1"), "until the next purge"
+    await desk.keys.purge()
     assert await desk.keys.claim(KEY, PRINT, "req_3") == New()
     assert await desk.keys.claim(b"another", PRINT, "req_4") == New()
 

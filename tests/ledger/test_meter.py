@@ -10,7 +10,9 @@ from typing import TypeVar
 import pytest
 
 from antiphon.errors import EngineFailed, InsufficientQuota, StorageFull, Unavailable
+from antiphon.ledger.journal import DURABLE_SECONDS, LEAVE_SECONDS
 from antiphon.ledger.ledger import Ledger
+from antiphon.ledger.life import FINISH_SECONDS
 from antiphon.ledger.meter import Account, Bill
 from antiphon.storage import tables
 from ledger_house import CHAT, DOLLAR, House, tokens
@@ -245,8 +247,9 @@ def test_a_broken_journal_takes_no_new_requests(house: House) -> None:
             with pytest.raises(Unavailable):
                 await bills[0].settle(tokens(10, 20))
             await asyncio.sleep(5)
-        assert disk.folders() != [], "the next start moves it"
-        disk.crash()
+            assert house.requests()["req_1"] == ("voided", 0), "nobody waits for it any more"
+            assert not ledger.ready
+        assert disk.folders() == []
         async with house.ledger(disk) as ledger:
             await answer(ledger, account, "req_3")
 
@@ -254,6 +257,73 @@ def test_a_broken_journal_takes_no_new_requests(house: House) -> None:
     found = house.requests()
     assert found["req_1"] == ("voided", 0) and found["req_3"][0] == "settled"
     assert "req_2" not in found
+
+
+class HangingDisk(SimulatedDisk):
+    """Its thread does nothing while `hangs`, and then all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes = asyncio.Event()
+        self.goes.set()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        await self.goes.wait()
+        return work()
+
+
+def hanging(house: House) -> tuple[Ledger, HangingDisk]:
+    disk = HangingDisk()
+    clock = house.clock
+    return Ledger(house, disk, disk.run, host="here", clock=clock.wall, monotonic=clock.monotonic), disk
+
+
+@pytest.mark.parametrize("settles", [False, True])
+def test_nobody_waits_for_a_disk_that_hangs(house: House, settles: bool) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        ledger, disk = hanging(house)
+        async with ledger:
+            assert ledger.ready
+            began = house.clock.now
+            with pytest.raises(Unavailable):
+                if not settles:
+                    disk.goes.clear()
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                    disk.goes.clear()
+                    await bill.settle(tokens(10, 10))
+            assert DURABLE_SECONDS <= house.clock.now - began <= DURABLE_SECONDS + 1
+            began = house.clock.now
+            assert not ledger.ready
+            with pytest.raises(Unavailable):
+                await answer(ledger, account, "req_2")
+            assert house.clock.now == began, "new ones need not wait to be told"
+            disk.goes.set()
+            await asyncio.sleep(1)
+            assert ledger.ready
+            await answer(ledger, account, "req_3")
+
+    house.go(main())
+    first = ("settled", 20 * TOKEN) if settles else ("voided", 0)
+    assert house.requests() == {"req_1": first, "req_3": ("settled", 20 * TOKEN)}
+
+
+def test_a_disk_that_hangs_ends_with_its_process(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        ledger, disk = hanging(house)
+        async with ledger:
+            async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                disk.goes.clear()
+                with pytest.raises(Unavailable):
+                    await bill.settle(tokens(10, 10))
+            began = house.clock.now
+        assert house.clock.now - began <= FINISH_SECONDS + LEAVE_SECONDS + 1
+
+    house.go(main())
+    assert "the disk hangs" in caplog.text
 
 
 def test_a_quota_is_said_in_dollars(house: House) -> None:

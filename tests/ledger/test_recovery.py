@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import struct
+import zlib
+from collections.abc import Callable
+from typing import TypeVar
 
+import msgspec
 import pytest
 
 from antiphon.errors import ConfigurationError, Unavailable
 from antiphon.ledger import epochs
 from antiphon.ledger.books import BATCH
+from antiphon.ledger.journal import LEAVE_SECONDS
 from antiphon.ledger.records import Record, Reserve, Void, encode
-from antiphon.ledger.recovery import recover
+from antiphon.ledger.recovery import RECOVERY_SECONDS, recover
 from antiphon.storage import tables
 from antiphon.values import Price
 from ledger_house import House
 from simulated_disk import SimulatedDisk, inline
+
+T = TypeVar("T")
+
+
+def framed(payload: bytes) -> bytes:
+    return struct.pack(">II", len(payload), zlib.crc32(payload)) + payload
 
 
 def records(house: House, count: int, first: int = 1) -> list[Record]:
@@ -148,6 +161,40 @@ def test_a_journal_of_another_database_is_kept(house: House) -> None:
 
     house.go(main())
     assert disk.folders() == ["epoch_a"] and disk.lock("epoch_a")
+
+
+def test_a_journal_that_cannot_be_moved_does_not_keep_the_others_from_it(house: House) -> None:
+    disk = SimulatedDisk()
+    house.tenant()
+    dead(house, disk, [[]], name="epoch_0")
+    dead(house, disk, [records(house, 2)])
+    disk.contents["epoch_0"]["00000001"] += framed(b"of a later version")
+
+    async def main() -> None:
+        with pytest.raises(msgspec.DecodeError):
+            await recover(house, disk, inline, house.clock.wall)
+
+    house.go(main())
+    assert statuses(house) == ["voided"]
+    assert disk.folders() == ["epoch_0"] and disk.lock("epoch_0")
+
+
+def test_a_disk_that_hangs_ends_a_recovery(house: House) -> None:
+    disk = SimulatedDisk()
+    house.tenant()
+    dead(house, disk, [records(house, 2)])
+
+    async def hang(work: Callable[[], T]) -> T:
+        if house.clock.now > 0 or disk.locked:
+            await asyncio.get_running_loop().create_future()
+        return work()
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await recover(house, disk, hang, house.clock.wall)
+
+    house.go(main())
+    assert house.clock.now <= RECOVERY_SECONDS + LEAVE_SECONDS + 1
 
 
 def test_a_journal_that_cannot_be_read_is_kept(house: House) -> None:

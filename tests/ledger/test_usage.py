@@ -73,6 +73,16 @@ async def test_every_bucket_is_there_and_whole(store: DatabaseStore) -> None:
     assert (result.project_id, result.user_id, result.api_key_id, result.model) == (None,) * 4
 
 
+async def test_a_page_has_so_many_rows_at_most(store: DatabaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.ledger.buckets.MOST_ROWS", 2)
+    assert counts(await used(store))
+    for page in (used, paid):
+        with pytest.raises(InvalidRequest, match="smaller 'limit'.*'group_by'") as refusal:
+            await page(store, group_by=("project_id", "model"))
+        assert refusal.value.param == "limit"
+        assert await page(store, group_by=("project_id",), limit=1)
+
+
 async def test_a_range_touches_whole_buckets(store: DatabaseStore) -> None:
     page = await used(store, start=NOVEMBER + 1, end=NOVEMBER + 2)
     assert [(b.start, b.end) for b in page.data] == [(MIDNIGHT, MIDNIGHT + DAY)]

@@ -97,6 +97,15 @@ async def test_too_many_at_once_are_unavailable(database_url: str, monkeypatch: 
             await count(database)
 
 
+async def test_what_is_apart_has_connections_of_its_own(database: Database) -> None:
+    async with database.apart() as apart, AsyncExitStack() as readers:
+        assert apart.address == database.address
+        for _ in range(8):
+            await readers.enter_async_context(database.connect())
+        async with asyncio.timeout(5):
+            assert await count(apart) == 0
+
+
 async def test_a_broken_constraint_is_for_the_caller_and_names_no_values(database: Database) -> None:
     with pytest.raises(exc.IntegrityError) as caught:
         async with database.begin() as connection:

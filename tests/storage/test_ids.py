@@ -5,13 +5,19 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.storage.ids import base62, new_id, ordered_id
+from antiphon.storage.ids import base62, derived_id, new_id, ordered_id
 
 
 def test_ids_are_unique_and_carry_their_prefix() -> None:
     made = {new_id("proj_") for _ in range(1000)}
     assert len(made) == 1000
     assert all(len(one) == 21 and one.startswith("proj_") and one[5:].isalnum() for one in made)
+
+
+def test_derived_ids_depend_on_every_name_and_nothing_else() -> None:
+    made = {derived_id("a_", *names) for names in [(), ("b",), ("b", "c"), ("c", "b"), ("bc",), ("b", "c")]}
+    assert len(made) == 5
+    assert all(len(one) == 18 and one.startswith("a_") and one[2:].isalnum() for one in made)
 
 
 @given(st.integers(0, 2**256 - 1))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from antiphon.storage.lookups import Lookups
+from antiphon.storage.lookups import AT_ONCE, Lookups
 
 
 class Source:
@@ -122,3 +122,59 @@ async def test_a_failure_of_one_that_was_pushed_out_is_told_too(source: Source) 
     await turn()
     source.open.set()
     assert await asyncio.gather(*waiting, return_exceptions=True) == [source.problem] * 4
+
+
+async def waiting(source: Source, keys: range) -> list[asyncio.Task[int]]:
+    """Those who ask for these keys, each of its own, and have no answer yet."""
+    source.open.clear()
+    tasks = [asyncio.create_task(source.lookups.get(bytes([n]))) for n in keys]
+    await turn()
+    return tasks
+
+
+async def test_few_questions_are_put_at_once_and_the_others_in_their_order(source: Source) -> None:
+    tasks = await waiting(source, range(20))
+    assert source.asked == [bytes([n]) for n in range(AT_ONCE)]
+    source.open.set()
+    assert await asyncio.gather(*tasks) == list(range(1, 21))
+    assert source.asked == [bytes([n]) for n in range(20)]
+
+
+async def test_a_question_nobody_waits_for_leaves_the_line(source: Source) -> None:
+    tasks = await waiting(source, range(20))
+    for task in tasks[:-1]:
+        task.cancel()
+    await turn()
+    source.open.set()
+    assert await tasks[-1] == AT_ONCE + 1
+    assert source.asked == [*(bytes([n]) for n in range(AT_ONCE)), bytes([19])]
+
+
+@pytest.mark.parametrize("passes", range(5))
+async def test_one_that_asks_as_the_last_one_goes_is_answered(source: Source, passes: int) -> None:
+    tasks = await waiting(source, range(AT_ONCE + 1))
+    tasks[-1].cancel()
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    later = asyncio.create_task(source.lookups.get(bytes([AT_ONCE])))
+    await turn()
+    source.open.set()
+    assert await later == AT_ONCE + 1
+
+
+async def test_one_of_two_who_goes_leaves_the_question_in_line(source: Source) -> None:
+    [*_, first] = await waiting(source, range(AT_ONCE + 1))
+    second = asyncio.create_task(source.lookups.get(bytes([AT_ONCE])))
+    await turn()
+    first.cancel()
+    await turn()
+    source.open.set()
+    assert await second == AT_ONCE + 1 and len(source.asked) == AT_ONCE + 1
+
+
+async def test_one_that_was_put_is_heard_to_its_end(source: Source) -> None:
+    [task] = await waiting(source, range(1))
+    task.cancel()
+    await turn()
+    source.open.set()
+    assert await source.lookups.get(bytes([0])) == 1 and source.asked == [bytes([0])]

@@ -155,6 +155,59 @@ async def test_rows_that_lost_what_they_belong_to_are_found_before_they_are_kept
         assert await one(database, "select count(*) from project") == 0
 
 
+async def test_a_writer_that_is_apart_waits_for_one_of_the_others_at_most(url: str) -> None:
+    order: list[int] = []
+    first, go_on = asyncio.Event(), asyncio.Event()
+
+    async def write(where: Database, number: int) -> None:
+        async with where.begin():
+            order.append(number)
+            first.set()
+            await go_on.wait()
+
+    async with Database(url) as database, database.apart() as apart:
+        line = [asyncio.create_task(write(database, number)) for number in range(20)]
+        await first.wait()
+        ahead = asyncio.create_task(write(apart, 99))
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(ahead, *line)
+    assert order == [0, 99, *range(1, 20)]
+
+
+ENDLESS = "with recursive c(n) as (select 1 union all select n + 1 from c) select count(*) from c"
+
+
+async def test_a_statement_that_works_too_long_is_ended_and_the_next_one_is_not(url: str) -> None:
+    async with Database(url, 0.1) as database:
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await one(database, ENDLESS)
+            assert await one(database, "select 1") == 1
+
+
+async def test_many_short_statements_may_take_longer(url: str) -> None:
+    counted = (
+        "with recursive c(n) as (select 1 union all select n + 1 from c limit 20000) select count(*) from c"
+    )
+    async with Database(url, 1.0) as database, database.begin() as connection:
+        until = asyncio.get_running_loop().time() + 1.2
+        while asyncio.get_running_loop().time() < until:
+            assert await connection.scalar(text(counted)) == 20000
+
+
+async def test_a_statement_nobody_waits_for_gives_its_connection_back(url: str) -> None:
+    async with Database(url, 60.0) as database:
+        reading = [asyncio.create_task(one(database, ENDLESS)) for _ in range(8)]
+        done, _ = await asyncio.wait(reading, timeout=0.2)
+        assert not done
+        for task in reading:
+            task.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait(reading)
+            assert await one(database, "select 1") == 1
+
+
 async def test_writers_of_a_process_have_their_turns_in_order(tmp_path: Path) -> None:
     order: list[int] = []
     async with Database(f"sqlite+aiosqlite:///{tmp_path / 'antiphon.db'}") as database:

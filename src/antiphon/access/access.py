@@ -49,8 +49,12 @@ def build(
     pepper: bytes,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
+    lookups: Database | None = None,
 ) -> Access:
-    """The services. `pepper` as `load_pepper` gives it; `clock` in unix seconds."""
+    """The services. `pepper` as `load_pepper` gives it; `clock` in unix seconds.
+
+    Callers are looked up through `lookups`, if given.
+    """
     keys = Keys(database, pepper, clock)
     return Access(
         organizations=Organizations(database, clock),
@@ -59,15 +63,15 @@ def build(
         service_accounts=ServiceAccounts(database, keys, clock),
         keys=keys,
         audit=Audit(database),
-        authenticator=Authenticator(database, pepper, clock=clock, monotonic=monotonic),
+        authenticator=Authenticator(lookups or database, pepper, clock=clock, monotonic=monotonic),
     )
 
 
-async def opened(database: Database, home: Path) -> Access:
-    """The services over an upgraded database, with the pepper in `home`.
+async def opened(database: Database, home: Path, lookups: Database | None = None) -> Access:
+    """The services over an upgraded database, with the pepper in `home`. `lookups` as in `build`.
 
     Raises `ConfigurationError` for a pepper that is not the one of this database's keys.
     """
     pepper = await asyncio.to_thread(load_pepper, home)
     await check_pepper(database, pepper)
-    return build(database, pepper)
+    return build(database, pepper, lookups=lookups)

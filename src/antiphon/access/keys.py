@@ -13,7 +13,7 @@ from antiphon.access import tenancy, tokens
 from antiphon.access.api_key import ApiKey, NewKey, Realm, keys_of, shown
 from antiphon.access.paging import LIMIT, Order, Page, page
 from antiphon.access.permissions import SCOPES, require_grant
-from antiphon.errors import InvalidRequest
+from antiphon.errors import Forbidden, InvalidRequest
 from antiphon.storage import audit
 from antiphon.storage.database import Database
 from antiphon.storage.ids import new_id
@@ -33,7 +33,7 @@ class Keys:
 
     `by` is who asks; None is the operator's command line. `NotFound` is raised for a key that does not
     exist, was revoked or is of another realm, in the same words; `Forbidden` for a key that could do more
-    than the one that makes or rotates it.
+    than the one that makes or rotates it, or for longer.
     """
 
     def __init__(self, database: Database, pepper: bytes, clock: Callable[[], float]) -> None:
@@ -61,6 +61,8 @@ class Keys:
         await self._lock(connection, realm, active=True)
         await _require_owner(connection, new)
         now, secret = int(self._clock()), tokens.new_secret()
+        end = None if new.expires_in_seconds is None else now + new.expires_in_seconds
+        await _require_end(connection, by, end)
         key_id = new_id("key_")
         row = {
             "id": key_id,
@@ -74,7 +76,7 @@ class Keys:
             "name": new.name,
             "redacted": tokens.redacted(secret),
             "created_at": now,
-            "expires_at": None if new.expires_in_seconds is None else now + new.expires_in_seconds,
+            "expires_at": end,
         }
         await connection.execute(insert(api_key).values(row))
         await self._insert_secret(connection, key_id, secret, tokens.rotation(self._pepper, key_id, secret))
@@ -141,10 +143,11 @@ class Keys:
             tenancy.check_name("name", name)
         _check_seconds("expires_in_seconds", expires_in_seconds, least=1)
         now, given = int(self._clock()), None if scopes is None else _checked_scopes(scopes)
+        end = None if expires_in_seconds is None else now + expires_in_seconds
         changes = {
             "name": name,
             "scopes": None if given is None else " ".join(sorted(given)),
-            "expires_at": None if expires_in_seconds is None else now + expires_in_seconds,
+            "expires_at": end,
         }
         changes = {field: value for field, value in changes.items() if value is not None}
         requested = {
@@ -158,6 +161,8 @@ class Keys:
             if key.state(now) == "expired":
                 raise InvalidRequest("The key has expired: it cannot be changed.")
             require_grant(by, realm.kind, role=key.role or "reader", scopes=given or frozenset())
+            if end is not None:
+                await _require_end(connection, by, end)
             if changes:
                 await connection.execute(update(api_key).where(api_key.c.id == key_id).values(changes))
                 payload = {"id": key_id, "changes_requested": {k: v for k, v in requested.items() if v}}
@@ -176,7 +181,9 @@ class Keys:
     ) -> None:
         """Revoke the keys that are `which`, in the caller's transaction, which has locked their realms."""
         query = keys_of(None).where(which, api_key.c.revoked_at.is_(None))
-        for key in map(shown, (await connection.execute(query)).all()):
+        found = map(shown, (await connection.execute(query)).all())
+        # In the order of ids, as `Authenticator.flush_used` writes: neither waits for the other in a circle.
+        for key in sorted(found, key=lambda key: key.id):
             change = update(api_key).where(api_key.c.id == key.id)
             await connection.execute(change.values(revoked_at=int(self._clock())))
             await self._record(connection, "api_key.deleted", {"id": key.id}, key.realm, by)
@@ -204,6 +211,7 @@ class Keys:
             await self._lock(connection, realm, active=True)
             key = await self._one(connection, realm, key_id)
             require_grant(by, key.kind, role=key.role or "reader", scopes=frozenset(key.scopes))
+            await _require_end(connection, by, key.expires_at)
             if not await self._is_repeated(connection, key_id, rotation):
                 await self._replace_secrets(connection, key_id, made, rotation, grace_seconds)
                 payload = {
@@ -304,6 +312,15 @@ def _checked_token(token: str) -> str:
             param="rotation_id",
         )
     return token
+
+
+async def _require_end(connection: AsyncConnection, by: Caller | None, end: int | None) -> None:
+    """Raise `Forbidden` for an end later than that of the caller's own key. None is never."""
+    if by is None:
+        return
+    own = await connection.scalar(select(api_key.c.expires_at).where(api_key.c.id == by.key_id))
+    if own is not None and (end is None or end > own):
+        raise Forbidden("A key that ends cannot give out one that outlasts it.")
 
 
 async def _require_owner(connection: AsyncConnection, new: NewKey) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -86,22 +86,27 @@ class AudioApi:
         segments: list[Segment] = []
         async with self._answered(exchange, job) as answer:
             async for piece in answer.pieces:
-                if isinstance(piece, Transcript):
-                    transcript = piece
-                else:
+                if isinstance(piece, Segment):
                     segments.append(piece)
-        content, media_type = await asyncio.to_thread(
-            transcript_formats.render,
-            form,
-            segments,
-            transcript,
-            task=job.task,
-            granularities=granularities,
-        )
+                    continue
+                content, media_type = await asyncio.to_thread(
+                    transcript_formats.render,
+                    form,
+                    segments,
+                    piece,
+                    task=job.task,
+                    granularities=granularities,
+                )
+        # It was written before it was paid, and the engine's place is free again before it is sent.
         await exchange.answer(content, media_type)
 
-    def _answered(self, exchange: Exchange, job: SpeechJob) -> AbstractAsyncContextManager[SpeechAnswer]:
-        return self._transcription.answer(exchange.known_caller, job, exchange.id, exchange.show)
+    @asynccontextmanager
+    async def _answered(self, exchange: Exchange, job: SpeechJob) -> AsyncIterator[SpeechAnswer]:
+        caller = exchange.known_caller
+        async with self._transcription.answer(caller, job, exchange.id, exchange.show) as answer:
+            if exchange.recording is not None:
+                exchange.recording.charged = answer.charged
+            yield answer
 
     async def _stream(self, exchange: Exchange, job: SpeechJob) -> None:
         """The transcript as it is understood: a delta for each segment, then the whole text."""
@@ -109,14 +114,14 @@ class AudioApi:
         async with self._answered(exchange, job) as answer:
             async for piece in answer.pieces:
                 if isinstance(piece, Transcript):
-                    transcript = piece
+                    usage = transcript_formats.usage(piece)
+                    done = sse.event(TextDone(text=transcript_formats.text(segments), usage=usage))
                     continue
                 delta = piece.text if segments else piece.text.lstrip()
                 segments.append(piece)
                 await exchange.write(sse.event(TextDelta(delta=delta)))
                 answer.handed(piece)
-        done = TextDone(text=transcript_formats.text(segments), usage=transcript_formats.usage(transcript))
-        await exchange.write(sse.event(done))
+        await exchange.write(done)
         await exchange.write(sse.DONE)
         await exchange.end()
 

@@ -55,6 +55,8 @@ class ChatApi:
     async def _answer(self, exchange: Exchange, request: ChatRequest) -> None:
         job = chat_job(request, f"chatcmpl-{uuid.uuid4().hex}")
         async with self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show) as answer:
+            if exchange.recording is not None:
+                exchange.recording.charged = answer.charged
             writer = ChatWriter(job, answer.snapshot)
             if not request.stream:
                 whole = await writer.whole(answer.pieces)

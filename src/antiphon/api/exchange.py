@@ -21,6 +21,8 @@ from antiphon.values import Caller
 
 JSON = "application/json"
 EVENTS = "text/event-stream; charset=utf-8"
+PIECE = 64 * 1024
+"""Longest piece of a whole answer that is sent at once: the connection is waited for between two."""
 CONNECTION_LOST = "antiphon.connection_lost"
 """The name under which a connection leaves in its scope's state a function that says whether it is lost."""
 
@@ -66,6 +68,8 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._read = asyncio.Event()
+        if "transfer-encoding" not in self.headers and self.headers.get("content-length", "0") == "0":
+            self._read.set()  # a request without a body is whole at once
         self.streams = False
         """Whether the answer is a stream that has begun."""
         # The connection's own word for being lost; a test without a connection has none.
@@ -128,7 +132,10 @@ class Exchange:
             self.recording.begin(content_type, streams=False)
             self.recording.add(body)
         await self._start(status, {"content-type": content_type, "content-length": str(len(body)), **headers})
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        for start in range(0, len(body), PIECE):
+            piece = body[start : start + PIECE]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self.end()
 
     async def answer_json(self, value: Any, status: int = 200) -> None:
         await self.answer(msgspec.json.encode(value), JSON, status)
@@ -152,7 +159,7 @@ class Exchange:
             raise ClientGone("The client is gone.")
 
     async def end(self) -> None:
-        """End a stream. Whoever ends one that is whole has written `[DONE]` before."""
+        """End the answer. Whoever ends a stream that is whole has written `[DONE]` before."""
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def fail(self, problem: BaseException) -> None:

@@ -11,12 +11,15 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+import msgspec
+
 from antiphon.api import envelope
-from antiphon.api.exchange import Exchange
+from antiphon.api.exchange import PIECE, Exchange
 from antiphon.api.recording import MOST_ANSWERS, Answers, Entry
 from antiphon.errors import AntiphonError, InvalidRequest, Unavailable
 from antiphon.ledger.claims import Claim, Ended, InFlight, Mismatch
@@ -26,6 +29,10 @@ LONGEST_KEY = 255
 ELSEWHERE_SECONDS = 60.0
 """Longest wait for a request that another process answers: a process that died is given up before."""
 LOOK_SECONDS = 0.5
+AT_ONCE = 2
+"""Claims that are written at once: keys must not take the database from those who send none."""
+TURN_SECONDS = 5.0
+"""Longest wait for the turn to write one."""
 
 _log = logging.getLogger("antiphon.api")
 
@@ -47,10 +54,8 @@ class Idempotency:
     """Answers requests that carry a key once, and their retries from the first."""
 
     def __init__(self, claims: Claims, answers: Answers | None = None) -> None:
-        self._claims = claims
+        self._keys = _Keys(claims)
         self._answers = answers or Answers()
-        self._undropped: dict[bytes, str] = {}
-        """Requests that failed, and whose keys could not be freed."""
 
     async def answer(
         self, exchange: Exchange, content: Sequence[bytes | Path], work: Callable[[], Awaitable[None]]
@@ -80,11 +85,12 @@ class Idempotency:
         entry = self._answers.begin(digest, fingerprint)
         exchange.persists = True
         try:
-            await self._claim(digest, fingerprint, exchange.id)
+            await self._keys.take(digest, fingerprint, exchange.id)
             exchange.recording = entry.recording
             await _run(exchange, work)
         except Exception as problem:
-            await self._drop(digest, exchange.id)
+            # One that was charged all the same keeps its key: its retry must not be charged again.
+            await self._keys.over(digest, exchange.id, used=entry.recording.charged())
             error = envelope.known(problem, exchange.id)
             self._answers.finish(digest, error)
             raise error from problem
@@ -93,16 +99,49 @@ class Idempotency:
             self._answers.finish(digest, Unavailable("The server is shutting down.", retry_after=1))
             raise
         self._answers.finish(digest)
-        await self._logged(self._claims.end(digest, exchange.id))
+        await self._keys.over(digest, exchange.id, used=True)
 
-    async def _claim(self, digest: bytes, fingerprint: bytes, request_id: str) -> None:
-        """Return once the key is this request's. Raises `InvalidRequest` or `Unavailable`."""
-        if digest in self._undropped:
-            await self._claims.drop(digest, self._undropped[digest])
-            del self._undropped[digest]
+    async def _retry(self, exchange: Exchange, entry: Entry) -> None:
+        await entry.over.wait()  # which the deadlines of the first request bound
+        if entry.error is not None:
+            raise entry.error
+        recording = entry.recording
+        if not recording.kept:
+            _refuse_expired()
+        body = bytes(recording.body)  # not copied; and sent to its end, even if it is forgotten meanwhile
+        exchange.answer_headers["idempotent-replayed"] = "true"
+        if recording.streams:
+            for start in range(0, len(body), PIECE):
+                await exchange.write(body[start : start + PIECE])
+            await exchange.end()
+        else:
+            await exchange.answer(body, recording.content_type)
+
+
+class _Over(msgspec.Struct, frozen=True):
+    """A request that is over: its key stays `used`, or is free again."""
+
+    request_id: str
+    used: bool
+
+
+class _Keys:
+    """The claims, a few at a time; the end of a request that could not be recorded is with a later one's."""
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._unrecorded: dict[bytes, _Over] = {}
+
+    async def take(self, digest: bytes, fingerprint: bytes, request_id: str) -> None:
+        """Return once the key is this request's. Raises `InvalidRequest`, or what `Claims` does."""
+        if (before := self._unrecorded.get(digest)) is not None:
+            await self._record(digest, before)
         give_up = time.monotonic() + ELSEWHERE_SECONDS
         while True:
-            match await self._claims.claim(digest, fingerprint, request_id):
+            async with self._turn():
+                found = await self._claims.claim(digest, fingerprint, request_id)
+            match found:
                 case Mismatch():
                     _refuse_other_content()
                 case Ended():
@@ -114,35 +153,40 @@ class Idempotency:
                 case _:
                     return
 
-    async def _drop(self, digest: bytes, request_id: str) -> None:
-        if not await self._logged(self._claims.drop(digest, request_id)):
-            # One that is there already has the key: this request was not given it.
-            self._undropped.setdefault(digest, request_id)
-            if len(self._undropped) > MOST_ANSWERS:
-                del self._undropped[next(iter(self._undropped))]
+    async def over(self, digest: bytes, request_id: str, *, used: bool) -> None:
+        """Record that a request is over; if that fails it is tried again, and at last when the epoch ends."""
+        if await self._recorded(digest, _Over(request_id, used)) and self._unrecorded:
+            await self._recorded(*next(iter(self._unrecorded.items())))
 
-    async def _logged(self, writing: Awaitable[None]) -> bool:
-        """Whether it was written. What is not is made good when the process's epoch is closed."""
+    async def _recorded(self, digest: bytes, over: _Over) -> bool:
         try:
-            await writing
+            await self._record(digest, over)
         except AntiphonError as problem:
             _log.warning("the end of an idempotency key could not be recorded: %s", problem)
+            # One that is there already has the key: this request was not given it.
+            self._unrecorded.setdefault(digest, over)
+            if len(self._unrecorded) > MOST_ANSWERS:
+                del self._unrecorded[next(iter(self._unrecorded))]
             return False
         return True
 
-    async def _retry(self, exchange: Exchange, entry: Entry) -> None:
-        await entry.over.wait()  # which the deadlines of the first request bound
-        if entry.error is not None:
-            raise entry.error
-        recording = entry.recording
-        if not recording.kept:
-            _refuse_expired()
-        exchange.answer_headers["idempotent-replayed"] = "true"
-        if recording.streams:
-            await exchange.write(bytes(recording.body))
-            await exchange.end()
-        else:
-            await exchange.answer(bytes(recording.body), recording.content_type)
+    async def _record(self, digest: bytes, over: _Over) -> None:
+        async with self._turn():
+            await (self._claims.end if over.used else self._claims.drop)(digest, over.request_id)
+        if self._unrecorded.get(digest) == over:
+            del self._unrecorded[digest]
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many requests with an idempotency key at once.", retry_after=1) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
 
 async def _run(exchange: Exchange, work: Callable[[], Awaitable[None]]) -> None:

@@ -15,15 +15,20 @@ MOST_ANSWER_BYTES = 8 * 1024 * 1024
 
 
 class Recording:
-    """One answer of status 200 as it was written. `take` asks for room, and says whether there is some."""
+    """One answer of status 200 as it was written.
 
-    def __init__(self, take: Callable[[int], bool]) -> None:
-        self._take = take
+    `take` asks for room in bytes, and says whether there is some; `give_back` is told what is free again.
+    """
+
+    def __init__(self, take: Callable[[int], bool], give_back: Callable[[int], None]) -> None:
+        self._take, self._give_back = take, give_back
         self.content_type = ""
         self.streams = False
-        self.body = bytearray()
+        self.body: bytearray | bytes = bytearray()
         self.kept = True
         """Whether all of the answer so far is here; once it is not, nothing is."""
+        self.charged: Callable[[], bool] = lambda: False
+        """Whether the request is charged, or may be yet, even if it ends as an error."""
 
     def begin(self, content_type: str, *, streams: bool) -> None:
         self.content_type, self.streams = content_type, streams
@@ -36,10 +41,14 @@ class Recording:
             self.drop()
         return self.kept
 
-    def drop(self) -> int:
-        """Keep nothing. The answer is how many bytes are free again."""
-        freed, self.body, self.kept = len(self.body), bytearray(), False
-        return freed
+    def end(self) -> None:
+        """Nothing more is written: from now on, `bytes(body)` is one object that all retries share."""
+        self.body = bytes(self.body)
+
+    def drop(self) -> None:
+        """Keep nothing, now and later."""
+        self._give_back(len(self.body))
+        self.body, self.kept = bytearray(), False
 
 
 class Entry:
@@ -59,7 +68,8 @@ class Answers:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._entries: dict[bytes, Entry] = {}
-        self._bytes = 0
+        self.held = 0
+        """Bytes of all that is kept."""
 
     def find(self, digest: bytes) -> Entry | None:
         """The request that was last begun under this key, unless it failed or is forgotten."""
@@ -68,7 +78,7 @@ class Answers:
 
     def begin(self, digest: bytes, fingerprint: bytes) -> Entry:
         """A new entry, for a key that has none."""
-        entry = Entry(fingerprint, self._clock(), Recording(self._take))
+        entry = Entry(fingerprint, self._clock(), Recording(self._take, self._give_back))
         self._entries[digest] = entry
         while len(self._entries) > MOST_ANSWERS and self._forget_oldest():
             continue
@@ -78,16 +88,20 @@ class Answers:
         """The request is over. One that failed is told so to those who wait for it, and then forgotten."""
         entry = self._entries[digest]
         entry.error = error
+        entry.recording.end()
         entry.over.set()
         if error is not None or not entry.recording.kept:
             self._forget(digest)
 
     def _take(self, count: int) -> bool:
-        while self._bytes + count > MOST_BYTES:
+        while self.held + count > MOST_BYTES:
             if not self._forget_oldest():
                 return False
-        self._bytes += count
+        self.held += count
         return True
+
+    def _give_back(self, count: int) -> None:
+        self.held -= count
 
     def _forget_old(self) -> None:
         before = self._clock() - KEEP_SECONDS
@@ -105,4 +119,4 @@ class Answers:
         return next((digest for digest, entry in self._entries.items() if entry.over.is_set()), None)
 
     def _forget(self, digest: bytes) -> None:
-        self._bytes -= self._entries.pop(digest).recording.drop()
+        self._entries.pop(digest).recording.drop()

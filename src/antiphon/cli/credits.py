@@ -31,6 +31,9 @@ def add(
         str, typer.Argument(help="US dollars, as 25 or 0.50; put -- before one that is taken back, as -5.")
     ],
     note: Annotated[str, typer.Option(help="What it was for.")] = "",
+    name: Annotated[
+        str | None, typer.Option("--id", help="What you call it: again under the same id, it is given once.")
+    ] = None,
     org: Organization = "default",
     as_json: Json = False,
     home: Home = None,
@@ -40,17 +43,26 @@ def add(
     from antiphon.storage import audit
 
     nano = _nano(amount)
+    if name == "":
+        raise CommandFailed("the id is empty", fix="write --id invoice-7", exit_code=ExitCode.USAGE)
 
     async def run() -> Credit:
         now = time.time()
         async with opened_database(home) as (access, database):
             organization = await access.organizations.find(org)
             async with database.begin() as connection:
-                made = await connection.run_sync(ledger.add, organization.id, nano, note, int(now))
+                give = partial(ledger.add, name=name)
+                made, new = await connection.run_sync(give, organization.id, nano, note, int(now))
                 payload = {"id": made.id, "data": {"amount": amount, "note": note}}
-                await audit.record(
-                    connection, "credit.created", payload, organization_id=organization.id, by=None, now=now
-                )
+                if new:
+                    await audit.record(
+                        connection,
+                        "credit.created",
+                        payload,
+                        organization_id=organization.id,
+                        by=None,
+                        now=now,
+                    )
         return made
 
     made = asyncio.run(run())

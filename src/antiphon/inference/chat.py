@@ -24,12 +24,13 @@ class ChatAnswer(msgspec.Struct, frozen=True):
 
     The last piece is given once the answer is paid. Whoever streams calls `handed` for each frame that was
     handed to the client, with the piece that it shows (None for one without text): so much is paid if the
-    answer goes no further.
+    answer goes no further. `charged` says whether the whole is paid, or may be yet, once the block was left.
     """
 
     snapshot: Snapshot
     pieces: AsyncGenerator[Delta | Usage, None]
     handed: Callable[[Delta | None], None]
+    charged: Callable[[], bool]
 
 
 class Chat(Conductor):
@@ -48,7 +49,7 @@ class Chat(Conductor):
         pool = self._pools.get(snapshot.id)
         try:
             async with (
-                asyncio.timeout(self._settings.chat_seconds),
+                asyncio.timeout(self._settings.chat_seconds) as deadline,
                 self._gate.enter(
                     caller, snapshot.id, lambda: pool.capacity, job.n, chat_demand(job), show
                 ) as place,
@@ -61,9 +62,9 @@ class Chat(Conductor):
                     most = _most(fitted, prompt)
                     async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
                         handed = HandedTokens(bill, len(prompt.tokens), job.n, counts=pool.kind.counts)
-                        pieces = self._settled(snapshot, engine.chat(fitted, prompt), bill, place)
+                        pieces = self._settled(snapshot, engine.chat(fitted, prompt), bill, place, deadline)
                         async with aclosing(pieces):
-                            yield ChatAnswer(snapshot, pieces, handed)
+                            yield ChatAnswer(snapshot, pieces, handed, lambda: bill.charged)
         except TimeoutError:
             raise RequestTimeout("The answer took too long.") from None
 
@@ -74,7 +75,12 @@ class Chat(Conductor):
             return snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages)
 
     async def _settled(
-        self, snapshot: Snapshot, pieces: AsyncGenerator[Delta | Usage, None], bill: Bill, place: Place
+        self,
+        snapshot: Snapshot,
+        pieces: AsyncGenerator[Delta | Usage, None],
+        bill: Bill,
+        place: Place,
+        deadline: asyncio.Timeout,
     ) -> AsyncGenerator[Delta | Usage, None]:
         """The pieces, observed; all of them are paid before the last is given."""
         began, first = time.monotonic(), True
@@ -86,8 +92,12 @@ class Chat(Conductor):
                 if isinstance(piece, Usage):
                     self._metrics.tokens.labels(snapshot.id, "prompt").inc(piece.prompt_tokens)
                     self._metrics.tokens.labels(snapshot.id, "completion").inc(piece.completion_tokens)
-                    await bill.settle(piece)
                     await place.correct(piece.prompt_tokens + piece.completion_tokens)
+                    # What is being charged must not end as a timeout: settling has a deadline of its own.
+                    deadline.reschedule(None)
+                    await bill.settle(piece)
+                    yield piece
+                    return
                 yield piece
 
 

@@ -22,13 +22,16 @@ from antiphon.values import Caller, Segment, Snapshot, SpeechJob, Transcript, Us
 class SpeechAnswer(msgspec.Struct, frozen=True):
     """A transcript on its way: what gives it, and its segments as they come, last one `Transcript`.
 
-    The last piece is given once the transcript is paid. Whoever streams calls `handed` with each segment that
-    was handed to the client: so much is paid if the transcript goes no further.
+    The transcript is paid once the pieces have come to their end: what may fail in writing it belongs before.
+    Whoever streams calls `handed` with each segment that was handed to the client: so much is paid if the
+    transcript goes no further. `charged` says whether the whole is paid, or may be yet, once the block was
+    left.
     """
 
     snapshot: Snapshot
     pieces: AsyncGenerator[Segment | Transcript, None]
     handed: Callable[[Segment], None]
+    charged: Callable[[], bool]
 
 
 class Transcription(Conductor):
@@ -60,7 +63,7 @@ class Transcription(Conductor):
                         bill.handed(Usage(seconds=min(segment.end, length)))
 
                     async with aclosing(self._settled(snapshot, engine.transcribe(job), bill)) as pieces:
-                        yield SpeechAnswer(snapshot, pieces, handed)
+                        yield SpeechAnswer(snapshot, pieces, handed, lambda: bill.charged)
 
     async def _length(self, engine: SpeechEngine, job: SpeechJob) -> float:
         try:
@@ -72,7 +75,7 @@ class Transcription(Conductor):
     async def _settled(
         self, snapshot: Snapshot, pieces: AsyncGenerator[Segment | Transcript, None], bill: Bill
     ) -> AsyncGenerator[Segment | Transcript, None]:
-        """The pieces, observed; all of them are paid before the last is given."""
+        """The pieces, observed; who asks for more after the last has them paid."""
         began, first = time.monotonic(), True
         async with aclosing(pieces):
             while True:
@@ -86,7 +89,8 @@ class Transcription(Conductor):
                 if first:
                     self._metrics.first_token.labels(snapshot.id).observe(time.monotonic() - began)
                     first = False
+                yield piece
                 if isinstance(piece, Transcript):
                     self._metrics.audio.labels(snapshot.id).inc(piece.duration)
                     await bill.settle(piece.usage)
-                yield piece
+                    return

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, select
 
-from antiphon.ledger import leases, posting
+from antiphon.ledger import epochs, leases, posting
 from antiphon.ledger.allowances import Allowances, Scope
 from antiphon.ledger.journal import Journal
 from antiphon.ledger.records import Reserve, Settle
 from antiphon.ledger.requests import scopes_of
 from antiphon.ledger.store import Store
-from antiphon.storage.tables import allowance, epoch, organization
+from antiphon.storage.tables import allowance, organization
 
 BATCH = 500
 """Records that are posted in one transaction, at most."""
@@ -145,7 +145,8 @@ def _prepaid(connection: Connection, organization_ids: Sequence[str]) -> dict[st
 
 
 def _standing(connection: Connection, epoch_id: str) -> tuple[int, dict[Scope, int]]:
-    posted = connection.execute(select(epoch.c.posted).where(epoch.c.id == epoch_id)).scalar_one()
+    # What is in doubt may still be committed by a server that was paused: it holds the lock until it is over.
+    posted = epochs.lock(connection, epoch_id).posted
     found = select(allowance.c.scope, allowance.c.period, allowance.c.amount).where(
         allowance.c.epoch == epoch_id
     )

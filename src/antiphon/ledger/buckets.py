@@ -18,6 +18,9 @@ from antiphon.values import Task
 Width = Literal["1m", "1h", "1d"]
 Group = Literal["project_id", "user_id", "api_key_id", "model", "line_item"]
 
+MOST_ROWS = 10_000
+"""Rows of a page over all its buckets, at most."""
+
 SECONDS: Mapping[Width, int] = {"1m": rollups.MINUTE, "1h": rollups.HOUR, "1d": rollups.DAY}
 
 _COLUMNS = usage_rollup.c
@@ -113,7 +116,10 @@ def rows(
     sums: Iterable[str],
     task: Task | None = None,
 ) -> Iterable[Row[Any]]:
-    """The rollups of a page by `start` and `groups`, with `sums` of their columns."""
+    """The rollups of a page by `start` and `groups`, with `sums` of their columns.
+
+    Raises `InvalidRequest` if there are more than `MOST_ROWS`.
+    """
     keys = [_COLUMNS.start, *(GROUPS[name].label(name) for name in groups)]
     chosen: Any = select(*keys, *(func.sum(_COLUMNS[name]).label(name) for name in sums)).where(
         _COLUMNS.organization_id == query.organization_id,
@@ -127,7 +133,14 @@ def rows(
             chosen = chosen.where(column.in_(wanted))
     if task:
         chosen = chosen.where(_COLUMNS.task == task)
-    return connection.execute(chosen.group_by(*keys).order_by(*keys))
+    found = connection.execute(chosen.group_by(*keys).order_by(*keys).limit(MOST_ROWS + 1)).all()
+    if len(found) > MOST_ROWS:
+        raise InvalidRequest(
+            f"This page would have more than {MOST_ROWS} results. Ask for fewer buckets with a smaller "
+            "'limit', for fewer groups in 'group_by', or for fewer of them with a filter.",
+            param="limit",
+        )
+    return found
 
 
 def _cursor(position: int) -> str:

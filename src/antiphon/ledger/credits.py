@@ -7,9 +7,9 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection, func, insert, select, tuple_
 
 from antiphon.errors import InvalidRequest
-from antiphon.ledger import accounts
+from antiphon.ledger import accounts, sql
 from antiphon.ledger.requests import Movement, credit_scope
-from antiphon.storage.ids import new_id
+from antiphon.storage.ids import derived_id, new_id
 from antiphon.storage.tables import credit, entry, spending
 
 LARGEST = 10**17
@@ -26,6 +26,9 @@ class Credit(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
 
 
+_CREDITS = select(*(credit.c[name] for name in Credit.__struct_fields__))
+
+
 class Balance(msgspec.Struct, frozen=True):
     """Nano-dollars: paid in advance, charged of it, and held for requests or by processes."""
 
@@ -39,20 +42,40 @@ class Balance(msgspec.Struct, frozen=True):
         return self.credited - self.charged - self.leased
 
 
-def add(connection: Connection, organization_id: str, amount: int, note: str, now: int) -> Credit:
+def add(
+    connection: Connection, organization_id: str, amount: int, note: str, now: int, *, name: str | None = None
+) -> tuple[Credit, bool]:
     """Give an organization, which must exist, a credit; a negative `amount` takes one back.
 
-    Raises `InvalidRequest` for an amount of nothing, or one that no one can mean.
+    Returns it and whether it is new: with a `name`, which is the caller's for it, it is given only once.
+    Raises `InvalidRequest` for an amount of nothing, or one that no one can mean, and for a name that another
+    amount or note has.
     """
     if not amount or abs(amount) > LARGEST:
         raise InvalidRequest("'amount' must not be 0, and at most $100,000,000.", param="amount")
-    made = Credit(id=new_id("credit_"), amount=amount, note=note, created_at=now)
-    connection.execute(insert(credit).values(asdict(made) | {"organization_id": organization_id}))
+    id = new_id("credit_") if name is None else derived_id("credit_", organization_id, name)
+    made = Credit(id=id, amount=amount, note=note, created_at=now)
+    # Of two who come at once, the second waits for the first and then finds its row.
+    new = sql.insert(connection, credit).values(asdict(made) | {"organization_id": organization_id})
+    if connection.execute(new.on_conflict_do_nothing().returning(credit.c.id)).one_or_none() is None:
+        return _same(connection, made), False
     movement = movement_of(organization_id, amount)
     row = {"request_id": made.id, "kind": "credit", "posted_at": now} | asdict(movement)
     connection.execute(insert(entry).values(row))
     accounts.move(connection, [movement])
-    return made
+    return made, True
+
+
+def _same(connection: Connection, wanted: Credit) -> Credit:
+    """The credit that has this id already."""
+    row = connection.execute(_CREDITS.where(credit.c.id == wanted.id)).one()
+    found = Credit(**row._mapping)
+    if (found.amount, found.note) != (wanted.amount, wanted.note):
+        raise InvalidRequest(
+            "Another amount or note was credited under this id or key before.",
+            code="idempotency_key_in_use",
+        )
+    return found
 
 
 def movement_of(organization_id: str, amount: int) -> Movement:
@@ -71,8 +94,7 @@ def listed(
     if not 1 <= limit <= LARGEST_PAGE:
         raise InvalidRequest(f"'limit' must be between 1 and {LARGEST_PAGE}.", param="limit")
     place = tuple_(credit.c.created_at, credit.c.id)
-    query = select(*(credit.c[name] for name in Credit.__struct_fields__))
-    query = query.where(credit.c.organization_id == organization_id)
+    query = _CREDITS.where(credit.c.organization_id == organization_id)
     if after is not None:
         begin = connection.execute(query.where(credit.c.id == after)).one_or_none()
         if begin is None:

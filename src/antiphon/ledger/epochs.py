@@ -92,8 +92,9 @@ def _void(connection: Connection, epoch_id: str, now: int) -> int:
 
 def _return_allowances(connection: Connection, epoch_id: str) -> None:
     mine = allowance.c.epoch == epoch_id
-    query = select(allowance).where(mine).order_by(allowance.c.scope, allowance.c.period)
-    for row in connection.execute(query).all():
+    rows = connection.execute(select(allowance).where(mine)).all()
+    # In the order of everyone else who changes spendings: a database may sort text in another way.
+    for row in sorted(rows, key=lambda row: (row.scope, row.period)):
         place = (spending.c.scope == row.scope) & (spending.c.period == row.period)
         connection.execute(update(spending).where(place).values(leased=spending.c.leased - row.amount))
     connection.execute(delete(allowance).where(mine))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection
-
 from antiphon.ledger import claims
 from antiphon.ledger.store import Store
 
 KEEP_SECONDS = 24 * 3600
-"""How long a key stays used."""
+"""How long a key stays used, at least."""
+PURGE_SECONDS = 60.0
+"""Between two purges."""
 
 
 class IdempotencyKeys:
@@ -20,9 +20,9 @@ class IdempotencyKeys:
         self._store, self._epoch_id, self._clock = store, epoch_id, clock
 
     async def claim(self, digest: bytes, fingerprint: bytes, request_id: str) -> claims.Claim:
-        """See `claims.claim`; keys that are too old are forgotten on the way."""
+        """See `claims.claim`."""
         now = int(self._clock())
-        return await self._store.run(_claim, digest, fingerprint, request_id, self._epoch_id(), now)
+        return await self._store.run(claims.claim, digest, fingerprint, request_id, self._epoch_id(), now)
 
     async def end(self, digest: bytes, request_id: str) -> None:
         """See `claims.end`."""
@@ -32,12 +32,6 @@ class IdempotencyKeys:
         """See `claims.drop`."""
         await self._store.run(claims.drop, digest, request_id)
 
-
-def _claim(
-    connection: Connection, digest: bytes, fingerprint: bytes, request_id: str, epoch_id: str, now: int
-) -> claims.Claim:
-    arguments = (digest, fingerprint, request_id, epoch_id, now)
-    found = claims.claim(connection, *arguments)
-    # Forgotten second: whoever claims holds the epoch before other rows, as whoever closes one does.
-    forgotten = claims.purge(connection, now - KEEP_SECONDS)
-    return claims.claim(connection, *arguments) if forgotten else found
+    async def purge(self) -> None:
+        """Forget the keys that are too old. By itself: many rows at once, in no order that others share."""
+        await self._store.run(claims.purge, int(self._clock()) - KEEP_SECONDS)

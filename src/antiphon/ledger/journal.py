@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -20,6 +21,12 @@ FILE_BYTES = 4_194_304
 """Size from which a new file is begun."""
 MOST = 100_000
 """Records that may wait to be posted; beyond them there is no room for new reservations."""
+DURABLE_SECONDS = 5.0
+"""Longest wait for a record to be durable."""
+HANGING_SECONDS = 2.0
+"""A write that takes longer says that the disk hangs: new reservations would wait behind it."""
+LEAVE_SECONDS = 5.0
+"""Longest wait for the disk to let a journal go."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +42,24 @@ class Journal:
     """
 
     def __init__(
-        self, disk: Disk, run: Run, folder: str, *, file_bytes: int = FILE_BYTES, most: int = MOST
+        self,
+        disk: Disk,
+        run: Run,
+        folder: str,
+        *,
+        file_bytes: int = FILE_BYTES,
+        most: int = MOST,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`folder` is created already. `run` runs what blocks."""
         self._disk, self._run, self._folder = disk, run, folder
-        self._file_bytes, self._most = file_bytes, most
+        self._file_bytes, self._most, self._monotonic = file_bytes, most, monotonic
         self._queue: list[_Added] = []
         self._queued, self._durable = asyncio.Event(), asyncio.Event()
         self._adding = 0
         """Records that are queued or being written."""
+        self._began: float | None = None
+        """Since when the disk has been writing; None while it is not."""
         self._unposted: deque[Record] = deque()
         self._last = 0
         self._file, self._size = 1, 0
@@ -55,6 +71,11 @@ class Journal:
     def room(self) -> bool:
         """Whether a new reservation may be added. The ends of those that are there always may."""
         return self._adding + len(self._unposted) < self._most
+
+    @property
+    def hanging(self) -> bool:
+        """Whether the disk takes so long that whoever adds a record now is likely to wait in vain."""
+        return self._began is not None and self._monotonic() - self._began > HANGING_SECONDS
 
     @property
     def idle(self) -> bool:
@@ -70,7 +91,7 @@ class Journal:
         """Queue `record`; the result, once it is durable, is the record with its number.
 
         The future fails with `StorageFull` or `Unavailable` if the record was not kept. Await it through
-        `asyncio.shield`: whoever stops waiting does not take the record back.
+        `durable`: whoever stops waiting does not take the record back.
         """
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
@@ -121,12 +142,17 @@ class Journal:
         self._refuse(batch, _broken())
 
     async def drop(self) -> None:
-        """Remove the journal from the disk: everything in it is posted."""
-        await self._run(partial(self._disk.drop, self._folder))
+        """Remove the journal from the disk: everything in it is posted. Raises as `leave` does."""
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await self._run(partial(self._disk.drop, self._folder))
 
     async def leave(self) -> None:
-        """Keep the journal on the disk, for whoever comes next to move what is left."""
-        await self._run(partial(self._disk.release, self._folder))
+        """Keep the journal on the disk, for whoever comes next to move what is left.
+
+        Raises `OSError`, or `TimeoutError` if the disk hangs: then it is held until this process ends.
+        """
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await self._run(partial(self._disk.release, self._folder))
 
     async def _commit(self) -> None:
         while self._queue:
@@ -138,6 +164,7 @@ class Journal:
             try:
                 if self.failed:
                     raise _broken()
+                self._began = self._monotonic()
                 await self._run(partial(self._store, records))
             except AntiphonError as problem:
                 self._refuse(batch, problem)
@@ -147,6 +174,8 @@ class Journal:
                 self._refuse(batch, _broken())
             else:
                 self._keep(batch, records)
+            finally:
+                self._began = None
 
     def _keep(self, batch: Sequence[_Added], records: Sequence[Record]) -> None:
         self._adding -= len(batch)
@@ -186,6 +215,18 @@ class Journal:
             self._disk.truncate(self._folder, name, self._size)
             _log.error("there is no space left for the journal")
             raise StorageFull("There is no space left to record this request.") from problem
+
+
+async def durable(added: asyncio.Future[Record]) -> None:
+    """Wait for an added record, which stays what it is if this is given up.
+
+    Raises as the record does, and `Unavailable` if the disk takes too long to say what it kept.
+    """
+    try:
+        async with asyncio.timeout(DURABLE_SECONDS):
+            await asyncio.shield(added)
+    except TimeoutError:
+        raise _broken() from None
 
 
 def _name(number: int) -> str:

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
-from antiphon.errors import StorageFull, Unavailable
+from antiphon.errors import AntiphonError, StorageFull, Unavailable
 from antiphon.ledger import epochs
 from antiphon.ledger.disk import Disk, RealDisk, Run, WriterThread
-from antiphon.ledger.idempotency import IdempotencyKeys
+from antiphon.ledger.idempotency import PURGE_SECONDS, IdempotencyKeys
 from antiphon.ledger.journal import Journal
 from antiphon.ledger.life import FINISH_SECONDS, Life, repeat
 from antiphon.ledger.meter import Meter
@@ -43,7 +43,7 @@ class Ledger:
     cannot be used. Leaving waits for open bills, moves all that is left, and closes the epoch.
 
     `clock` gives the times that are billed, in seconds since 1970; whatever is decided by time goes by
-    `monotonic`. `run` runs what blocks on `disk`.
+    `monotonic`. `run` runs what blocks on `disk`. `keys` keeps the idempotency keys, if not `store`.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Ledger:
         run: Run,
         *,
         host: str,
+        keys: Store | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,21 +61,35 @@ class Ledger:
         self._clock, self._monotonic = clock, monotonic
         self._life: Life | None = None
         self._former: set[asyncio.Task[None]] = set()
-        """Lives that a peer gave up, and whose bills have not all ended."""
+        """Lives that are over, and not all in the database yet."""
         self._watch = Watch()
-        self._away = False
+        self._silent: dict[str, int] = {}
+        """Epochs of peers that are to be closed, with the beat at which they stand still."""
+        self._away = self._broken = False
         self._answered = monotonic()
         """When the last beat was answered."""
         self._tasks: list[asyncio.Task[None]] = []
         self.meter = Meter(self._current, clock)
-        self.idempotency_keys = IdempotencyKeys(store, lambda: self._current().id, clock)
+        self.idempotency_keys = IdempotencyKeys(keys or store, lambda: self._current().id, clock)
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests are taken. After a failure of the disk none are, until a new start."""
+        # A process that was stopped for a while may have been given up: its next beat tells.
+        late = self._monotonic() - self._answered > BEAT_SECONDS + ANSWER_SECONDS
+        if self._life is None or late or self._away:
+            return False
+        journal = self._life.journal
+        return journal.room and not journal.failed and not journal.hanging
 
     async def __aenter__(self) -> Self:
         await self._recover()
         await self._begin()
         self._tasks = [
             asyncio.create_task(repeat(self._beat, BEAT_SECONDS)),
+            asyncio.create_task(repeat(self._close_silent, BEAT_SECONDS)),
             asyncio.create_task(repeat(self._recover, BEAT_SECONDS)),
+            asyncio.create_task(repeat(self.idempotency_keys.purge, PURGE_SECONDS)),
         ]
         return self
 
@@ -89,12 +104,9 @@ class Ledger:
 
     def _current(self) -> Life:
         """The life that takes new requests."""
-        # A process that was stopped for a while may have been given up: its next beat tells.
-        late = self._monotonic() - self._answered > BEAT_SECONDS + ANSWER_SECONDS
-        life = self._life
-        if life is None or late or self._away or life.journal.failed or not life.journal.room:
+        if self._life is None or not self.ready:
             raise _refused()
-        return life
+        return self._life
 
     async def _begin(self) -> None:
         epoch_id = f"epoch_{uuid4().hex}"
@@ -106,38 +118,54 @@ class Ledger:
             _log.error("the journal cannot be begun: %s", problem)
             full = problem.errno in NO_SPACE
             raise StorageFull("There is no space left for the journal.") if full else _refused() from problem
-        journal = Journal(self._disk, self._run, epoch_id)
+        journal = Journal(self._disk, self._run, epoch_id, monotonic=self._monotonic)
         self._life = Life(self._store, epoch_id, journal, self._clock, self._monotonic)
         self._life.start()
         self._answered = self._monotonic()
 
     async def _beat(self) -> None:
+        if self._broken:
+            return
         if self._life is None:
             await self._begin()
-        assert self._life is not None
+        life = self._life
+        assert life is not None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                is_open, beats = await self._store.run(_beat, self._life.id)
+                is_open, beats = await self._store.run(_beat, life.id)
         except BaseException:
-            self._away = True
+            self._away, self._silent = True, {}
             self._watch.miss()
             raise
         self._away, self._answered = False, self._monotonic()
+        self._silent = self._watch.see(beats, self._monotonic())
         if not is_open:
-            await self._give_up()
-        for epoch_id, beat in self._watch.see(beats, self._monotonic()).items():
-            voided = await self._store.run(epochs.close, epoch_id, beat, int(self._clock()))
-            _log.warning("%s is silent and was closed: %d requests voided", epoch_id, voided)
+            # This one was taken for dead: its bills end as losses, new requests get a new epoch.
+            _log.error("%s was closed by another process", life.id)
+            self._give_up(life)
+        elif life.journal.failed and life.journal.idle:
+            # As long as there is something to post the epoch has to live; what is open then can never end.
+            _log.error("%s is closed: its journal failed", life.id)
+            self._give_up(life)
+        if self._life is None and not self._broken:
+            await self._begin()
 
-    async def _give_up(self) -> None:
-        """Another process took this one for dead: its bills end as losses, new requests get a new epoch."""
-        assert self._life is not None
-        _log.error("%s was closed by another process", self._life.id)
-        former = asyncio.create_task(self._life.finish(None))
-        self._life = None
+    def _give_up(self, life: Life) -> None:
+        self._life, self._broken = None, life.journal.failed
+        former = asyncio.create_task(life.finish(None))
         self._former.add(former)
         former.add_done_callback(self._former.discard)
-        await self._begin()
+
+    async def _close_silent(self) -> None:
+        """Apart from the beats, which must not wait for it."""
+        for epoch_id, beat in list(self._silent.items()):
+            try:
+                voided = await self._store.run(epochs.close, epoch_id, beat, int(self._clock()))
+            except AntiphonError as problem:
+                _log.warning("%s is silent and could not be closed: %s", epoch_id, problem)
+            else:
+                self._silent.pop(epoch_id, None)
+                _log.warning("%s is silent and was closed: %d requests voided", epoch_id, voided)
 
     async def _recover(self) -> None:
         await recover(self._store, self._disk, self._run, self._clock)
@@ -160,12 +188,17 @@ async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 @asynccontextmanager
-async def running(database: Database, home: Path) -> AsyncIterator[Ledger]:
-    """The ledger over `database`, its journals in the data folder `home`, for as long as the block runs."""
+async def running(database: Database, home: Path, *, keys: Database | None = None) -> AsyncIterator[Ledger]:
+    """The ledger over `database`, its journals in the data folder `home`, for as long as the block runs.
+
+    The idempotency keys are kept through `keys`, if given: what callers do with them then delays no beat.
+    """
+    store = DatabaseStore(database)
     writer = WriterThread()
     try:
         disk = RealDisk(home / "journal")
-        async with Ledger(DatabaseStore(database), disk, writer, host=socket.gethostname()) as ledger:
+        key_store = DatabaseStore(keys) if keys else store
+        async with Ledger(store, disk, writer, host=socket.gethostname(), keys=key_store) as ledger:
             yield ledger
     finally:
         writer.close()

@@ -74,10 +74,12 @@ class Life:
     def try_later(self, bill: Open) -> None:
         """The end of `bill` could not be recorded."""
         self._late.append(bill)
+        self._changed.set()
 
     async def finish(self, patience: float | None = FINISH_SECONDS) -> None:
         """Wait for open bills, move everything into the database, return the allowances, and end.
 
+        Bills whose journal has failed can never end: closing the epoch makes them void.
         What cannot be moved within `patience` seconds (None: as long as it takes) stays in the journal, for
         the next process that starts here.
         """
@@ -86,17 +88,27 @@ class Life:
         await self.budgets.close()
         try:
             async with asyncio.timeout(patience):
-                while self._bills or not self.journal.idle:
+                while not self.journal.idle or (self._bills and not self.journal.failed):
                     self._changed.clear()
                     await self._changed.wait()
                 await self._stop()
                 await self._store.run(epochs.close, self.id, None, int(self._clock()))
             moved = True
         except (AntiphonError, TimeoutError) as problem:
-            _log.warning("the journal of %s is left for the next start: %s", self.id, problem)
+            _log.warning(
+                "the journal of %s is left for the next start: %s", self.id, str(problem) or "timeout"
+            )
         finally:
             await self._stop()
+            await self._let_go(moved)
+
+    async def _let_go(self, moved: bool) -> None:
+        try:
             await (self.journal.drop() if moved else self.journal.leave())
+        except (OSError, TimeoutError) as problem:
+            _log.warning(
+                "the journal of %s is held until the end: %s", self.id, str(problem) or "the disk hangs"
+            )
 
     async def _stop(self) -> None:
         for task in self._tasks:
@@ -127,6 +139,6 @@ async def repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
         except Exception as problem:
             if not failing:
                 known = isinstance(problem, AntiphonError | TimeoutError | OSError)
-                _log.warning("%s: %s", work.__qualname__, problem or "timeout", exc_info=not known)
+                _log.warning("%s: %s", work.__qualname__, str(problem) or "timeout", exc_info=not known)
             failing = True
         await asyncio.sleep(AWAY_SECONDS if failing else seconds)

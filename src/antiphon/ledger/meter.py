@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from antiphon.errors import StorageFull
+from antiphon.ledger.journal import durable
 from antiphon.ledger.life import Life
 from antiphon.ledger.prices import Cost, bound, capped, cost, effective, whole_seconds
 from antiphon.ledger.records import End, Record, Reserve, Settle, Void
@@ -37,12 +39,19 @@ class Bill:
         self._handed: Usage | None = None
         self._reservation: asyncio.Future[Record] | None = None
         self._ending: asyncio.Future[Record] | None = None
+        self._settling: asyncio.Future[Record] | None = None
         self._reason = ""
         """Why it is void if nothing was handed over; empty while the request runs."""
 
     @property
     def request_id(self) -> str:
         return self._reserve.request_id
+
+    @property
+    def charged(self) -> bool:
+        """Whether a settlement was begun and may be kept: it is not if there was no space for it."""
+        begun = self._settling
+        return begun is not None and not (_failed(begun) and isinstance(begun.exception(), StorageFull))
 
     def handed(self, usage: Usage) -> None:
         """What the client has been handed so far: what it pays if the answer goes no further."""
@@ -51,18 +60,19 @@ class Bill:
     async def settle(self, usage: Usage) -> None:
         """The whole answer costs `usage`; durable once this returns, and the first settlement counts.
 
-        Raises `StorageFull` or `Unavailable` if that could not be recorded: the answer must end as an error.
+        Raises `StorageFull` or `Unavailable` if that could not be recorded, or not in time (it may still be,
+        later): the answer must end as an error.
         """
         if self._ending is None or _failed(self._ending):
-            self._ending = self._end(self._settlement(usage))
-        await asyncio.shield(self._ending)
+            self._ending = self._settling = self._end(self._settlement(usage))
+        await durable(self._ending)
 
     async def reserve(self) -> None:
         """Record the reservation, whose amount is taken already; durable once this returns."""
         self._life.begun(self)
         self._reservation = self._life.journal.add(self._reserve)
         self._reservation.add_done_callback(self._reserved)
-        await asyncio.shield(self._reservation)
+        await durable(self._reservation)
 
     def close(self, reason: str) -> None:
         """The request is over. If it was not settled it is now, for what was handed over, or else voided."""

@@ -10,6 +10,7 @@ from functools import partial
 from antiphon.ledger import epochs, posting
 from antiphon.ledger.books import BATCH
 from antiphon.ledger.disk import Disk, Run
+from antiphon.ledger.journal import LEAVE_SECONDS
 from antiphon.ledger.records import Record, decode
 from antiphon.ledger.store import Store
 
@@ -22,21 +23,33 @@ RECOVERY_SECONDS = 60.0
 async def recover(store: Store, disk: Disk, run: Run, clock: Callable[[], float]) -> int:
     """Move every journal on `disk` whose folder nobody holds; the number of those.
 
-    Raises `Unavailable`, `StorageFull`, `TimeoutError` or `OSError`, and `ConfigurationError` for a journal
-    of another database; a journal that could not be moved stays.
+    A journal that could not be moved stays, and does not keep the others from it: its problem is raised at
+    the end, of several the first. That is `Unavailable`, `StorageFull`, `TimeoutError` or `OSError`,
+    `ConfigurationError` for a journal of another database, or what decoding says of one it cannot read.
     """
     moved = 0
+    problems: list[Exception] = []
     for folder in await run(disk.folders):
         if await run(partial(disk.lock, folder)):
-            done = False
             try:
-                async with asyncio.timeout(RECOVERY_SECONDS):
-                    await _move(store, await run(partial(_records, disk, folder)), folder, clock)
-                done = True
-            finally:
-                await run(partial(disk.drop if done else disk.release, folder))
-            moved += 1
+                await _recover_one(store, disk, run, folder, clock)
+                moved += 1
+            except Exception as problem:
+                problems.append(problem)
+    if problems:
+        raise problems[0]
     return moved
+
+
+async def _recover_one(store: Store, disk: Disk, run: Run, folder: str, clock: Callable[[], float]) -> None:
+    done = False
+    try:
+        async with asyncio.timeout(RECOVERY_SECONDS):
+            await _move(store, await run(partial(_records, disk, folder)), folder, clock)
+        done = True
+    finally:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await run(partial(disk.drop if done else disk.release, folder))
 
 
 async def _move(store: Store, records: list[Record], epoch_id: str, clock: Callable[[], float]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Protocol, Self
 
 from sqlalchemy import exc
@@ -32,7 +32,9 @@ class Kind(Protocol):
     """Execution options of connections that only read."""
     WRITING: dict[str, Any]
     WRITERS: int
-    """Transactions of this process that may write at once."""
+    """Transactions of a `Database` that may write at once."""
+    WRITERS_TOGETHER: int
+    """Those of a `Database` and all that are apart from it."""
 
     def create_engine(self, url: URL, seconds: float, *, for_tables: bool = False) -> AsyncEngine:
         """An engine whose statements wait or work for at most `seconds`. Nothing is opened yet.
@@ -69,10 +71,21 @@ class Database:
         `statement_seconds`: the longest that one statement may wait for other transactions, or work.
         """
         self._url, self._kind = _parsed(url)
+        self._seconds = statement_seconds
         self._engine = self._kind.create_engine(self._url, statement_seconds)
         self._reader = self._engine.execution_options(**self._kind.READING)
         self._writer = self._engine.execution_options(**self._kind.WRITING)
         self._writers = asyncio.Semaphore(self._kind.WRITERS)
+        self._together = asyncio.Semaphore(self._kind.WRITERS_TOGETHER)
+
+    def apart(self) -> Database:
+        """Connections of their own to the same database, to be closed like these.
+
+        Whoever works over them never waits for one of these, and a writer for one other writer at most.
+        """
+        other = Database(self._url.render_as_string(hide_password=False), self._seconds)
+        other._together = self._together
+        return other
 
     @property
     def address(self) -> str:
@@ -118,15 +131,15 @@ class Database:
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """Writers of this process stand in line, so that each of them has its turn."""
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._writers.acquire()
-        except TimeoutError:
-            raise exc.TimeoutError("other writers took too long") from None
-        try:
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(TURN_SECONDS):
+                    # First in line here, and only then where those wait that are apart.
+                    await held.enter_async_context(self._writers)
+                    await held.enter_async_context(self._together)
+            except TimeoutError:
+                raise exc.TimeoutError("other writers took too long") from None
             yield
-        finally:
-            self._writers.release()
 
     @contextmanager
     def _border(self) -> Iterator[None]:

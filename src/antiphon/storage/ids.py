@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import string
 
@@ -11,6 +12,12 @@ _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 def new_id(prefix: str) -> str:
     """`prefix` and 95 random bits, for instance `key_…`: unique, and not secret."""
     return prefix + base62(secrets.randbits(95), 16)
+
+
+def derived_id(prefix: str, *names: str) -> str:
+    """An id that is the same each time for the same names, and that nothing else has."""
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    return prefix + base62(int.from_bytes(digest), 16)
 
 
 def ordered_id(prefix: str, now: float) -> str:

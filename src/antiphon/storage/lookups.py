@@ -8,14 +8,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
 T = TypeVar("T")
 
-
-class Entry(msgspec.Struct, frozen=True):
-    until: float
-    task: asyncio.Task[Any]
+AT_ONCE = 2
+"""Questions that are put to the database at once: they leave most of its connections to others."""
 
 
 class Lookups(Generic[T]):
@@ -23,7 +19,8 @@ class Lookups(Generic[T]):
 
     Those who ask for the same key meanwhile share one question. An answer is therefore never older than
     `seconds`, however slow the database is. At most `bound` keys are remembered, the latest used.
-    Failures are not remembered.
+    Failures are not remembered. `AT_ONCE` questions run; the others stand in line for as long as somebody
+    waits for them.
     """
 
     def __init__(
@@ -39,27 +36,60 @@ class Lookups(Generic[T]):
         self._seconds = seconds
         self._bound = bound
         self._clock = clock
-        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._questions: OrderedDict[bytes, _Question[T]] = OrderedDict()
 
     async def get(self, key: bytes) -> T:
         """The answer for `key`; raises what `find` raises. Being cancelled does not disturb the others."""
         now = self._clock()
-        entry = self._entries.get(key)
-        if entry is None or entry.until <= now:
-            task = asyncio.create_task(self._find(key))
-            task.add_done_callback(partial(self._forget_failure, key))
-            entry = self._entries[key] = Entry(now + self._seconds, task)
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._bound:
-            self._entries.popitem(last=False)
-        answer: T = await asyncio.shield(entry.task)
-        return answer
+        question = self._questions.get(key)
+        if question is None or question.until <= now or question.given_up:
+            question = _Question(partial(self._find, key), self._turns, now + self._seconds)
+            question.task.add_done_callback(partial(self._forget_failure, key))
+            self._questions[key] = question
+        self._questions.move_to_end(key)
+        if len(self._questions) > self._bound:
+            self._questions.popitem(last=False)
+        return await question.answer()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._questions)
 
     def _forget_failure(self, key: bytes, task: asyncio.Task[T]) -> None:
-        entry = self._entries.get(key)
+        question = self._questions.get(key)
         failed = task.cancelled() or task.exception() is not None
-        if failed and entry is not None and entry.task is task:
-            del self._entries[key]
+        if failed and question is not None and question.task is task:
+            del self._questions[key]
+
+
+class _Question(Generic[T]):
+    """One question. Its answer counts `until` then, by the monotonic clock."""
+
+    def __init__(
+        self, find: Callable[[], Coroutine[Any, Any, T]], turns: asyncio.Semaphore, until: float
+    ) -> None:
+        self.until = until
+        self._find, self._turns = find, turns
+        self._waiting = 0
+        self._put = False
+        self.task = asyncio.create_task(self._ask())
+
+    @property
+    def given_up(self) -> bool:
+        """Whether everybody went away before it was put."""
+        return self.task.cancelling() > 0
+
+    async def answer(self) -> T:
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        finally:
+            self._waiting -= 1
+            # One that was put is heard to its end: to break it off would cost a connection.
+            if not self._waiting and not self._put:
+                self.task.cancel()
+
+    async def _ask(self) -> T:
+        async with self._turns:
+            self._put = True
+            return await self._find()

@@ -22,6 +22,8 @@ READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 WRITING: dict[str, Any] = {}
 WRITERS = 8
 """As many as there are connections."""
+WRITERS_TOGETHER = 1000
+"""As many as come: it keeps them in order itself."""
 
 CONNECT_SECONDS = 2.0
 POOL_SECONDS = 5.0

@@ -8,8 +8,9 @@ connections and errors are taken from the first module that carries a newer SQLi
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
@@ -30,12 +31,15 @@ DRIVER = "sqlite+aiosqlite"
 READING: dict[str, Any] = {}
 WRITING = {"immediate": True}
 WRITERS = 1
+WRITERS_TOGETHER = 1
 """More would be kept apart by SQLite, which lets them try again and again, and not in their order."""
 
 OLDEST_SAFE = (3, 51, 3)
 POOL_SECONDS = 5.0
 """Longest wait for one of this process's connections."""
 _JOIN_SECONDS = 5.0
+_STEPS = 10_000
+"""Of a statement, between two looks at the time: well under a millisecond."""
 _RETRY_SECONDS = 0.01
 _MODULES = ("pysqlite3", "sqlite3")
 _TAKEN_OVER = (
@@ -76,7 +80,8 @@ def safe(modules: Iterable[ModuleType]) -> ModuleType:
 
 
 def create_engine(url: URL, seconds: float, *, for_tables: bool = False) -> AsyncEngine:
-    """An engine over the file that `url` names, whose writers wait `seconds` for another's write.
+    """An engine over the file that `url` names, whose statements wait for another's write, or work, for at
+    most `seconds`.
 
     `for_tables`: to change a table it is made anew under its name, so foreign keys are not enforced.
     Nothing is opened yet. Raises `ConfigurationError` for a database in memory (every connection would see
@@ -121,8 +126,47 @@ def meaning(problem: exc.DBAPIError | OSError) -> type[StorageFull | Unavailable
     return StorageFull if full else Unavailable
 
 
+class _Limit:
+    """Ends a statement that works for too long. Work is done in the connection's own thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until = math.inf
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        """Do it, with a time limit of its own."""
+        self._until = time.monotonic() + self._seconds
+        try:
+            return work()
+        finally:
+            self._until = math.inf
+
+    def end(self) -> None:
+        """End what runs, if anything does. For any thread."""
+        self._until = -math.inf
+
+    def passed(self) -> bool:
+        """What SQLite asks while it works."""
+        return time.monotonic() > self._until
+
+
 class _Connection(aiosqlite.Connection):
-    """One that has ended its thread by the time it says that it could not be opened."""
+    """One whose statements end in time, or with those who wait for them.
+
+    It has ended its thread by the time it says that it could not be opened.
+    """
+
+    def __init__(self, connector: Callable[[], Any], limit: _Limit) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        self._limit = limit
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            work = partial(fn, *args, **kwargs)
+            return await super()._execute(self._limit.run, work)  # type: ignore[no-untyped-call]
+        except asyncio.CancelledError:
+            self._limit.end()  # else the connection would stay occupied by what nobody waits for
+            raise
 
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
         try:
@@ -137,7 +181,8 @@ def _over(sqlite: ModuleType) -> ModuleType:
     """`aiosqlite` as SQLAlchemy's adapter expects it, over another module than Python's `sqlite3`."""
 
     def connect(path: str, **options: Any) -> aiosqlite.Connection:
-        return _Connection(partial(_open, sqlite, Path(path), options), iter_chunk_size=64)
+        limit = _Limit(options["timeout"])
+        return _Connection(partial(_open, sqlite, Path(path), options, limit), limit)
 
     module = ModuleType("aiosqlite")
     vars(module).update({name: getattr(sqlite, name) for name in _TAKEN_OVER})
@@ -145,7 +190,7 @@ def _over(sqlite: ModuleType) -> ModuleType:
     return module
 
 
-def _open(sqlite: ModuleType, path: Path, options: dict[str, Any]) -> Any:
+def _open(sqlite: ModuleType, path: Path, options: dict[str, Any], limit: _Limit) -> Any:
     """One connection of the driver; runs in that connection's own thread."""
     create_once(path)
     foreign_keys = options.pop("foreign_keys")
@@ -160,6 +205,7 @@ def _open(sqlite: ModuleType, path: Path, options: dict[str, Any]) -> Any:
             )
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA foreign_keys = {foreign_keys:d}")
+        connection.set_progress_handler(limit.passed, _STEPS)
     except BaseException:
         connection.close()
         raise

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from antiphon.wire.admin.lists import Limit, ListPage
+from antiphon.wire.admin.lists import Limit, ListPage, Time
 
 
 class AuditLogQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,10 +19,10 @@ class AuditLogQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     project_ids: list[str] = []
     actor_ids: list[str] = []
     actor_emails: list[str] = []
-    gt: int | None = msgspec.field(default=None, name="effective_at[gt]")
-    gte: int | None = msgspec.field(default=None, name="effective_at[gte]")
-    lt: int | None = msgspec.field(default=None, name="effective_at[lt]")
-    lte: int | None = msgspec.field(default=None, name="effective_at[lte]")
+    gt: Time | None = msgspec.field(default=None, name="effective_at[gt]")
+    gte: Time | None = msgspec.field(default=None, name="effective_at[gte]")
+    lt: Time | None = msgspec.field(default=None, name="effective_at[lt]")
+    lte: Time | None = msgspec.field(default=None, name="effective_at[lte]")
 
 
 class ActorUser(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Time = Annotated[int, Meta(ge=0, le=253_402_300_799)]  # the year 9999
 Seconds = Annotated[int, Meta(ge=1)]
 
 

@@ -35,7 +35,7 @@ class OrganizationList(ListPage, frozen=True, kw_only=True):
 
 
 class CreditCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A negative `amount` takes a credit back."""
+    """A negative `amount` takes a credit back. Sent again with the same `Idempotency-Key`, it counts once."""
 
     amount: Dollars
     note: Annotated[str, Meta(max_length=500)] = ""

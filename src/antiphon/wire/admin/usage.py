@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from antiphon.wire.admin.lists import Time
+
 Width = Literal["1m", "1h", "1d"]
-Time = Annotated[int, Meta(ge=0, le=253_402_300_799)]  # the year 9999
 Filter = Annotated[list[str], Meta(max_length=100)]
 Number = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "number"})]
 """A decimal number with every digit that it has, which a float could not hold."""
