@@ -9,7 +9,7 @@ CASES ?= 10000
 SEED ?= 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve install dev check format test bench reliability soak metering bill fuzz docs lock clean
+.PHONY: help serve install dev check format test coverage bench reliability soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -51,6 +51,10 @@ format: dev  ## Rewrite the code in its format
 
 test: check  ## Every test, on real models and real clients
 	$(BIN)/pytest $(ARGS)
+
+coverage: dev  ## Branch coverage of the ledger and of admission: 100 %, or it fails
+	$(BIN)/coverage run --branch --source=src/antiphon/ledger,src/antiphon/admission -m pytest tests/ledger tests/admission
+	$(BIN)/coverage report --show-missing --skip-covered --fail-under=100
 
 bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=folder of recordings)
 	$(BIN)/python -m benchmarks --speech $(SPEECH)

@@ -163,6 +163,23 @@ def test_a_settlement_given_up_while_it_is_written_counts(house: House) -> None:
     assert house.requests() == {"req_1": ("settled", 30 * TOKEN)}
 
 
+def test_a_bill_is_charged_once_a_settlement_was_begun(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            async with ledger.meter.open("req_1", account, CHAT, tokens(10, 10)) as bill:
+                bill.handed(tokens(10, 5))
+                assert not bill.charged
+                settling = asyncio.create_task(bill.settle(tokens(10, 10)))
+                await asyncio.sleep(0)
+                assert bill.charged, "it may be on its way to the disk"
+                await settling
+            assert bill.charged
+
+    house.go(main())
+
+
 def test_a_full_disk_refuses_a_reservation_and_gives_its_money_back(house: House) -> None:
     account = house.tenant(project=1)
 
@@ -193,6 +210,7 @@ def test_a_settlement_that_the_disk_refuses_ends_as_an_error_and_is_ended_later(
                     bill.handed(tokens(10, 5))
                     disk.space = 0
                     await bill.settle(tokens(10, 20))
+            assert not bill.charged, "the settlement was not kept"
             await asyncio.sleep(5)
             assert house.requests() == {"req_1": ("open", 0)}
             disk.space = None
