@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -34,7 +35,7 @@ def main() -> None:
         logging.basicConfig(level=logging.INFO)
         Console().print_json(data=World(options.seed, WORLD).run())
         return
-    done = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"worlds": {}}
+    done = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"worlds": {}, "sum": {}}
     wanted = [seed for seed in range(options.requests // WORLD) if str(seed) not in done["worlds"]]
     with ProcessPoolExecutor(options.processes) as pool:
         for seed, counts in track(pool.map(_world, wanted), "worlds", total=len(wanted)):
@@ -50,12 +51,13 @@ def _world(seed: int) -> tuple[int, dict[str, int]]:
     return seed, counts | {"seconds": round(time.monotonic() - began)}
 
 
-def _write(done: dict[str, dict[str, dict[str, int]]]) -> None:
+def _write(done: dict[str, Any]) -> None:
     total: Counter[str] = Counter()
     for counts in done["worlds"].values():
         total.update(counts)
     total["requests"] = WORLD * len(done["worlds"])
-    RESULTS.write_text(json.dumps({"machine": machine(), "sum": total, "worlds": done["worlds"]}, indent=1))
+    done |= {"machine": machine(), "sum": total}
+    RESULTS.write_text(json.dumps(done, indent=1) + "\n")
 
 
 if __name__ == "__main__":
