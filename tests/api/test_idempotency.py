@@ -305,8 +305,10 @@ def exchange(key: str = "one", sent: list[Any] | None = None) -> Exchange:
 
 
 async def answered(desk: Idempotency, key: str = "one", *, fails: Exception | None = None) -> Exchange:
-    asked = exchange(key)
+    return await answering(desk, exchange(key), fails=fails)
 
+
+async def answering(desk: Idempotency, asked: Exchange, *, fails: Exception | None = None) -> Exchange:
     async def work() -> None:
         if fails:
             raise fails
@@ -422,8 +424,12 @@ async def test_few_claims_are_written_at_once_and_the_wait_for_it_has_an_end(
 ) -> None:
     claims = Crowded()
     desk = Idempotency(claims)
-    asking = [asyncio.create_task(answered(desk, f"key {number}")) for number in range(20)]
+    asked = [exchange(f"key {number}") for number in range(20)]
+    asking = [asyncio.create_task(answering(desk, each)) for each in asked]
     await asyncio.wait_for(claims.full.wait(), 5)
+    async with asyncio.timeout(5):
+        while not all(each.persists for each in asked):  # all stand in line, under the usual deadline
+            await asyncio.sleep(0.01)
     with monkeypatch.context() as patch:
         patch.setattr(idempotency, "TURN_SECONDS", 0.0)
         with pytest.raises(Unavailable) as refused:
