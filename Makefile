@@ -57,7 +57,8 @@ coverage: dev  ## Branch coverage of the ledger and of admission: 100 %, or it f
 	$(BIN)/coverage report --show-missing --skip-covered --fail-under=100
 
 bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=folder of recordings)
-	$(BIN)/python -m benchmarks --speech $(SPEECH)
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.speech --recordings $(SPEECH)
 
 reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)

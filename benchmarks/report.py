@@ -1,4 +1,4 @@
-"""What was measured, as tables for people and as JSON that names the machine."""
+"""What was measured of chat, as a table for people and as JSON that names the machine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import chat, speech
+from benchmarks import chat
 
-VERSIONS = ("antiphon", "xllamacpp", "faster-whisper", "ctranslate2", "aiohttp", "uvicorn")
+VERSIONS = ("antiphon", "xllamacpp", "aiohttp", "uvicorn")
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,19 @@ class Report:
     machine: dict[str, str | int]
     versions: dict[str, str]
     chat: list[chat.Measured]
-    speech: list[speech.Measured]
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
 
-def report(chats: list[chat.Measured], speeches: list[speech.Measured]) -> Report:
+def report(chats: list[chat.Measured]) -> Report:
     return Report(
         date=datetime.now(UTC).date().isoformat(),
         command=shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
         machine=machine(),
         versions={name: version(name) for name in VERSIONS},
         chat=chats,
-        speech=speeches,
     )
 
 
@@ -80,11 +78,6 @@ def show(console: Console, found: Report) -> None:
     facts = found.machine
     console.print(f"{facts['processor']}, {facts['cores']} cores, {facts['system']}; {found.date}")
     console.print(_chat_table(found.chat))
-    console.print(_speech_table(found.speech))
-    for measured in found.speech:
-        for name, words in measured.differing.items():
-            pairs = "; ".join(f"'{one.ours}' for '{one.theirs}'" for one in words)
-            console.print(f"{name}: {pairs}", style="dim", highlight=False, markup=False)
 
 
 def _chat_table(measured: Sequence[chat.Measured]) -> Table:
@@ -99,25 +92,5 @@ def _chat_table(measured: Sequence[chat.Measured]) -> Table:
             f"{ours.tokens_per_second / bare.tokens_per_second:.3f}",
             f"{ours.first_token_seconds:.3f}",
             f"{bare.first_token_seconds:.3f}",
-        )
-    return table
-
-
-def _speech_table(measured: Sequence[speech.Measured]) -> Table:
-    table = Table("", title="Speech: word error rate (WER), seconds of sound a second (RTF)")
-    for column in ("clips", "sound\ns", "Antiphon\nWER", "faster-\nwhisper\nWER", "points", "Antiphon\nRTF",
-                   "faster-\nwhisper\nRTF", "ratio"):  # fmt: skip
-        table.add_column(column, justify="right")
-    for one in measured:
-        table.add_row(
-            one.language,
-            str(one.recordings),
-            f"{one.audio_seconds:.0f}",
-            f"{one.antiphon_error_rate:.2%}",
-            f"{one.faster_whisper_error_rate:.2%}",
-            f"{100 * (one.antiphon_error_rate - one.faster_whisper_error_rate):+.2f}",
-            f"{one.antiphon_real_time_factor:.1f}",
-            f"{one.faster_whisper_real_time_factor:.1f}",
-            f"{one.antiphon_real_time_factor / one.faster_whisper_real_time_factor:.2f}",
         )
     return table

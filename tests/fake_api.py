@@ -26,9 +26,9 @@ class Exchange:
         self._begin(status, {"Content-Type": content_type, "Content-Length": str(len(body)), **headers})
         self.send(body)
 
-    def stream(self) -> None:
+    def stream(self, **headers: str) -> None:
         """Begin an answer that ends when the connection is closed."""
-        self._begin(200, {"Content-Type": "text/event-stream"})
+        self._begin(200, {"Content-Type": "text/event-stream", **headers})
 
     def _begin(self, status: int, headers: dict[str, str]) -> None:
         self._handler.send_response(status)
@@ -85,6 +85,26 @@ class Api:
                 exchange.send(b"data: [DONE]\n\n")
 
         self.answer = answer
+
+
+def transcript(*texts: str, words: bool = False) -> list[dict[str, Any]]:
+    """The events of a stream in `verbose_json`: a segment of two seconds for each text."""
+    events: list[dict[str, Any]] = []
+    for number, text in enumerate(texts):
+        start, end = 2.0 * number, 2.0 * number + 2
+        segment = {
+            "type": "transcript.text.segment", "id": number, "seek": 0, "start": start, "end": end,
+            "text": f" {text}", "tokens": [number], "temperature": 0.0, "avg_logprob": -0.5,
+            "compression_ratio": 1.0, "no_speech_prob": 0.25,
+        }  # fmt: skip
+        if words:
+            segment["words"] = [{"word": text, "start": start, "end": end}]
+        events += [{"type": "transcript.text.delta", "delta": f" {text}" if number else text}, segment]
+    done = {
+        "type": "transcript.text.done", "text": " ".join(texts), "language": "german",
+        "duration": 2.0 * len(texts), "usage": {"type": "duration", "seconds": 2 * len(texts)},
+    }  # fmt: skip
+    return [*events, done]
 
 
 def sse(frame: Any) -> bytes:

@@ -63,13 +63,16 @@ class ProbeClient:
         await self.upstream.close()
 
 
-def kind(**options: object) -> EngineKind:
+def kind(*, shared: bool = False, **options: object) -> EngineKind:
     """The kind "fake", whose processes run with these options."""
     return EngineKind(
         name="fake",
         task="chat",
-        command=lambda deployment, settings, socket: command(socket, slots=deployment.slots, **options),
-        connect=lambda deployment, settings, socket: ProbeClient(socket),
+        shared=shared,
+        command=lambda deployments, settings, socket: command(
+            socket, slots=sum(d.slots for d in deployments), **options
+        ),
+        connect=lambda deployments, settings, socket: ProbeClient(socket),
     )
 
 

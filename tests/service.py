@@ -70,6 +70,18 @@ async def spoken(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
     yield Transcript(language="en", duration=1.0, usage=Usage(seconds=1.0))
 
 
+class ScriptedRecording:
+    """An open recording of a scripted engine."""
+
+    def __init__(
+        self,
+        seconds: float,
+        expected: float,
+        transcribe: Callable[[], AsyncGenerator[Segment | Transcript, None]],
+    ) -> None:
+        self.seconds, self.expected, self.transcribe = seconds, expected, transcribe
+
+
 class ScriptedEngine:
     """Answers as its scripts say; `running` counts what has been begun and not yet ended or cancelled.
 
@@ -81,18 +93,15 @@ class ScriptedEngine:
     ) -> None:
         self._scripts = (chat, speech)
         self.counts = counts
+        self.expected = 0.0
+        """Seconds until the last segment, as it says of every recording."""
         self.jobs: list[Any] = []
         self.running = 0
+        self.held = 0
+        """Recordings that are open."""
         self.idle = asyncio.Event()
 
-    async def prepare(self, asked: Sequence[Message] | SpeechJob) -> Any:
-        return self._length(asked) if isinstance(asked, SpeechJob) else self._prompt(asked)
-
-    def _length(self, job: SpeechJob) -> float:
-        said = job.file.read_bytes().partition(b"seconds=")[2]
-        return float(said or 1)
-
-    def _prompt(self, messages: Sequence[Message]) -> Prompt:
+    async def prepare(self, messages: Sequence[Message]) -> Prompt:
         words = " ".join(m.content for m in messages).split()
         return Prompt(" ".join(words), tuple(range(len(words))))
 
@@ -101,7 +110,16 @@ class ScriptedEngine:
             async for piece in self._scripts[0](job):
                 yield piece
 
-    async def transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+    @asynccontextmanager
+    async def open(self, job: SpeechJob) -> AsyncIterator[ScriptedRecording]:
+        said = job.file.read_bytes().partition(b"seconds=")[2]
+        self.held += 1
+        try:
+            yield ScriptedRecording(float(said or 1), self.expected, lambda: self._transcribe(job))
+        finally:
+            self.held -= 1
+
+    async def _transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
         with self._counted(job):
             async for piece in self._scripts[1](job):
                 yield piece

@@ -50,12 +50,14 @@ def speech(recordings: Path) -> Samples:
     return np.concatenate([read(path) for path in sorted(recordings.glob("en_*"))])
 
 
-def encode(samples: Samples, name: str = "wav", rate: int = 16_000) -> bytes:
-    """Samples in one of `CONTAINERS`."""
+def encode(samples: Samples, name: str = "wav", rate: int = 16_000, bits: int | None = None) -> bytes:
+    """Samples in one of `CONTAINERS`; `bits` a second, if the codec's own choice is too many."""
     muxer, codec, codec_rate = CONTAINERS[name]
     file = io.BytesIO()
     with av.open(file, "w", format=muxer) as container:
         stream = container.add_stream(codec, rate=codec_rate, layout="mono")
+        if bits is not None:
+            stream.bit_rate = bits
         resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=codec_rate)
         for frame in _frames(samples, rate):
             for resampled in resampler.resample(frame):

@@ -14,6 +14,7 @@
     ├── MethodNotAllowed 405          a path that is served, by another method
     ├── RequestTimeout 408            the request, or the work it asked for, took too long
     ├── TooLarge 413                  a body or a recording over the limit
+    │   └── TranscriptionTooSlow      a transcript that would take too long to wait for as a whole: stream it
     ├── UnsupportedMediaType 415      a body that is neither JSON nor the form asked for
     ├── HeadersTooLarge 431           request line and headers over the limit
     ├── RateLimited 429               a rate of requests, tokens or sound, or too many at once
@@ -141,6 +142,17 @@ class TooLarge(AntiphonError):
 
     status = 413
     type = "server_error"
+
+
+class TranscriptionTooSlow(TooLarge):
+    default_code = "transcription_too_slow"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This recording would take too long to transcribe for an answer in one piece. "
+            "Send 'stream=true' to receive the transcript while it is made.",
+            param="file",
+        )
 
 
 class UnsupportedMediaType(AntiphonError):

@@ -95,7 +95,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     speech_seconds: Annotated[
         float, Meta(gt=0, description="Longest wait for the next segment of a transcript")
     ] = 120.0
+    speech_answer_seconds: Annotated[
+        float,
+        Meta(gt=0, description="Longest expected time for a transcript that is not streamed, in seconds"),
+    ] = 290.0
     audio_seconds: Annotated[float, Meta(gt=0, description="Longest recording, in seconds of sound")] = 3600.0
+    speech_memory: Annotated[
+        int, Meta(ge=0, description="Memory for all speech models, in bytes; 0 means half of the machine's")
+    ] = 0
+    speech_beam: Annotated[
+        int, Meta(ge=1, le=10, description="Beams of a transcription; fewer are faster and less exact")
+    ] = 5
+    speech_window: Annotated[
+        float, Meta(ge=5, le=28, description="Longest piece of a recording heard at once, in seconds")
+    ] = 15.0
+    speech_pad: Annotated[
+        float, Meta(ge=0, le=25, description="Silence that a piece is heard with at its end, in seconds")
+    ] = 2.0
+    speech_floor: Annotated[
+        float, Meta(ge=1, le=30, description="Shortest context a piece is heard in, in seconds")
+    ] = 5.0
+    speech_step: Annotated[
+        float, Meta(ge=0.1, le=30, description="Steps by which that context is longer for a longer piece")
+    ] = 1.0
+    speech_batch_seconds: Annotated[
+        float, Meta(gt=0, le=60, description="Longest computation that others wait for, in seconds")
+    ] = 0.5
     threads: Annotated[
         int, Meta(ge=0, description="Processor threads for each engine; 0 means every core")
     ] = 0

@@ -162,7 +162,10 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
     """One recording to transcribe, or to translate into English."""
 
     id: str
+    organization: str
+    """Whose it is, by id: an engine that serves many at once is fair between them."""
     model: str
+    """As the client named it: an alias or a snapshot. An engine is told the snapshot."""
     file: Path
     """The upload, received whole and not yet decoded."""
     task: Literal["transcribe", "translate"] = "transcribe"

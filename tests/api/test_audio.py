@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from antiphon.errors import AudioTooShort, EngineFailed
-from antiphon.values import Segment, SpeechJob, Transcript
+from antiphon.values import Segment, SpeechJob, Transcript, Word
 from service import ScriptedEngine, Service, serving, spoken
 
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
@@ -35,6 +36,13 @@ def form(*fields: tuple[str, str], file_first: bool = False) -> aiohttp.FormData
 
 async def transcribe(service: Service, *fields: tuple[str, str], **options: Any) -> tuple[int, Any, Any]:
     return await service.call("POST", TRANSCRIPTIONS, data=form(*fields), **options)
+
+
+def events(body: str) -> list[dict[str, Any]]:
+    """Those of a stream that is whole."""
+    *found, done = [block.removeprefix("data: ") for block in body.strip().split("\n\n")]
+    assert done == "[DONE]"
+    return [json.loads(event) for event in found]
 
 
 @pytest.mark.parametrize("file_first", [True, False])
@@ -89,9 +97,7 @@ async def test_a_streamed_transcript(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         status, headers, body = await transcribe(service, ("stream", "true"))
     assert status == 200 and headers["content-type"].startswith("text/event-stream")
-    *events, done = [block.removeprefix("data: ") for block in body.strip().split("\n\n")]
-    assert done == "[DONE]"
-    assert [json.loads(event) for event in events] == [
+    assert events(body) == [
         {"type": "transcript.text.delta", "delta": "Hello."},
         {
             "type": "transcript.text.done",
@@ -99,6 +105,70 @@ async def test_a_streamed_transcript(tmp_path: Path) -> None:
             "usage": {"type": "duration", "seconds": 1},
         },
     ]
+
+
+async def said(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+    """Two segments, with words if they are wanted."""
+    segment, transcript = [piece async for piece in spoken(job)]
+    assert isinstance(segment, Segment)
+    for number, text in enumerate((" Hello.", " Good bye.")):
+        words = [Word(text, number + 0.25, number + 1.0)] if job.words else []
+        yield msgspec.structs.replace(
+            segment, id=number, start=float(number), end=number + 1.0, text=text, words=words
+        )
+    yield transcript
+
+
+@pytest.mark.parametrize("path", [TRANSCRIPTIONS, TRANSLATIONS])
+async def test_a_verbose_stream_tells_each_segment_too(tmp_path: Path, path: str) -> None:
+    fields = [("stream", "true"), ("response_format", "verbose_json")]
+    async with serving(tmp_path, ScriptedEngine(speech=said)) as service:
+        status, headers, body = await service.call("POST", path, data=form(*fields))
+        _, _, whole = await service.call("POST", path, data=form(fields[1]))
+    assert status == 200 and headers["content-type"].startswith("text/event-stream")
+    found = events(body)
+    kinds = ["transcript.text.delta", "transcript.text.segment"] * 2 + ["transcript.text.done"]
+    assert [event.pop("type") for event in found] == kinds
+    assert "".join(event["delta"] for event in found[0:4:2]) == "Hello. Good bye."
+    assert found[1:4:2] == whole["segments"]
+    assert found[-1] == {key: whole[key] for key in ("text", "language", "duration", "usage")}
+
+
+async def test_a_verbose_stream_has_words_if_asked_for(tmp_path: Path) -> None:
+    fields = [("stream", "true"), ("response_format", "verbose_json"), ("timestamp_granularities[]", "word")]
+    async with serving(tmp_path, ScriptedEngine(speech=said)) as service:
+        _, _, body = await transcribe(service, *fields)
+    words = [event["words"] for event in events(body) if event["type"] == "transcript.text.segment"]
+    assert words == [
+        [{"word": "Hello.", "start": 0.25, "end": 1.0}],
+        [{"word": "Good bye.", "start": 1.25, "end": 2.0}],
+    ]
+
+
+@pytest.mark.parametrize("path", [TRANSCRIPTIONS, TRANSLATIONS])
+@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("response_format", ["json", "text", "srt", "verbose_json", "vtt"])
+async def test_every_result_tells_the_length_of_the_recording(
+    tmp_path: Path, path: str, stream: str, response_format: str
+) -> None:
+    fields = form(("stream", stream), ("response_format", response_format))
+    key = {"idempotency-key": "once"}
+    async with serving(tmp_path) as service:
+        status, headers, body = await service.call("POST", path, data=fields, headers=key)
+        fields = form(("stream", stream), ("response_format", response_format))
+        _, again, replayed = await service.call("POST", path, data=fields, headers=key)
+        refused, other, _ = await service.call("POST", path, data=form(("nonsense", "1")))
+    assert (status, headers["antiphon-audio-seconds"]) == (200, "1.000")
+    assert (again["idempotent-replayed"], again["antiphon-audio-seconds"]) == ("true", "1.000")
+    assert replayed == body
+    assert refused == 400 and "antiphon-audio-seconds" not in other
+
+
+async def test_a_translation_is_streamed_too(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        _, _, body = await service.call("POST", TRANSLATIONS, data=form(("stream", "true")))
+    assert [event["type"] for event in events(body)] == ["transcript.text.delta", "transcript.text.done"]
+    assert service.engine.jobs[0].task == "translate"
 
 
 async def test_a_failure_midway_is_an_error_event_or_an_error(tmp_path: Path) -> None:
@@ -110,9 +180,10 @@ async def test_a_failure_midway_is_an_error_event_or_an_error(tmp_path: Path) ->
 
     async with serving(tmp_path, ScriptedEngine(speech=script)) as service:
         _, _, stream = await transcribe(service, ("stream", "true"))
-        status, _, whole = await transcribe(service)
+        status, headers, whole = await transcribe(service)
     last = json.loads(stream.strip().split("\n\n")[-1].removeprefix("data: "))
     assert last["error"]["code"] == "engine_failed" and "[DONE]" not in stream
+    assert "antiphon-audio-seconds" not in headers, "an error is no result"
     assert status == 503 and whole["error"]["code"] == "engine_failed"
 
 

@@ -97,7 +97,7 @@ def test_deployments_are_what_is_served_and_tell_the_engine_what_it_needs(tmp_pa
     assert (chat.snapshot, chat.engine, chat.context, chat.slots) == (SMOLLM2, "llama", 8192, 3)
     assert chat.model == tmp_path / "models" / SMOLLM2 / "SmolLM2-135M-Instruct.Q4_1.gguf"
     assert reviewed(chat.options["template"])
-    assert (speech.snapshot, speech.engine, speech.slots, speech.options) == (BASE, "speech", 2, {})
+    assert (speech.snapshot, speech.engine, speech.slots, speech.options) == (BASE, "speech", 32, {})
     assert speech.model == tmp_path / "models" / BASE
 
 

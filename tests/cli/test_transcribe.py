@@ -1,10 +1,14 @@
+"""`antiphon transcribe`: what it asks for, what it writes and shows, and how it fails."""
+
 from __future__ import annotations
 
 import io
 import json
+import re
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,7 +18,7 @@ from antiphon.cli import transcribe
 from antiphon.cli.client import Client
 from antiphon.cli.main import app
 from antiphon.cli.output import CommandFailed, ExitCode
-from fake_api import Api, Exchange
+from fake_api import Api, Exchange, sse, transcript
 
 MIB = 1 << 20
 
@@ -41,12 +45,26 @@ def form(exchange: Exchange) -> list[tuple[str, str | None, bytes]]:
     return found
 
 
-def says(api: Api, text: str) -> None:
+def says(api: Api, *texts: str, words: bool = False) -> None:
+    streams(api, *transcript(*texts, words=words))
+
+
+def streams(api: Api, *events: Any, done: bool = True) -> None:
+    """Answer every recording with these events."""
+
     def answer(exchange: Exchange) -> None:
         api.bodies.append(form(exchange))
-        exchange.answer(200, text.encode(), "text/plain; charset=utf-8")
+        stream(exchange, *events, done=done)
 
     api.answer = answer
+
+
+def stream(exchange: Exchange, *events: Any, done: bool = True) -> None:
+    exchange.stream(**{"antiphon-audio-seconds": "4.000"})
+    for event in events:
+        exchange.send(event if isinstance(event, bytes) else sse(event))
+    if done:
+        exchange.send(b"data: [DONE]\n\n")
 
 
 def run(runner: CliRunner, api: Api, *arguments: str | Path) -> object:
@@ -55,34 +73,44 @@ def run(runner: CliRunner, api: Api, *arguments: str | Path) -> object:
 
 
 def test_the_transcript_alone_goes_to_stdout(api: Api, runner: CliRunner, recording: Path) -> None:
-    says(api, "Ask not.\n")
+    says(api, "Ask not.")
     result = run(runner, api, recording)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "Ask not.\n", "")
     assert (api.paths, api.keys) == (["/v1/audio/transcriptions"], ["Bearer sk-1"])
     fields = {name: content for name, _, content in api.bodies[0]}
-    assert fields == {"model": b"whisper-1", "response_format": b"text", "file": recording.read_bytes()}
-    assert len(api.bodies[0]) == 3
+    assert fields == {
+        "model": b"whisper-1",
+        "response_format": b"verbose_json",
+        "stream": b"true",
+        "file": recording.read_bytes(),
+    }
+    assert len(api.bodies[0]) == 4
 
 
 def test_every_option_reaches_the_server(api: Api, runner: CliRunner, recording: Path) -> None:
-    says(api, "{}")
+    says(api, "Grüße.", words=True)
     options = ["--format", "verbose_json", "--words", "--language", "de", "--prompt", "Grüße", "--model", "m"]
-    assert run(runner, api, recording, *options).exit_code == 0
+    result = run(runner, api, recording, *options)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["words"] == [{"word": "Grüße.", "start": 0.0, "end": 2.0}]
     fields = [(name, content.decode()) for name, _, content in api.bodies[0] if name != "file"]
     assert fields == [
         ("model", "m"),
-        ("response_format", "verbose_json"),
         ("language", "de"),
         ("prompt", "Grüße"),
         ("timestamp_granularities[]", "segment"),
         ("timestamp_granularities[]", "word"),
+        ("response_format", "verbose_json"),
+        ("stream", "true"),
     ]
 
 
 def test_translate_asks_the_other_route(api: Api, runner: CliRunner, recording: Path) -> None:
-    says(api, "Hello.\n")
+    says(api, "Hello.")
     assert run(runner, api, recording, "--translate").stdout == "Hello.\n"
-    assert api.paths == ["/v1/audio/translations"]
+    result = run(runner, api, recording, "--translate", "--format", "verbose_json")
+    assert json.loads(result.stdout)["task"] == "translate"
+    assert api.paths == ["/v1/audio/translations"] * 2
 
 
 @pytest.mark.parametrize(
@@ -104,23 +132,76 @@ def test_wrong_usage_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"),
+    ("kind", "name", "written"),
     [
-        ("json", "größe.json"),
-        ("text", "größe.txt"),
-        ("srt", "größe.srt"),
-        ("verbose_json", "größe.json"),
-        ("vtt", "größe.vtt"),
+        ("json", "größe.json", '{"text":"Größe","usage":{"type":"duration","seconds":2}}\n'),
+        ("text", "größe.txt", "Größe\n"),
+        ("srt", "größe.srt", "1\n00:00:00,000 --> 00:00:02,000\nGröße\n\n"),
+        ("vtt", "größe.vtt", "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nGröße\n\n"),
     ],
 )
 def test_a_folder_gets_a_file_for_each_format(
-    api: Api, runner: CliRunner, recording: Path, tmp_path: Path, kind: str, name: str
+    api: Api, runner: CliRunner, recording: Path, tmp_path: Path, kind: str, name: str, written: str
 ) -> None:
     says(api, "Größe")
     folder = tmp_path / "new" / "folder"
     result = run(runner, api, recording, "--format", kind, "--output", folder)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert {path.name: path.read_text("utf-8") for path in folder.iterdir()} == {name: "Größe\n"}
+    assert {path.name: path.read_text("utf-8") for path in folder.iterdir()} == {name: written}
+
+
+def test_everything_that_is_known_goes_into_verbose_json(
+    api: Api, runner: CliRunner, recording: Path
+) -> None:
+    says(api, "Ask", "not.")
+    result = run(runner, api, recording, "--format", "verbose_json")
+    *segments, done = transcript("Ask", "not.")
+    for event in (*segments, done):
+        event.pop("type")
+    assert json.loads(result.stdout) == {"task": "transcribe", **done, "segments": segments[1::2]}
+
+
+def test_silence_is_an_empty_transcript(api: Api, runner: CliRunner, recording: Path) -> None:
+    says(api)
+    assert run(runner, api, recording).stdout == "\n"
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([*transcript("Ask")[:-1], {"error": {"message": "Engine broke."}}], "Engine broke."),
+        ([{"error": {"message": None}}], "the server broke off the transcript"),
+        (transcript("Ask")[:-1], "the server broke off before the end of the transcript"),
+        (["not a transcript"], "the server broke off before the end of the transcript"),
+        ([b"data: {]\n\n"], "the server sent something that is not a transcript"),
+        (
+            [{"type": "transcript.text.segment", "id": 0}],
+            "the server sent something that is not a transcript",
+        ),
+        (
+            [{"type": "transcript.text.done", "text": "", "usage": {"type": "duration", "seconds": 1}}],
+            "the server sent a transcript without its language or length",
+        ),
+    ],
+)
+def test_a_transcript_that_is_not_whole_is_none(
+    api: Api, runner: CliRunner, recording: Path, events: list[Any], said: str
+) -> None:
+    streams(api, *events)
+    result = run(runner, api, recording)
+    problem = result.exception
+    assert isinstance(problem, CommandFailed) and problem.message == f"{recording}: {said}"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("events", [transcript("Ask"), []])
+def test_a_stream_without_its_mark_is_not_whole(
+    api: Api, runner: CliRunner, recording: Path, events: list[Any]
+) -> None:
+    streams(api, *events, done=False)
+    result = run(runner, api, recording)
+    assert isinstance(result.exception, CommandFailed) and result.stdout == ""
+    assert "broke off before the end" in result.exception.message
 
 
 def test_two_files_never_share_a_transcript(api: Api, runner: CliRunner, tmp_path: Path) -> None:
@@ -140,7 +221,7 @@ def test_one_failed_file_does_not_stop_the_others(api: Api, runner: CliRunner, t
         if content == b"1.wav":
             exchange.error(400, "Not a recording.")
         else:
-            exchange.answer(200, content, "text/plain")
+            stream(exchange, *transcript(content.decode()))
 
     api.answer = answer
     result = run(runner, api, *files)
@@ -180,26 +261,76 @@ def test_a_folder_that_cannot_be_written(
     assert isinstance(problem, CommandFailed) and "cannot be written" in problem.message
 
 
-async def test_progress_follows_the_upload(api: Api, recording: Path) -> None:
-    says(api, json.dumps({"text": "Hello"}))
-    seen: list[int] = []
+async def test_progress_follows_the_upload_and_then_the_sound(api: Api, recording: Path) -> None:
+    says(api, "Ask", "not.")
+    sent: list[int] = []
+    heard: list[tuple[float, float | None]] = []
     client = Client(api.url, "k")
-    text = await client.transcribe(recording, [("model", "m")], translate=False, progress=seen.append)
-    assert json.loads(text) == {"text": "Hello"}
-    assert seen == sorted(seen) and seen[-1] == 3 + 2 * MIB and len(seen) > 2
+    found = await client.transcribe(
+        recording,
+        [("model", "m")],
+        translate=False,
+        sent=sent.append,
+        heard=lambda seconds, total: heard.append((seconds, total)),
+    )
+    assert found.written("text") == "Ask not.\n"
+    assert sent == sorted(sent) and sent[-1] == 3 + 2 * MIB and len(sent) > 2
+    assert heard == sorted(heard) and list(dict.fromkeys(heard)) == [(0, 4.0), (2, 4.0), (4, 4.0)]
 
 
-def test_the_bar_is_on_stderr_and_pulses_once_the_upload_is_done(
+@pytest.mark.parametrize(
+    "header", [{}, {"antiphon-audio-seconds": "soon"}, {"antiphon-audio-seconds": "inf"}]
+)
+async def test_a_length_that_is_not_told_is_not_made_up(
+    api: Api, recording: Path, header: dict[str, str]
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.body()
+        exchange.stream(**header)
+        for event in transcript("Ask"):
+            exchange.send(sse(event))
+        exchange.send(b"data: [DONE]\n\n")
+
+    api.answer = answer
+    totals: list[float | None] = []
+    client = Client(api.url, "k")
+    await client.transcribe(
+        recording, [], translate=False, sent=lambda _: None, heard=lambda _, total: totals.append(total)
+    )
+    assert set(totals) == {None}
+
+
+def test_the_bar_on_stderr_shows_bytes_and_then_seconds_of_sound(
     recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = io.StringIO()
+    screen = io.StringIO()
     monkeypatch.setattr(
-        transcribe, "err_console", lambda: Console(file=shown, force_terminal=True, width=100)
+        transcribe, "err_console", lambda: Console(file=screen, force_terminal=True, width=100)
     )
-    with transcribe._shown(recording) as moved:
-        moved(MIB)
+
+    def shown() -> str:
+        bar._progress.refresh()
+        lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).replace("\r", "\n")
+        screen.truncate(0)
+        return lines.strip().splitlines()[-1]
+
+    def drawn() -> float | None:
+        """How much of the bar is full, in hundredths; None if it pulses."""
+        task = bar._progress.tasks[0]
+        return None if task.total is None else round(task.percentage)
+
+    with transcribe._shown(recording) as bar:
+        bar.sent(MIB)
+        assert "größe.mp3 uploading" in (line := shown()) and "1.0/2.1 MB" in line and drawn() == 50
         print("the transcript")
-        moved(3 + 2 * MIB)
-    assert "größe.mp3 uploading" in shown.getvalue() and "größe.mp3 transcribing" in shown.getvalue()
-    assert "2.1/? MB" in shown.getvalue(), "how far the transcription is, nobody knows"
+        bar.sent(3 + 2 * MIB)
+        assert "größe.mp3 waiting" in (line := shown()) and "2.1 MB" in line and drawn() is None
+        bar.heard(0, 4000.0)
+        assert "größe.mp3 transcribing" in (line := shown()) and "0:00/1:06:40" in line and drawn() == 0
+        bar.heard(1000, 4000.0)
+        assert "16:40/1:06:40" in shown() and drawn() == 25
+        bar.heard(4000.2, 4000.0)
+        assert "1:06:40/1:06:40" in shown() and drawn() == 100
+        bar.heard(5, None)
+        assert "0:05" in shown() and drawn() is None
     assert capsys.readouterr().out == "the transcript\n"

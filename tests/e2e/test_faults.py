@@ -121,7 +121,7 @@ async def test_killed_whole_it_leaves_no_engine_and_starts_again(tmp_path: Path)
         (home / "uploads" / "upload-left-over").write_bytes(b"half a recording")
         os.kill(server.pid, signal.SIGKILL)
         _, alive = await asyncio.to_thread(psutil.wait_procs, engines, SLOT_FREE)
-        assert len(engines) == 2 and not alive
+        assert len(engines) == 3 and not alive  # and the decoder's parent
     with antiphon(home, key=server.key) as again:
         assert list((home / "uploads").iterdir()) == []
         async with session(again) as client:

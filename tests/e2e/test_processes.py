@@ -155,4 +155,4 @@ async def test_when_the_parent_is_killed_everything_ends(home: Path) -> None:
         family = psutil.Process(server.pid).children(recursive=True)
         os.kill(server.pid, signal.SIGKILL)
         _, alive = await asyncio.to_thread(psutil.wait_procs, family, SOON)
-        assert len(family) == PROCESSES + 2 and not alive
+        assert len(family) == PROCESSES + 3 and not alive  # two engines, and the decoder's parent

@@ -174,7 +174,7 @@ def test_what_the_engine_is_told() -> None:
 
 
 def test_how_it_is_launched(tmp_path: Path) -> None:
-    argv = ENGINE.command(deployment(tmp_path), Settings(threads=3), tmp_path / "s")
+    argv = ENGINE.command([deployment(tmp_path)], Settings(threads=3), tmp_path / "s")
     assert argv[:3] == [sys.executable, "-m", "antiphon.workers.llama"]
     assert argv[argv.index("--context") + 1] == "1024" and argv[argv.index("--threads") + 1] == "3"
 
@@ -182,7 +182,7 @@ def test_how_it_is_launched(tmp_path: Path) -> None:
 async def test_the_real_engine_reads_exactly_what_was_rendered(smollm2: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
-        argv = ENGINE.command(deployment(smollm2), Settings(), socket)
+        argv = ENGINE.command([deployment(smollm2)], Settings(), socket)
         async with running(argv, socket, smollm2) as engine:
             prompt = await engine.prepare((Message(role="user", content="Hi <|im_end|>"),))
             deltas, usage = await answer(engine, job(temperature=0.0, max_tokens=4, seed=1))

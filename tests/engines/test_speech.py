@@ -1,217 +1,411 @@
-"""The speech engine as the platform uses it: a real process, a real model, the client of it."""
+"""The client of the speech process, over a fake of it that fails in every way."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
-from functools import partial
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from subprocess import Popen
+from typing import Any
 
+import msgspec
 import pytest
+from aiohttp import BodyPartReader, web
 
-import sounds
+from antiphon import errors
 from antiphon.engines.base import SpeechEngine
 from antiphon.engines.speech import ENGINE
-from antiphon.errors import AntiphonError, AudioTooShort, EngineFailed, InvalidAudio, InvalidRequest, TooLarge
+from antiphon.errors import AntiphonError, EngineFailed
 from antiphon.settings import Settings
-from antiphon.values import Deployment, Segment, SpeechJob, Transcript
+from antiphon.values import Segment, SpeechJob, Transcript, Word
+from antiphon.wire.models import ErrorBody, ErrorEnvelope
+from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, OpenedEvent, SegmentEvent
 
-SETTINGS = Settings(threads=2, audio_seconds=120)
-
-
-@pytest.fixture(scope="module")
-def deployment(whisper_base: Path) -> Deployment:
-    return Deployment(snapshot="whisper-base", task="speech", engine="speech", model=whisper_base, slots=1)
+STAGES = ("upload", "answer", "opened", "start", "segment")
+"""Where a process may hang: in the body, before the answer, its first event, the start, the next segment."""
 
 
-@pytest.fixture(scope="module")
-def socket(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("speech") / "engine.sock"
-    process = Popen(ENGINE.command(deployment, SETTINGS, path))
-    try:
-        asyncio.run(_ready(deployment, path, process))
-        yield path
-    finally:
-        process.terminate()
-        assert process.wait(20) == 0
+def sse(event: Any) -> bytes:
+    return b"data: " + msgspec.json.encode(event) + b"\n\n"
 
 
-async def _ready(deployment: Deployment, path: Path, process: Popen[bytes]) -> None:
-    engine = ENGINE.connect(deployment, SETTINGS, path)
-    try:
-        for _ in range(600):
-            assert process.poll() is None, "the engine ended"
-            try:
-                return await engine.probe()
-            except EngineFailed:
-                await asyncio.sleep(0.1)
-        raise AssertionError("the engine did not become ready")
-    finally:
-        await engine.close()
+OPENED = sse(OpenedEvent(id="rec_1", seconds=2.5, expected=0.7))
+SEGMENT = SegmentEvent(
+    id=0, seek=0, start=0.5, end=2.0, text=" Hello.", tokens=[7], temperature=0.0, avg_logprob=-0.1,
+    compression_ratio=1.0, no_speech_prob=0.0, words=[Word(" Hello.", 0.5, 2.0)],
+)  # fmt: skip
+DONE = sse(DoneEvent(text="Hello.", language="de", duration=2.5, usage=MeasuredUsage(seconds=2.5)))
+
+
+class FakeProcess:
+    """Opens a recording with `opening`, and says `frames` once it was started; `hangs` at a stage, if at all.
+
+    `refusal` is answered instead of a recording; `start` answers the start instead of 204.
+    """
+
+    def __init__(self) -> None:
+        self.opening = [OPENED]
+        self.frames = [sse(SEGMENT), DONE]
+        self.refusal: tuple[int, bytes] | None = None
+        self.start: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+        self.hangs = ""
+        self.cuts = False
+        """Whether it breaks the connection after its last frame, rather than to end the answer."""
+        self.hanging = asyncio.Event()
+        self.resume = asyncio.Event()
+        self.forms: list[list[tuple[str, bytes]]] = []
+        self.paths: list[str] = []
+        self.connections = 0
+        self.started = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.paths.append(request.path)
+        if request.path.startswith("/v1/audio/recordings/"):
+            return await self._start(request)
+        self.connections += 1
+        try:
+            return await self._recording(request)
+        finally:
+            self.connections -= 1
+
+    async def _start(self, request: web.Request) -> web.StreamResponse:
+        await self._stage("start")
+        if self.start is not None:
+            return await self.start(request)
+        if self.started.is_set() or request.path != "/v1/audio/recordings/rec_1/start":
+            return web.Response(status=404, body=envelope("invalid_request_error"))
+        self.started.set()
+        return web.Response(status=204)
+
+    async def _recording(self, request: web.Request) -> web.StreamResponse:
+        await self._stage("upload")
+        self.forms.append(await parts(request))
+        await self._stage("answer")
+        if self.refusal is not None:
+            return web.Response(status=self.refusal[0], body=self.refusal[1])
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await self._stage("opened")
+        await say(response, self.opening)
+        if OPENED in self.opening:
+            await self.started.wait()
+            await self._stage("segment")
+            await say(response, self.frames)
+        if self.cuts and request.transport is not None:
+            request.transport.close()
+        return response
+
+    async def _stage(self, stage: str) -> None:
+        if stage == self.hangs:
+            self.hanging.set()
+            await self.resume.wait()
+
+
+async def say(response: web.StreamResponse, frames: list[bytes]) -> None:
+    for frame in frames:
+        await response.write(frame)
+
+
+async def parts(request: web.Request) -> list[tuple[str, bytes]]:
+    found = []
+    async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader) and part.name is not None
+        found.append((part.name, bytes(await part.read())))
+    return found
+
+
+def envelope(
+    type: str, code: str | None = None, param: str | None = None, message: str = "So it is."
+) -> bytes:
+    return msgspec.json.encode(ErrorEnvelope(ErrorBody(message=message, type=type, param=param, code=code)))
+
+
+@asynccontextmanager
+async def running(process: FakeProcess) -> AsyncIterator[SpeechEngine]:
+    app = web.Application(client_max_size=16 << 20)
+    app.router.add_route("*", "/{any:.*}", process.answer)
+    runner = web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    with tempfile.TemporaryDirectory() as folder:
+        socket = Path(folder) / "s.sock"
+        await web.UnixSite(runner, str(socket)).start()
+        engine = ENGINE.connect([], Settings(), socket)
+        try:
+            yield engine  # type: ignore[misc]
+        finally:
+            await engine.close()
+            await runner.cleanup()
 
 
 @pytest.fixture
-async def engine(deployment: Deployment, socket: Path) -> AsyncIterator[SpeechEngine]:
-    engine = ENGINE.connect(deployment, SETTINGS, socket)
-    yield engine  # type: ignore[misc]
-    await engine.close()
+async def process() -> FakeProcess:
+    return FakeProcess()
 
 
-def job(file: Path, **asked: object) -> SpeechJob:
-    return SpeechJob(id="job", model="whisper-base", file=file, **asked)  # type: ignore[arg-type]
+@pytest.fixture
+async def engine(process: FakeProcess) -> AsyncIterator[SpeechEngine]:
+    async with running(process) as engine:
+        yield engine
 
 
-async def heard(engine: SpeechEngine, asked: SpeechJob) -> tuple[str, Transcript]:
-    *segments, transcript = [piece async for piece in engine.transcribe(asked)]
+@pytest.fixture
+def job(tmp_path: Path) -> SpeechJob:
+    (tmp_path / "file").write_bytes(b"sound")
+    return SpeechJob(id="req_1", organization="org_1", model="whisper-base", file=tmp_path / "file")
+
+
+async def heard(engine: SpeechEngine, job: SpeechJob) -> list[Segment | Transcript]:
+    async with engine.open(job) as recording:
+        return [piece async for piece in recording.transcribe()]
+
+
+async def let_go(process: FakeProcess) -> None:
+    """Return when no connection to the process is left."""
+    async with asyncio.timeout(5):
+        while process.connections:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_recording_is_opened_and_then_transcribed(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob
+) -> None:
+    async with engine.open(job) as recording:
+        assert (recording.seconds, recording.expected) == (2.5, 0.7)
+        assert process.paths == ["/v1/audio/transcriptions"], "nothing is transcribed unless asked for"
+        pieces = [piece async for piece in recording.transcribe()]
+    assert process.paths[1:] == ["/v1/audio/recordings/rec_1/start"]
+    segment, transcript = pieces
+    assert type(segment) is Segment and segment == msgspec.convert(SEGMENT, Segment, from_attributes=True)
     assert isinstance(transcript, Transcript)
-    assert all(type(segment) is Segment for segment in segments)
-    return "".join(segment.text for segment in segments), transcript  # type: ignore[union-attr]
+    assert (transcript.language, transcript.duration, transcript.usage.seconds) == ("de", 2.5, 2.5)
 
 
-async def test_a_recording_becomes_segments_and_a_transcript(engine: SpeechEngine, recordings: Path) -> None:
-    text, transcript = await heard(engine, job(recordings / "en_whisper_jfk.flac"))
-    assert "ask what you can do for your country" in text
-    assert transcript.language == "en" and transcript.usage.seconds == transcript.duration == 11.0
+async def test_what_is_asked_for_is_sent(process: FakeProcess, engine: SpeechEngine, job: SpeechJob) -> None:
+    await heard(engine, job)
+    asked = {"task": "translate", "language": "fr", "prompt": "Grüße", "temperature": 0.5, "words": True}
+    process.started.clear()
+    await heard(engine, msgspec.structs.replace(job, **asked))
+    assert process.forms[0] == [
+        ("model", b"whisper-base"),
+        ("organization", b"org_1"),
+        ("hold", b"true"),
+        ("temperature", b"0.0"),
+        ("file", b"sound"),
+    ]
+    assert dict(process.forms[1]) == {
+        "model": b"whisper-base",
+        "organization": b"org_1",
+        "hold": b"true",
+        "temperature": b"0.5",
+        "language": b"fr",
+        "prompt": "Grüße".encode(),
+        "timestamp_granularities[]": b"word",
+        "file": b"sound",
+    }
+    assert process.paths[2] == "/v1/audio/translations"
 
 
-async def test_what_is_asked_for_reaches_the_model(engine: SpeechEngine, recordings: Path) -> None:
-    asked = job(recordings / "fr_cuttledoc_fleurs-fr-004.ogg", task="translate", language="fr", words=True)
-    pieces = [piece async for piece in engine.transcribe(asked)]
-    segments, transcript = [p for p in pieces if isinstance(p, Segment)], pieces[-1]
-    assert isinstance(transcript, Transcript) and transcript.language == "fr"
-    assert segments and all(segment.words for segment in segments)
-    assert " the " in "".join(segment.text for segment in segments).lower()
+REFUSALS = [
+    (("invalid_request_error", None, "file"), errors.InvalidAudio),
+    (("invalid_request_error", "audio_too_short", "file"), errors.AudioTooShort),
+    (("invalid_request_error", None, "language"), errors.InvalidRequest),
+    (("server_error", "audio_too_long", "file"), errors.TooLarge),
+    (("overloaded_error", "server_is_overloaded", None), errors.Unavailable),
+    (("server_error", "storage_full", None), errors.StorageFull),
+]
 
 
-async def test_silence_is_an_empty_transcript(engine: SpeechEngine, tmp_path: Path) -> None:
-    (tmp_path / "silence").write_bytes(sounds.encode(sounds.silence(5), "mp3"))
-    text, transcript = await heard(engine, job(tmp_path / "silence"))
-    assert text == "" and transcript.duration == pytest.approx(5, abs=0.2)
-
-
-@pytest.mark.parametrize(
-    ("data", "kind", "code"),
-    [
-        (b"neither sound nor music", InvalidAudio, None),
-        (sounds.video(), InvalidAudio, None),
-        (sounds.encode(sounds.tone(0.05)), AudioTooShort, "audio_too_short"),
-        (sounds.encode(sounds.silence(121), "flac"), TooLarge, "audio_too_long"),
-        (sounds.encode(sounds.silence(121), "mp3"), TooLarge, "audio_too_long"),
-    ],
-)
+@pytest.mark.parametrize("midway", [False, True])
+@pytest.mark.parametrize(("said", "kind"), REFUSALS)
 async def test_what_is_wrong_with_a_recording_is_raised_as_in_the_process(
-    engine: SpeechEngine, tmp_path: Path, data: bytes, kind: type[AntiphonError], code: str | None
+    process: FakeProcess,
+    engine: SpeechEngine,
+    job: SpeechJob,
+    said: tuple[str, str | None, str | None],
+    kind: type[AntiphonError],
+    midway: bool,
 ) -> None:
-    (tmp_path / "file").write_bytes(data)
-    for refused in (engine.prepare, partial(heard, engine)):
-        with pytest.raises(kind) as refusal:
-            await refused(job(tmp_path / "file"))
-        assert type(refusal.value) is kind
-        assert refusal.value.param == ("file" if kind is not AudioTooShort else refusal.value.param)
-        assert refusal.value.code == code and refusal.value.message
-
-
-async def test_an_unknown_language_is_the_requests_fault(engine: SpeechEngine, recordings: Path) -> None:
-    for refused in (engine.prepare, partial(heard, engine)):
-        with pytest.raises(InvalidRequest) as refusal:
-            await refused(job(recordings / "en_whisper_jfk.flac", language="xx"))
-        assert refusal.value.param == "language"
-
-
-async def test_the_length_that_is_billed_is_known_before(engine: SpeechEngine, tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(sounds.encode(sounds.silence(2.34), "mp3"))
-    length = await engine.prepare(job(tmp_path / "file"))
-    _, transcript = await heard(engine, job(tmp_path / "file"))
-    assert length == transcript.usage.seconds == pytest.approx(2.34, abs=0.2)
-
-
-async def test_leaving_early_frees_the_slot(engine: SpeechEngine, recordings: Path, tmp_path: Path) -> None:
-    long, short = tmp_path / "long", tmp_path / "short"
-    long.write_bytes(sounds.encode(sounds.speech(recordings)))
-    short.write_bytes(sounds.encode(sounds.silence(1)))
-    # Once between two segments, once before the first.
-    async with aclosing(engine.transcribe(job(long))) as pieces:
-        assert isinstance(await anext(pieces), Segment)
-    assert await _seconds_to_answer(engine, short) < 4
-    task = asyncio.create_task(heard(engine, job(long)))
-    await asyncio.wait([task], timeout=0.5)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert await _seconds_to_answer(engine, short) < 4
-
-
-async def _seconds_to_answer(engine: SpeechEngine, file: Path) -> float:
-    began = time.monotonic()
-    await heard(engine, job(file))
-    return time.monotonic() - began
-
-
-async def test_nothing_is_left_by_the_socket(engine: SpeechEngine, socket: Path, tmp_path: Path) -> None:
-    (tmp_path / "large").write_bytes(sounds.encode(sounds.silence(60)))
-    await heard(engine, job(tmp_path / "large"))
-    assert os.listdir(socket.parent) == [socket.name]
-
-
-async def test_a_killed_process_is_never_a_finished_transcript(
-    deployment: Deployment, recordings: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "long").write_bytes(sounds.encode(sounds.speech(recordings)))
-    path = tmp_path / "engine.sock"
-    process = await asyncio.to_thread(Popen, ENGINE.command(deployment, SETTINGS, path))
-    engine = ENGINE.connect(deployment, SETTINGS, path)
-    try:
-        await _ready(deployment, path, process)
-        with pytest.raises(EngineFailed):
-            async for piece in engine.transcribe(job(tmp_path / "long")):
-                assert isinstance(piece, Segment)
-                process.send_signal(signal.SIGKILL)
-        with pytest.raises(EngineFailed):
-            await engine.probe()
-    finally:
-        process.kill()
-        process.wait(10)
-        await engine.close()
+    body = envelope(*said)
+    if midway:
+        process.frames = [sse(SEGMENT), b"data: " + body + b"\n\n"]
+    else:
+        process.refusal = (kind.status, body)
+    with pytest.raises(kind) as refusal:
+        await heard(engine, job)
+    found = refusal.value
+    assert type(found) is kind
+    assert (found.message, found.type, found.code, found.param) == ("So it is.", *said)
+    await let_go(process)
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        b"",
-        b'data: {"type":"transcript.text.segment","id":0}\n\n',
-        b"data: {]\n\n",
-        b'data: {"error":{"message":"At /root/x.py","type":"server_error","param":null,"code":null}}\n\n',
+        (500, envelope("server_error", "internal_error", message="At /home/me")),
+        (502, b"<p>At /home/me"),
+        (204, b""),
     ],
 )
-async def test_a_stream_that_is_not_whole_is_a_failure(
-    deployment: Deployment, tmp_path: Path, answer: bytes
+async def test_what_is_not_the_requests_fault_is_the_engines(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob, answer: tuple[int, bytes]
 ) -> None:
-    (tmp_path / "file").write_bytes(b"anything")
-    async with _answering(tmp_path / "engine.sock", b"200 OK", answer):
-        engine = ENGINE.connect(deployment, SETTINGS, tmp_path / "engine.sock")
-        with pytest.raises(EngineFailed) as failure:
-            await heard(engine, job(tmp_path / "file"))  # type: ignore[arg-type]
+    process.refusal = answer
+    with pytest.raises(EngineFailed) as failure:
+        await heard(engine, job)
+    assert "/home" not in failure.value.message and failure.value.retry_after
+
+
+BROKEN = {
+    "nothing": [],
+    "half an event": [OPENED.rstrip()],
+    "no JSON": [b"data: {]\n\n"],
+    "another event first": [DONE],
+    "an unknown event": [b'data: {"type":"transcript.opened.wide"}\n\n'],
+    "no length": [b'data: {"type":"transcript.opened","id":"rec_1","expected":1}\n\n'],
+    "a length below zero": [b'data: {"type":"transcript.opened","id":"r","seconds":-1,"expected":1}\n\n'],
+    "an id that is a path": [
+        b'data: {"type":"transcript.opened","id":"../../health","seconds":1,"expected":1}\n\n'
+    ],
+    "an error of its own": [b"data: " + envelope("server_error", message="At /home/me") + b"\n\n"],
+}
+
+
+@pytest.mark.parametrize("opening", BROKEN.values(), ids=BROKEN.keys())
+async def test_a_recording_that_is_not_opened_is_a_failure(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob, opening: list[bytes]
+) -> None:
+    process.opening = opening
+    with pytest.raises(EngineFailed) as failure:
+        async with engine.open(job):
+            pytest.fail("it is not open")
+    assert "/home" not in failure.value.message and failure.value.retry_after
+    await let_go(process)
+
+
+UNWHOLE = {
+    "nothing": [],
+    "no end": [sse(SEGMENT)],
+    "half an event": [sse(SEGMENT), DONE.rstrip()],
+    "no JSON": [sse(SEGMENT), b"data: \xff\n\n"],
+    "half a segment": [b'data: {"type":"transcript.text.segment","id":0}\n\n'],
+    "opened again": [sse(SEGMENT), OPENED],
+    "an error of its own": [b"data: " + envelope("server_error", message="At /home/me") + b"\n\n"],
+    "an error without a shape": [b'data: {"error":"At /home/me"}\n\n'],
+}
+
+
+@pytest.mark.parametrize("cuts", [False, True])
+@pytest.mark.parametrize("frames", UNWHOLE.values(), ids=UNWHOLE.keys())
+async def test_a_transcript_that_is_not_whole_is_a_failure(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob, frames: list[bytes], cuts: bool
+) -> None:
+    process.frames, process.cuts = frames, cuts
+    with pytest.raises(EngineFailed) as failure:
+        await heard(engine, job)
+    assert "/home" not in failure.value.message and failure.value.retry_after
+    await let_go(process)
+
+
+async def _closes(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
+
+
+async def _unknown(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=404, body=envelope("invalid_request_error"))
+
+
+async def _fine(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=200)
+
+
+@pytest.mark.parametrize("start", [_closes, _unknown, _fine])
+async def test_a_start_that_is_refused_is_a_failure(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob, start: Any
+) -> None:
+    process.start = start
+    with pytest.raises(EngineFailed):
+        await heard(engine, job)
+    await let_go(process)
+
+
+async def test_a_recording_is_transcribed_once(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob
+) -> None:
+    async with engine.open(job) as recording:
+        assert len([piece async for piece in recording.transcribe()]) == 2
         with pytest.raises(EngineFailed):
-            await engine.prepare(job(tmp_path / "file"))  # type: ignore[union-attr]
+            await anext(recording.transcribe())
+
+
+async def test_a_process_that_goes_away_while_a_recording_is_held(job: SpeechJob) -> None:
+    process = FakeProcess()
+    async with running(process) as engine, engine.open(job) as recording:
         await engine.close()
-    assert "/root" not in failure.value.message
+        with pytest.raises(EngineFailed):
+            await anext(recording.transcribe())
 
 
-@asynccontextmanager
-async def _answering(path: Path, status: bytes, body: bytes) -> AsyncIterator[None]:
-    """A process that gives every request the same answer."""
+async def test_leaving_lets_go_of_the_recording(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob
+) -> None:
+    async with engine.open(job):
+        assert process.connections == 1
+    await let_go(process)
+    assert len(process.paths) == 1
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        length = str(len(body)).encode()
-        writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: " + length + b"\r\n\r\n" + body)
-        await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_unix_server(answer, str(path)):
-        yield
+async def test_what_fails_while_a_recording_is_open_is_not_the_engines_failure(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob
+) -> None:
+    with pytest.raises(ConnectionResetError):
+        async with engine.open(job):
+            raise ConnectionResetError("of something else")
+    await let_go(process)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_whoever_does_not_wait_lets_go_at_any_stage(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob, stage: str
+) -> None:
+    process.hangs = stage
+    job.file.write_bytes(bytes(4 << 20))  # more than any buffer takes: the upload hangs as well
+    task = asyncio.create_task(heard(engine, job))
+    async with asyncio.timeout(5):
+        await process.hanging.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    if stage == "upload":
+        process.resume.set()  # the end of a connection is seen by who reads from it
+    await let_go(process)
+
+
+async def test_whoever_does_not_wait_lets_go_at_any_moment(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob
+) -> None:
+    moments = 0
+    while True:
+        process.started.clear()
+        task = asyncio.create_task(heard(engine, job))
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        if task.done():
+            break
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await let_go(process)
+        moments += 1
+    assert len(await task) == 2 and moments > 10
+
+
+async def test_a_file_that_is_gone_sends_nothing(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob
+) -> None:
+    job.file.unlink()
+    with pytest.raises(FileNotFoundError):
+        await heard(engine, job)
+    assert process.paths == []

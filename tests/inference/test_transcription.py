@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,20 @@ import msgspec
 import pytest
 
 from antiphon.api import transcript_formats
-from antiphon.errors import AudioTooShort, EngineFailed, StorageFull
+from antiphon.errors import AudioTooShort, EngineFailed, InvalidAudio, StorageFull, TooLarge
 from antiphon.ledger.meter import Bill
 from antiphon.values import Segment, SpeechJob, Transcript, Usage
-from service import KEY, ScriptedEngine, Service, SpeechScript, serving, spoken
+from service import (
+    CALLER,
+    KEY,
+    SPEECH,
+    ScriptedEngine,
+    ScriptedRecording,
+    Service,
+    SpeechScript,
+    serving,
+    spoken,
+)
 
 SECOND = 100_000
 """Nano-dollars, from the shipped price list."""
@@ -90,28 +102,92 @@ async def test_a_failure_midway_is_paid_for_what_was_handed_over(
     assert paid.seconds == seconds and paid.status == ("settled" if seconds else "voided")
 
 
-async def too_short() -> float:
+@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("problem", [TooLarge("Too long."), InvalidAudio("It lied about its length.")])
+async def test_a_recording_that_lied_is_free_whatever_was_handed_over(
+    tmp_path: Path, problem: Exception, stream: str
+) -> None:
+    async with serving(tmp_path, ScriptedEngine(speech=script(1.5, then=problem))) as service:
+        _, _, body = await transcribe(service, 5, stream=stream)
+        paid = await service.books.only()
+    assert (paid.status, paid.cost, paid.reason) == ("voided", 0, type(problem).__name__)
+    assert stream == "false" or ("until 1.5" in body and "error" in body and "[DONE]" not in body)
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+async def test_nobody_pays_for_more_sound_than_was_announced(tmp_path: Path, stream: str) -> None:
+    """A codec may give a little more than its packets said."""
+    async with serving(tmp_path, ScriptedEngine(speech=script(2.0, seconds=2.03))) as service:
+        _, headers, body = await transcribe(service, 2, stream=stream)
+        paid = await service.books.only()
+    assert headers["antiphon-audio-seconds"] == "2.000"
+    assert (paid.seconds, paid.cost, paid.reserved) == (2, 2 * SECOND, 2 * SECOND)
+    told = body if isinstance(body, dict) else json.loads(body.split("\n\n")[-3].removeprefix("data: "))
+    assert told["usage"]["seconds"] == 2
+
+
+async def too_short() -> None:
     raise AudioTooShort()
 
 
-async def endless() -> float:
+async def endless() -> None:
     await asyncio.Event().wait()
-    return 0.0
 
 
-@pytest.mark.parametrize(("reading", "status"), [(too_short, 400), (endless, 408)])
+class Refusing(ScriptedEngine):
+    """Its recordings are opened as `opening` says."""
+
+    def __init__(self, opening: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self.opening = opening
+
+    @asynccontextmanager
+    async def open(self, job: SpeechJob) -> AsyncIterator[ScriptedRecording]:
+        async with super().open(job) as recording:
+            await self.opening()
+            yield recording
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize(("opening", "status"), [(too_short, 400), (endless, 408)])
 async def test_what_cannot_be_read_reserves_nothing(
-    tmp_path: Path, reading: Callable[[], Awaitable[float]], status: int
+    tmp_path: Path, opening: Callable[[], Awaitable[None]], status: int, stream: str
 ) -> None:
-    class Refusing(ScriptedEngine):
-        async def prepare(self, asked: Any) -> Any:
-            return await reading() if isinstance(asked, SpeechJob) else await super().prepare(asked)
-
-    async with serving(tmp_path, Refusing(), speech_seconds=0.1) as service:
-        refused, _, _ = await transcribe(service, 1)
-        assert refused == status and service.engine.jobs == []
+    async with serving(tmp_path, Refusing(opening), speech_seconds=0.1) as service:
+        refused, headers, _ = await transcribe(service, 1, stream=stream)
+        assert refused == status and service.engine.jobs == [] and service.engine.held == 0
+        assert "antiphon-audio-seconds" not in headers
         await service.chat()
         assert (await service.books.only()).task == "chat"
+
+
+async def test_a_transcript_that_would_take_too_long_is_only_streamed(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    async with serving(tmp_path, engine, speech_answer_seconds=10) as service:
+        engine.expected = 10.1
+        status, _, body = await transcribe(service, 1)
+        assert status == 413 and engine.jobs == [] and engine.held == 0
+        assert (body["error"]["code"], body["error"]["param"]) == ("transcription_too_slow", "file")
+        assert "stream=true" in body["error"]["message"]
+        assert (await transcribe(service, 1, stream="true"))[0] == 200
+        engine.expected = 10.0
+        assert (await transcribe(service, 1))[0] == 200
+        assert len(await service.books.requests(2)) == 2, "what is refused is in no books"
+
+
+async def test_a_recording_that_passes_a_rate_is_let_go(tmp_path: Path) -> None:
+    async with serving(tmp_path, audio_per_minute=60) as service:
+        status, headers, body = await transcribe(service, 61)
+        assert (status, body["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert service.engine.held == 0 and service.engine.jobs == []
+        assert "antiphon-audio-seconds" not in headers
+
+
+async def test_an_engine_is_told_the_snapshot_and_whose_the_recording_is(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await transcribe(service, 1)
+    [job] = service.engine.jobs
+    assert (job.model, job.organization) == (SPEECH, CALLER.organization_id)
 
 
 async def test_a_transcript_that_cannot_be_written_is_free(

@@ -81,6 +81,45 @@ def test_nothing_handed_over_is_void(house: House) -> None:
     assert {row.reason for row in house.rows(tables.request)} == {"EngineFailed", "Unsettled"}
 
 
+def test_what_was_no_answer_is_waived(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            with pytest.raises(EngineFailed):
+                async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                    bill.handed(tokens(10, 5))
+                    bill.waive("Liar")
+                    bill.handed(tokens(10, 6))
+                    raise EngineFailed("broken")
+            async with ledger.meter.open("req_2", account, CHAT, tokens(10, 100)) as bill:
+                await bill.settle(tokens(10, 20))
+                bill.waive("TooLate")
+
+    house.go(main())
+    assert house.requests() == {"req_1": ("voided", 0), "req_2": ("settled", 30 * TOKEN)}
+    assert [row.reason for row in house.rows(tables.request) if row.status == "voided"] == ["Liar"]
+
+
+def test_a_waived_bill_that_the_disk_refuses_to_end_is_void_later(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        disk = SimulatedDisk()
+        async with house.ledger(disk) as ledger:
+            async with ledger.meter.open("req_1", account, CHAT, tokens(10, 100)) as bill:
+                bill.handed(tokens(10, 5))
+                bill.waive("Liar")
+                disk.space = 0
+            await asyncio.sleep(5)
+            assert house.requests() == {"req_1": ("open", 0)}
+            disk.space = None
+            await asyncio.sleep(2)
+            assert house.requests() == {"req_1": ("voided", 0)}
+
+    house.go(main())
+
+
 def test_the_first_settlement_counts(house: House) -> None:
     account = house.tenant()
 

@@ -146,7 +146,7 @@ async def test_what_an_engine_says_of_itself_is_kept_and_tried_again(serve: Call
         name="fake",
         task="chat",
         command=fake_engine.kind().command,
-        connect=lambda deployment, settings, socket: Refusing(socket),
+        connect=lambda deployments, settings, socket: Refusing(socket),
     )
     async with serve(OWN), serve(AttachedReplica, refusing) as pool:
         await until(lambda: pool.status()[0].restarts == 2)

@@ -240,7 +240,7 @@ async def test_an_engine_that_cannot_be_started_is_reported(serve: Callable[...,
     kind = EngineKind(
         name="fake",
         task="chat",
-        command=lambda deployment, settings, socket: ["/nowhere/engine"],
+        command=lambda deployments, settings, socket: ["/nowhere/engine"],
         connect=fake_engine.kind().connect,
     )
     async with serve(kind) as pools:
@@ -269,7 +269,7 @@ async def test_a_stop_during_the_clean_up_of_a_crash_waits_for_it(serve: Callabl
         name="fake",
         task="chat",
         command=fake_engine.kind().command,
-        connect=lambda deployment, settings, socket: SlowToClose(socket),
+        connect=lambda deployments, settings, socket: SlowToClose(socket),
     )
     async with serve(kind) as pools:
         pool = pools.get("fake-2024")

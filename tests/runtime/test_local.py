@@ -213,6 +213,17 @@ async def test_an_engine_is_found_by_its_name_from_its_start_to_its_end(
     assert list((tmp_path / "run").iterdir()) == []
 
 
+async def test_what_an_engine_serves_is_told_until_it_has_ended(
+    runtime: LocalRuntime, tmp_path: Path
+) -> None:
+    elsewhere = LocalRuntime(tmp_path / "run", tmp_path / "logs")
+    process = await runtime.start("speech", python(SLEEP), ["base-2022", "tiny.en-2022"])
+    assert elsewhere.find("speech") == process.socket
+    assert elsewhere.served(process.socket) == {"base-2022", "tiny.en-2022"}
+    await process.stop(0)
+    assert elsewhere.served(process.socket) == frozenset()
+
+
 async def test_resident_memory(runtime: LocalRuntime) -> None:
     process = await runtime.start("engine", python("import sys, time; a = bytearray(50_000_000); " + SLEEP))
     await until(lambda: (process.resident_bytes() or 0) > 50_000_000)

@@ -46,7 +46,7 @@ def deployment(smollm2: Path) -> Deployment:
 @pytest.fixture
 async def process(runtime: LocalRuntime, deployment: Deployment) -> AsyncIterator[Process]:
     command = kinds()["llama"].command
-    process = await runtime.start("llama", lambda socket: command(deployment, Settings(), socket))
+    process = await runtime.start("llama", lambda socket: command([deployment], Settings(), socket))
     yield process
     assert await process.stop(5) == -signal.SIGTERM
 
@@ -170,7 +170,7 @@ async def test_a_missing_model_ends_the_process(runtime: LocalRuntime, deploymen
     command = kinds()["llama"].command
     process = await runtime.start(
         "llama",
-        lambda s: command(Deployment(**_fields(deployment, model=Path("/nowhere.gguf"))), Settings(), s),
+        lambda s: command([Deployment(**_fields(deployment, model=Path("/nowhere.gguf")))], Settings(), s),
     )
     async with asyncio.timeout(30):
         assert await process.wait() == 1

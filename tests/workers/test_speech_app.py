@@ -1,251 +1,350 @@
-"""The speech engine's HTTP side, with transcripts that are written down beforehand."""
+"""The speech engine's HTTP side, spoken as ASGI, on a real desk whose model hears what it is told."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
+from starlette.applications import Starlette
 from starlette.types import Message
 
-from antiphon.errors import ClientGone, InvalidAudio, TooLarge
-from antiphon.values import Segment, Transcript, Usage
-from antiphon.workers.speech import app as speech_app
+import sounds
+from antiphon.errors import InternalError
+from antiphon.values import Word
+from antiphon.wire.transcript_events import OpenedEvent
+from antiphon.workers.speech import desk as speech_desk
 from antiphon.workers.speech.app import create
-from antiphon.workers.speech.job import Job
+from antiphon.workers.speech.lanes import STUCK_SECONDS
+from antiphon.workers.speech.schedule import Task
+from antiphon.workers.speech.values import Heard
+from speech_exchange import Exchange, form
+from speech_house import WINDOWS, Answer, Desks, Ear, House, heard
+from until import until
 
-BOUNDARY = "frontier"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-
-def segment(number: int, text: str) -> Segment:
-    return Segment(
-        id=number, seek=0, start=float(number), end=number + 1.0, text=text, tokens=[1, 2], temperature=0.0,
-        avg_logprob=-0.5, compression_ratio=1.0, no_speech_prob=0.1,
-    )  # fmt: skip
-
-
-TRANSCRIPT = Transcript(language="en", duration=2.5, usage=Usage(seconds=2.5))
+SECRET = "what was said"
 
 
-class Script:
-    """In place of a `Transcriber`: yields what it was given, raises what is an exception."""
-
-    def __init__(self, *steps: Segment | Transcript | Exception) -> None:
-        self.steps = steps
-        self.jobs: list[Job] = []
-        self.contents: list[bytes] = []
-
-    def transcribe(self, job: Job) -> Iterator[Segment | Transcript]:
-        self.jobs.append(job)
-        self.contents.append(job.file.read())
-        for step in self.steps:
-            job.step()
-            if isinstance(step, Exception):
-                raise step
-            yield step
-
-    def measure(self, job: Job) -> float:
-        *_, transcript = self.transcribe(job)
-        assert isinstance(transcript, Transcript)
-        return transcript.duration
-
-    def check(self) -> None:
-        return
+def recording(file: bytes | None, path: str = "transcriptions", **fields: str) -> Exchange:
+    return Exchange(f"/v1/audio/{path}", form(file, **{"model": "m", "organization": "ours"} | fields))
 
 
-class Endless(Script):
-    """Works until it is cancelled."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.working = threading.Event()
-        self.ended = threading.Event()
-
-    def transcribe(self, job: Job) -> Iterator[Segment | Transcript]:
-        self.working.set()
-        try:
-            while not job._cancelled.wait(5):
-                continue
-            job.step()
-            yield TRANSCRIPT
-        finally:
-            self.ended.set()
+def start(id: str) -> Exchange:
+    return Exchange(f"/v1/audio/recordings/{id}/start")
 
 
-class Exchange:
-    """One request, spoken as ASGI. The client stays until `leave`."""
+def application(house: House) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
 
-    def __init__(self, path: str, body: bytes) -> None:
-        self.scope = {
-            "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "root_path": "",
-            "scheme": "http", "query_string": b"", "http_version": "1.1", "server": None, "client": None,
-            "headers": [(b"content-type", f"multipart/form-data; boundary={BOUNDARY}".encode())],
-        }  # fmt: skip
-        self.incoming: asyncio.Queue[Message] = asyncio.Queue()
-        self.incoming.put_nowait({"type": "http.request", "body": body, "more_body": False})
-        self.sent: list[Message] = []
-
-    def leave(self) -> None:
-        self.incoming.put_nowait({"type": "http.disconnect"})
-
-    async def send(self, message: Message) -> None:
-        self.sent.append(message)
-
-    @property
-    def status(self) -> int:
-        return int(self.sent[0]["status"])
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(message.get("body", b"") for message in self.sent[1:])
-
-    def events(self) -> list[Any]:
-        assert self.body.endswith(b"\n\n")
-        frames = self.body.decode().split("\n\n")[:-1]
-        return [json.loads(frame.removeprefix("data: ")) for frame in frames]
+    return create(house.desk, lifespan)
 
 
-def form(file: bytes | None = b"sound", **fields: str) -> bytes:
-    lines = [
-        f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'
-        for n, v in fields.items()
-    ]
-    head = "".join(lines).encode()
-    if file is not None:
-        disposition = b'content-disposition: form-data; name="file"; filename="recording"\r\n\r\n'
-        head += f"--{BOUNDARY}\r\n".encode() + disposition + file + b"\r\n"
-    return head + f"--{BOUNDARY}--\r\n".encode()
+def types(talk: Exchange) -> list[str]:
+    return [event.get("type", "error") for event in talk.events]
 
 
-async def exchange(script: Script, body: bytes, task: str = "transcriptions") -> Exchange:
-    talk = Exchange(f"/v1/audio/{task}", body)
-    await create(script, 1)(talk.scope, talk.incoming.get, talk.send)  # type: ignore[arg-type]
-    return talk
+WHOLE = ["transcript.opened", *["transcript.text.segment"] * WINDOWS, "transcript.text.done"]
 
 
-async def test_segments_and_the_whole_text_are_sent_as_events() -> None:
-    talk = await exchange(Script(segment(0, " One"), segment(1, " two."), TRANSCRIPT), form())
-    assert talk.status == 200
+async def test_segments_and_the_whole_text_are_sent_as_events(fake: Desks, ear: Ear, clip: bytes) -> None:
+    def answer(task: Task) -> Answer:
+        [segment] = heard(task).segments
+        words = [Word(f" {task.window.number}", 1.0, 2.0)]
+        return Heard(segments=(msgspec.structs.replace(segment, words=words),), language="de")
+
+    ear.answers = answer
+    async with fake() as house:
+        talk = await recording(clip).through(application(house))
+    assert talk.status == 200 and talk.sent[-1]["more_body"] is False
     assert (b"content-type", b"text/event-stream") in talk.sent[0]["headers"]
-    first, second, done = talk.events()
-    assert first["type"] == second["type"] == "transcript.text.segment"
-    assert {k: v for k, v in second.items() if k != "type"} == {
-        "id": 1, "seek": 0, "start": 1.0, "end": 2.0, "text": " two.", "tokens": [1, 2], "temperature": 0.0,
-        "avg_logprob": -0.5, "compression_ratio": 1.0, "no_speech_prob": 0.1, "words": [],
+    assert types(talk) == WHOLE
+    opened, first, *_, done = talk.events
+    seconds = done["duration"]
+    assert opened == {
+        "type": "transcript.opened", "id": opened["id"], "seconds": pytest.approx(seconds, abs=0.01),
+        "expected": opened["expected"],
+    }  # fmt: skip
+    assert seconds == pytest.approx(12.71, abs=0.01) and opened["expected"] > 0
+    # An id that the client can put into a path.
+    msgspec.convert({**opened}, OpenedEvent)
+    assert first == {
+        "type": "transcript.text.segment", "id": 0, "seek": 0, "start": 0.0, "end": first["end"],
+        "text": " window 0", "tokens": [1, 2], "temperature": 0.0, "avg_logprob": -0.5,
+        "compression_ratio": 1.0, "no_speech_prob": 0.1,
+        "words": [{"word": " 0", "start": 1.0, "end": 2.0}],
     }  # fmt: skip
     assert done == {
-        "type": "transcript.text.done", "text": "One two.", "language": "en", "duration": 2.5,
-        "usage": {"type": "duration", "seconds": 2.5},
+        "type": "transcript.text.done", "text": "window 0 window 1 window 2", "language": "de",
+        "duration": seconds, "usage": {"type": "duration", "seconds": seconds},
     }  # fmt: skip
 
 
-async def test_every_field_of_the_form_reaches_the_job() -> None:
-    script = Script(TRANSCRIPT)
-    fields = {"model": "m", "language": "de", "prompt": "Guten Tag", "temperature": "0.4"}
-    await exchange(script, form(b"\0sound", **fields, **{"timestamp_granularities[]": "word"}))
-    (job,) = script.jobs
-    assert script.contents == [b"\0sound"]
-    assert (job.task, job.language, job.prompt, job.temperature, job.words) == (
-        "transcribe", "de", "Guten Tag", 0.4, True,
-    )  # fmt: skip
-    await exchange(script, form(language="", temperature=""), "translations")
-    job = script.jobs[1]
-    assert (job.task, job.language, job.prompt, job.temperature, job.words) == (
-        "translate",
-        None,
-        None,
-        0.0,
-        False,
-    )
-
-
-async def test_how_long_a_recording_is() -> None:
-    script = Script(TRANSCRIPT)
-    talk = await exchange(script, form(language="de"), "durations")
-    assert talk.status == 200 and json.loads(talk.body) == {"type": "duration", "seconds": 2.5}
-    assert script.jobs[0].language == "de" and script.contents == [b"sound"]
-    refused = await exchange(Script(TooLarge("Long.", code="audio_too_long")), form(), "durations")
-    assert refused.status == 413 and json.loads(refused.body)["error"]["code"] == "audio_too_long"
-
-
-@pytest.mark.parametrize("path", ["transcriptions", "durations"])
-async def test_the_upload_is_closed_afterwards(path: str) -> None:
-    for script in (Script(TRANSCRIPT), Script(InvalidAudio("no"))):
-        await exchange(script, form(), path)
-        assert script.jobs[0].file.closed
+async def test_every_field_of_the_form_reaches_the_job(fake: Desks, ear: Ear, clip: bytes) -> None:
+    fields = {
+        "organization": "org_1", "language": "de", "prompt": "Guten Tag", "temperature": "0.4",
+        "timestamp_granularities[]": "word",
+    }  # fmt: skip
+    async with fake() as house:
+        app = application(house)
+        await recording(clip, **fields).through(app)
+        await recording(clip, "translations", language="", temperature="", hold="").through(app)
+    first, second = (batch[0].job for batch in (ear.batches[0], ear.batches[-1]))
+    assert (first.organization, first.model, first.task, first.language) == ("org_1", "m", "transcribe", "de")
+    assert (first.prompt, first.temperature, first.words) == ("Guten Tag", 0.4, True)
+    assert (second.organization, second.task, second.language) == ("ours", "translate", None)
+    assert (second.prompt, second.temperature, second.words) == (None, 0.0, False)
+    assert first.id != second.id
 
 
 @pytest.mark.parametrize(
-    ("problem", "status", "error"),
+    ("file", "fields", "status", "error"),
     [
+        (b"no sound", {}, 400, {"type": "invalid_request_error", "param": "file", "code": None}),
         (
-            InvalidAudio("No."),
-            400,
-            {"message": "No.", "type": "invalid_request_error", "param": "file", "code": None},
+            sounds.encode(sounds.tone(0.05)), {}, 400,
+            {"type": "invalid_request_error", "param": "file", "code": "audio_too_short"},
         ),
         (
-            TooLarge("Long.", code="audio_too_long"),
-            413,
-            {"message": "Long.", "type": "server_error", "param": None, "code": "audio_too_long"},
+            sounds.encode(sounds.tone(31)), {}, 413,
+            {"type": "server_error", "param": "file", "code": "audio_too_long"},
         ),
         (
-            RuntimeError("the secret inside"),
-            500,
-            {
-                "message": "The engine met an error of its own.", "type": "server_error", "param": None,
-                "code": "internal_error",
-            },
+            sounds.encode(sounds.tone(1)), {"model": "other"}, 400,
+            {"type": "invalid_request_error", "param": "model", "code": None},
+        ),
+        (
+            sounds.encode(sounds.tone(1)), {"language": "xx"}, 400,
+            {"type": "invalid_request_error", "param": "language", "code": None},
         ),
     ],
+    ids=["unreadable", "too short", "too long", "another model", "another language"],
 )  # fmt: skip
-async def test_an_error_has_a_status_before_the_first_event_and_is_an_event_after_it(
-    problem: Exception, status: int, error: dict[str, Any], caplog: pytest.LogCaptureFixture
+async def test_what_is_wrong_with_a_recording_is_told_before_the_first_event(
+    fake: Desks, file: bytes, fields: dict[str, str], status: int, error: dict[str, str | None]
 ) -> None:
-    talk = await exchange(Script(problem), form())
+    async with fake(seconds=30) as house:
+        talk = await recording(file, **fields).through(application(house))
     assert talk.status == status
-    assert json.loads(talk.body) == {"error": error}
-    talk = await exchange(Script(segment(0, " One"), problem), form())
-    assert talk.status == 200
-    assert talk.events()[-1] == {"error": error}
-    assert "secret" not in caplog.text
+    assert {name: talk.error[name] for name in error} == error and talk.error["message"]
 
 
-@pytest.mark.parametrize("body", [form(None, model="m"), form(temperature="warm"), b"no form"])
-async def test_an_unreadable_form_is_refused(body: bytes) -> None:
-    talk = await exchange(Script(TRANSCRIPT), body)
+async def test_a_bug_of_ours_is_told_without_its_inside(
+    fake: Desks, clip: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object) -> float:
+        raise RuntimeError(SECRET)
+
+    async with fake() as house:
+        monkeypatch.setattr(house.decoders, "scan", broken)
+        talk = await recording(clip).through(application(house))
+    assert talk.status == InternalError.status and talk.error["code"] == "internal_error"
+    assert SECRET not in caplog.text + talk.body.decode()
+
+
+async def test_an_error_after_the_first_event_is_the_last_event(
+    fake: Desks, ear: Ear, clip: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    ear.answers = lambda task: RuntimeError(SECRET) if task.window.number == 2 else heard(task)
+    async with fake() as house:
+        talk = await recording(clip).through(application(house))
+    assert talk.status == 200 and talk.sent[-1]["more_body"] is False
+    assert types(talk) == ["transcript.opened", *["transcript.text.segment"] * 2, "error"]
+    assert talk.events[-1]["error"]["type"] == "server_error"
+    assert SECRET not in caplog.text + talk.body.decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form(None, model="m"),
+        form(None, model="m", file="text"),
+        form(b"sound"),
+        form(b"sound", model=""),
+        form(b"sound", model="m", temperature="warm"),
+        form(b"sound", model="m", hold="perhaps"),
+        b"no form",
+    ],
+)
+async def test_an_unreadable_form_is_refused(fake: Desks, body: bytes) -> None:
+    async with fake() as house:
+        talk = await Exchange("/v1/audio/transcriptions", body).through(application(house))
     assert talk.status == 400
-    assert set(json.loads(talk.body)["error"]) == {"message", "type", "param", "code"}
+    assert set(talk.error) == {"message", "type", "param", "code"}
 
 
-@pytest.mark.parametrize("path", ["transcriptions", "durations"])
-async def test_the_work_ends_when_the_client_goes(path: str) -> None:
-    script = Endless()
-    app = create(script, 1)  # type: ignore[arg-type]
-    talk = Exchange(f"/v1/audio/{path}", form())
-    async with asyncio.timeout(10):
-        task = asyncio.create_task(app(talk.scope, talk.incoming.get, talk.send))
-        await asyncio.to_thread(script.working.wait, 5)
-        talk.leave()
-        await task
-    assert script.ended.is_set()
-    assert talk.status == ClientGone.status
+async def test_a_recording_that_is_held_waits_for_its_start(fake: Desks, ear: Ear, clip: bytes) -> None:
+    async with fake() as house:
+        app = application(house)
+        talk = recording(clip, hold="true")
+        work = asyncio.create_task(talk.through(app))
+        await until(lambda: talk.sent and talk.events)
+        # Another one passes meanwhile.
+        assert types(await recording(clip).through(app)) == WHOLE
+        assert types(talk) == WHOLE[:1] and {one for one, _ in ear.seen} != {talk.events[0]["id"]}
+        assert len(ear.seen) == WINDOWS
+        started = await start(talk.events[0]["id"]).through(app)
+        assert started.status == 204 and started.body == b""
+        await work
+        assert types(talk) == WHOLE
+        # It is over, and known no more.
+        assert (await start(talk.events[0]["id"]).through(app)).status == 404
 
 
-async def test_one_too_many_waits_for_a_slot_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = Endless()
-    app = create(script, 1)  # type: ignore[arg-type]
-    first, second, third = (Exchange("/v1/audio/transcriptions", form()) for _ in range(3))
-    async with asyncio.timeout(10):
-        running = asyncio.create_task(app(first.scope, first.incoming.get, first.send))
-        await asyncio.to_thread(script.working.wait, 5)
-        monkeypatch.setattr(speech_app, "WAIT_SECONDS", 0.05)
-        await app(second.scope, second.incoming.get, second.send)
-        assert second.status == 503 and json.loads(second.body)["error"]["code"] == "server_is_overloaded"
-        monkeypatch.setattr(speech_app, "WAITING", 0)
-        await app(third.scope, third.incoming.get, third.send)
-        assert third.status == 503
-        first.leave()
-        await running
+async def test_a_recording_that_is_not_started_in_time_is_given_up(
+    fake: Desks, ear: Ear, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech_desk, "HOLD_SECONDS", 0.05)
+    async with fake() as house:
+        talk = await recording(clip, hold="1").through(application(house))
+    assert types(talk) == ["transcript.opened", "error"]
+    assert talk.events[-1]["error"]["code"] == "timeout" and ear.batches == []
+
+
+async def test_what_is_not_there_cannot_be_started(fake: Desks) -> None:
+    async with fake() as house:
+        for path in ("unknown", "..%2Fhealth"):
+            talk = await start(path).through(application(house))
+            assert talk.status == 404 and talk.error["type"] == "invalid_request_error"
+        talk = await Exchange("/v1/audio/durations").through(application(house))
+        assert talk.status == 404
+
+
+async def test_beyond_the_slots_the_engine_is_busy(fake: Desks, clip: bytes) -> None:
+    async with fake(slots=1) as house:
+        app = application(house)
+        held = [recording(clip, hold="true") for _ in range(1 + speech_desk.EXTRA)]
+        work = [asyncio.create_task(one.through(app)) for one in held]
+        await until(lambda: all(one.sent for one in held))
+        late = await recording(clip).through(app)
+        assert late.status == 503 and late.error["code"] == "server_is_overloaded"
+        for one in held:
+            one.leave()
+        await asyncio.gather(*work)
+
+
+async def test_health_is_that_of_the_lanes(
+    fake: Desks, ear: Ear, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ear.open.clear()
+    async with fake() as house:
+        app = application(house)
+        assert (await Exchange("/health", method="GET").through(app)).status == 200
+        talk = recording(clip)
+        work = asyncio.create_task(talk.through(app))
+        await until(lambda: ear.batches)
+        assert (await Exchange("/health", method="GET").through(app)).status == 200
+        check = house.lanes.check
+        monkeypatch.setattr(house.lanes, "check", lambda now: check(now + STUCK_SECONDS + 1))
+        assert (await Exchange("/health", method="GET").through(app)).status == 503
+        ear.open.set()
+        await work
+
+
+# Clients that leave. `fake` looks at the end whether anything is left of them.
+
+
+async def gone(talk: Exchange, work: asyncio.Task[Exchange]) -> None:
+    """Leave, and see that nothing more is told to somebody who is not there, and nothing is an error."""
+    sent = len(talk.sent)
+    talk.leave()
+    await work
+    assert len(talk.sent) == sent
+
+
+@pytest.mark.parametrize("hold", ["true", "false"])
+async def test_a_client_that_leaves_before_its_recording_is_opened(
+    fake: Desks, clip: bytes, hold: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fake() as house:
+        talk = recording(clip, hold=hold)
+        work = asyncio.create_task(talk.through(application(house)))
+        await until(house.children)
+        if not talk.sent:
+            await gone(talk, work)
+        else:
+            talk.leave()
+            await work
+        await house.left_nothing()
+    assert caplog.records == []
+
+
+async def test_a_client_that_leaves_while_it_is_held(
+    fake: Desks, ear: Ear, clip: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fake() as house:
+        app = application(house)
+        talk = recording(clip, hold="true")
+        work = asyncio.create_task(talk.through(app))
+        await until(lambda: talk.sent and talk.events)
+        await gone(talk, work)
+        await house.left_nothing()
+        assert (await start(talk.events[0]["id"]).through(app)).status == 404
+        assert ear.batches == []
+        assert types(await recording(clip).through(app)) == WHOLE
+    assert caplog.records == []
+
+
+async def test_clients_that_leave_while_a_batch_runs_and_while_they_are_queued(
+    fake: Desks, ear: Ear, clip: bytes, long: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    ear.open.clear()
+    async with fake() as house:
+        app = application(house)
+        running, queued, staying = recording(long, language="en"), recording(clip), recording(clip)
+        first = asyncio.create_task(running.through(app))
+        await until(lambda: ear.batches)
+        second = asyncio.create_task(queued.through(app))
+        await until(lambda: len(waiting(house)) == 2)
+        await gone(queued, second)
+        await gone(running, first)
+        assert waiting(house) == []
+        third = asyncio.create_task(staying.through(app))
+        await until(lambda: waiting(house))
+        ear.open.set()
+        await third
+        assert types(staying) == WHOLE
+        await house.left_nothing()
+    assert {id for id, _ in ear.seen} == {running.events[0]["id"], staying.events[0]["id"]}
+    assert caplog.records == []
+
+
+def waiting(house: House) -> list[str]:
+    """Recordings of which windows wait for a lane."""
+    return list(house.lanes._schedule.remaining())
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_stream(
+    fake: Desks, ear: Ear, long: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fake() as house:
+        talk = recording(long)
+        left = asyncio.Event()
+
+        async def send(message: Message) -> None:
+            talk.sent.append(message)
+            if len(talk.sent) == 5:
+                talk.leave()
+                await left.wait()
+
+        await application(house)(talk.scope, talk.incoming.get, send)
+        await house.left_nothing()
+    assert len(talk.sent) == 5 and len(ear.seen) < 24
+    assert caplog.records == []
+
+
+async def test_a_server_that_stops_cancels_what_runs(fake: Desks, ear: Ear, clip: bytes) -> None:
+    """And is told so, unlike when the client leaves."""
+    ear.open.clear()
+    async with fake() as house:
+        work = asyncio.create_task(recording(clip).through(application(house)))
+        await until(lambda: ear.batches)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        ear.open.set()

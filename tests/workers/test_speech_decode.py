@@ -12,26 +12,29 @@ import pytest
 import sounds
 from antiphon.errors import AntiphonError, AudioTooShort, ClientGone, InvalidAudio, TooLarge
 from antiphon.workers.speech import decode
-from antiphon.workers.speech.decode import RATE, Section, sections
+from antiphon.workers.speech.decode import samples, scan
 from antiphon.workers.speech.sniff import UNREADABLE, demuxer
+from antiphon.workers.speech.values import RATE
 
 
-def decoded(data: bytes, limit: float = 3600) -> list[Section]:
-    """The sections. How long they are, or why there are none, is always known without them as well."""
-    try:
-        length = decode.seconds(io.BytesIO(data), limit, lambda: None)
-    except AntiphonError as problem:
-        with pytest.raises(type(problem)) as refusal:
-            list(sections(io.BytesIO(data), limit, lambda: None))
-        assert refusal.value.message == problem.message and refusal.value.code == problem.code
-        raise
-    found = list(sections(io.BytesIO(data), limit, lambda: None))
-    assert length == found[-1].end / RATE
-    return found
+def idle() -> None:
+    """A step that lets the work go on."""
+
+
+def decoded(data: bytes, limit: float = 3600) -> sounds.Samples:
+    """All samples; every piece but the last is a second long."""
+    pieces = list(samples(io.BytesIO(data), limit, idle))
+    assert all(len(piece) == RATE for piece in pieces[:-1]) and 0 < len(pieces[-1]) <= RATE
+    assert all(piece.dtype == np.int16 for piece in pieces)
+    return np.concatenate(pieces)
 
 
 def seconds(data: bytes, limit: float = 3600) -> float:
-    return decoded(data, limit)[-1].end / RATE
+    return len(decoded(data, limit)) / RATE
+
+
+def scanned(data: bytes, limit: float = 3600) -> float:
+    return scan(io.BytesIO(data), limit, idle)
 
 
 def wav(pcm: bytes, *, size: int | None = None, channels: int = 1, rate: int = RATE) -> bytes:
@@ -49,10 +52,9 @@ def wav(pcm: bytes, *, size: int | None = None, channels: int = 1, rate: int = R
 
 @pytest.mark.parametrize("name", sounds.CONTAINERS)
 def test_every_container_gives_its_sound(name: str) -> None:
-    (section,) = decoded(sounds.encode(sounds.tone(2), name))
-    assert section.start == 0 and section.samples.dtype == np.float32
-    assert len(section.samples) == pytest.approx(2 * RATE, abs=0.15 * RATE)
-    middle = section.samples[RATE // 2 : RATE]
+    found = decoded(sounds.encode(sounds.tone(2), name))
+    assert len(found) == pytest.approx(2 * RATE, abs=0.15 * RATE)
+    middle = found[RATE // 2 : RATE].astype(np.float32) / 32768
     assert 0.1 < float(np.sqrt(np.mean(middle**2))) < 0.3
     spectrum = np.abs(np.fft.rfft(middle))
     assert spectrum.argmax() * RATE / len(middle) == pytest.approx(440, abs=4)
@@ -60,9 +62,59 @@ def test_every_container_gives_its_sound(name: str) -> None:
 
 def test_stereo_is_mixed_to_one_channel() -> None:
     pair = np.stack([sounds.tone(1), sounds.silence(1)], axis=1)
-    (section,) = decoded(wav(pair.tobytes(), channels=2))
-    assert len(section.samples) == RATE
-    assert 0.05 < float(np.abs(section.samples).max()) < 0.2
+    found = decoded(wav(pair.tobytes(), channels=2))
+    assert len(found) == RATE
+    assert 0.05 * 32768 < int(np.abs(found).max()) < 0.2 * 32768
+
+
+def test_lossless_sound_comes_as_it_was() -> None:
+    sound = np.random.default_rng(5).integers(-32768, 32768, 3 * RATE + 77, dtype=np.int16)
+    for name in ("wav", "flac", "oga", "mkv"):
+        assert np.array_equal(decoded(sounds.encode(sound, name)), sound)
+
+
+@pytest.mark.parametrize("name", sounds.CONTAINERS)
+def test_a_scan_tells_what_decoding_gives_without_decoding(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sounds.encode(sounds.tone(30), name)
+    exact = seconds(data)
+    monkeypatch.setattr(decode, "_decoded", None)
+    assert scanned(data) == pytest.approx(exact, abs=0.12)
+
+
+def test_a_scan_is_exact_for_less_than_a_second() -> None:
+    for name in sounds.CONTAINERS:
+        data = sounds.encode(sounds.tone(0.5), name)
+        assert scanned(data) == seconds(data)
+
+
+def test_a_scan_of_real_recordings_is_near(recordings: Path) -> None:
+    for path in sorted(recordings.glob("*_*.*")):
+        data = path.read_bytes()
+        assert scanned(data) == pytest.approx(seconds(data), abs=0.02)
+
+
+def test_a_scan_decodes_where_packets_do_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matroska leaves the length of AAC packets to whoever decodes them."""
+    monkeypatch.setitem(sounds.CONTAINERS, "mka", ("matroska", "aac", 16_000))
+    data = sounds.encode(sounds.tone(5), "mka")
+    assert scanned(data) == seconds(data)
+    monkeypatch.setattr(decode, "_decoded", None)
+    with pytest.raises(TypeError):
+        scanned(data)
+
+
+@pytest.mark.parametrize("name", ["mp3", "wav", "flac", "ogg", "mp4", "webm"])
+def test_a_scan_refuses_what_is_longer_than_the_limit(name: str) -> None:
+    with pytest.raises(TooLarge) as refusal:
+        scanned(sounds.encode(sounds.tone(12), name), limit=10)
+    assert refusal.value.code == "audio_too_long"
+
+
+def test_a_scan_never_tells_more_than_the_limit() -> None:
+    data = sounds.encode(sounds.tone(10), "mp3")
+    assert scanned(data) > 10 and scanned(data, limit=10) == 10
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFFFFF, 0xFFFFFFFF])
@@ -91,6 +143,8 @@ def test_a_lying_length_is_no_reason_to_refuse(size: int) -> None:
     ],
 )
 def test_what_is_no_recording_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidAudio):
+        scanned(data)
     with pytest.raises(InvalidAudio) as refusal:
         decoded(data)
     assert refusal.value.message == UNREADABLE
@@ -128,44 +182,34 @@ def test_flipped_bits_never_show_the_inside(name: str) -> None:
         data = np.frombuffer(whole, np.uint8).copy()
         places = random.integers(0, len(data), 20)
         data[places] ^= random.integers(1, 256, 20, dtype=np.uint8)
-        try:
-            decoded(data.tobytes(), limit=600)
-        except AntiphonError as refusal:
-            assert refusal.status in (400, 413)
+        for work in (decoded, scanned):
+            try:
+                work(data.tobytes(), limit=600)
+            except AntiphonError as refusal:
+                assert refusal.status in (400, 413)
 
 
 @pytest.mark.parametrize("name", ["mp4", "matroska"])
 def test_a_film_without_sound_is_refused_as_such(name: str) -> None:
     with pytest.raises(InvalidAudio, match="The file has no audio track."):
         decoded(sounds.video(name))
+    with pytest.raises(InvalidAudio, match="The file has no audio track."):
+        scanned(sounds.video(name))
 
 
 def test_less_than_a_tenth_of_a_second_is_too_short() -> None:
-    with pytest.raises(AudioTooShort):
-        decoded(sounds.encode(sounds.tone(0.09)))
+    for work in (decoded, scanned):
+        with pytest.raises(AudioTooShort):
+            work(sounds.encode(sounds.tone(0.09)))
     assert seconds(sounds.encode(sounds.tone(0.1))) == pytest.approx(0.1)
-
-
-def test_a_long_recording_comes_in_sections_cut_where_it_is_quiet() -> None:
-    loud, pause = sounds.tone(108), sounds.silence(1)
-    whole = np.concatenate([loud, pause, sounds.tone(91)])
-    first, second = decoded(sounds.encode(whole))
-    assert first.start == 0 and second.start == first.end and second.end == len(whole)
-    assert 108 * RATE < first.end < 109 * RATE
-    joined = np.concatenate([first.samples, second.samples])
-    assert np.array_equal(joined, whole.astype(np.float32) / 32768)
-
-
-def test_a_section_is_never_longer_than_the_bound() -> None:
-    found = decoded(sounds.encode(sounds.tone(400)))
-    assert all(len(section.samples) <= decode.SECTION_SECONDS * RATE for section in found)
-    assert [section.start for section in found[1:]] == [section.end for section in found[:-1]]
 
 
 def test_a_stated_length_past_the_limit_is_refused_before_decoding() -> None:
     file = io.BytesIO(sounds.encode(sounds.silence(600), "flac"))
     with pytest.raises(TooLarge) as refusal:
-        next(sections(file, 599, _never))
+        next(samples(file, 599, _never))
+    with pytest.raises(TooLarge):
+        scan(file, 599, _never)
     assert (refusal.value.status, refusal.value.code) == (413, "audio_too_long")
     assert "599 seconds" in refusal.value.message
     assert seconds(file.getvalue(), limit=600) == 600
@@ -191,11 +235,11 @@ def test_a_bomb_ends_within_a_bounded_memory(tmp_path: Path) -> None:
     code = """
 import resource, sys
 from antiphon.errors import TooLarge
-from antiphon.workers.speech.decode import sections
+from antiphon.workers.speech.decode import samples
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    for section in sections(open(sys.argv[1], "rb"), 3600, lambda: None):
-        del section
+    for piece in samples(open(sys.argv[1], "rb"), 3600, lambda: None):
+        del piece
 except TooLarge:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
@@ -213,7 +257,7 @@ def test_work_ends_when_a_step_says_so() -> None:
             raise ClientGone("gone")
 
     with pytest.raises(ClientGone):
-        list(sections(io.BytesIO(sounds.encode(sounds.tone(60), "mp3")), 3600, step))
+        list(samples(io.BytesIO(sounds.encode(sounds.tone(60), "mp3")), 3600, step))
     assert steps == 3
 
 

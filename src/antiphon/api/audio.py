@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,10 @@ from antiphon.inference.transcription import SpeechAnswer, Transcription
 from antiphon.settings import Settings
 from antiphon.values import Segment, SpeechJob, Transcript
 from antiphon.wire import fields
-from antiphon.wire.audio import (
-    ResponseFormat,
-    TextDelta,
-    TextDone,
-    TranscriptionRequest,
-    TranslationRequest,
-)
+from antiphon.wire.audio import ResponseFormat, TranscriptionRequest, TranslationRequest
+
+SECONDS_HEADER = "antiphon-audio-seconds"
+"""Length of the recording, in every answer that is a result: a client that streams knows how far it is."""
 
 
 class AudioApi:
@@ -53,6 +50,7 @@ class AudioApi:
                 )
             job = SpeechJob(
                 id=exchange.id,
+                organization=exchange.known_caller.organization_id,
                 model=request.model,
                 file=form.file,
                 language=code(request.language) if request.language else None,
@@ -60,31 +58,42 @@ class AudioApi:
                 temperature=request.temperature or 0.0,
                 words="word" in granularities,
             )
-            if request.stream:
-                work = partial(self._stream, exchange, job)
-            else:
-                work = partial(self._answer, exchange, job, request.response_format or "json", granularities)
-            await self._idempotency.answer(exchange, _content(form), work)
+            await self._idempotency.answer(
+                exchange, _content(form), self._work(exchange, job, request, granularities)
+            )
 
     async def create_translation(self, exchange: Exchange) -> None:
         async with uploads.receive(exchange, self._folder, self._settings.upload_bytes) as form:
             request = convert(form.fields, TranslationRequest, strict=False)
             job = SpeechJob(
                 id=exchange.id,
+                organization=exchange.known_caller.organization_id,
                 model=request.model,
                 file=form.file,
                 task="translate",
                 prompt=request.prompt or None,
                 temperature=request.temperature or 0.0,
             )
-            work = partial(self._answer, exchange, job, request.response_format or "json", [])
-            await self._idempotency.answer(exchange, _content(form), work)
+            await self._idempotency.answer(exchange, _content(form), self._work(exchange, job, request, []))
+
+    def _work(
+        self,
+        exchange: Exchange,
+        job: SpeechJob,
+        request: TranscriptionRequest | TranslationRequest,
+        granularities: Sequence[str],
+    ) -> Callable[[], Awaitable[None]]:
+        """What writes the answer, of the shape that was asked for."""
+        form = request.response_format or "json"
+        if request.stream:
+            return partial(self._stream, exchange, job, verbose=form == "verbose_json")
+        return partial(self._answer, exchange, job, form, granularities)
 
     async def _answer(
         self, exchange: Exchange, job: SpeechJob, form: ResponseFormat, granularities: Sequence[str]
     ) -> None:
         segments: list[Segment] = []
-        async with self._answered(exchange, job) as answer:
+        async with self._answered(exchange, job, streamed=False) as answer:
             async for piece in answer.pieces:
                 if isinstance(piece, Segment):
                     segments.append(piece)
@@ -101,25 +110,30 @@ class AudioApi:
         await exchange.answer(content, media_type)
 
     @asynccontextmanager
-    async def _answered(self, exchange: Exchange, job: SpeechJob) -> AsyncIterator[SpeechAnswer]:
-        caller = exchange.known_caller
-        async with self._transcription.answer(caller, job, exchange.id, exchange.show) as answer:
+    async def _answered(
+        self, exchange: Exchange, job: SpeechJob, *, streamed: bool
+    ) -> AsyncIterator[SpeechAnswer]:
+        caller, show = exchange.known_caller, exchange.show
+        async with self._transcription.answer(caller, job, exchange.id, show, streamed=streamed) as answer:
+            exchange.result_headers[SECONDS_HEADER] = f"{answer.seconds:.3f}"
             if exchange.recording is not None:
                 exchange.recording.charged = answer.charged
             yield answer
 
-    async def _stream(self, exchange: Exchange, job: SpeechJob) -> None:
-        """The transcript as it is understood: a delta for each segment, then the whole text."""
+    async def _stream(self, exchange: Exchange, job: SpeechJob, *, verbose: bool) -> None:
+        """The transcript as it is understood: the events of each segment, then the whole text."""
         segments: list[Segment] = []
-        async with self._answered(exchange, job) as answer:
+        async with self._answered(exchange, job, streamed=True) as answer:
             async for piece in answer.pieces:
                 if isinstance(piece, Transcript):
-                    usage = transcript_formats.usage(piece)
-                    done = sse.event(TextDone(text=transcript_formats.text(segments), usage=usage))
+                    done = sse.event(transcript_formats.done(segments, piece, verbose=verbose))
                     continue
-                delta = piece.text if segments else piece.text.lstrip()
+                events = transcript_formats.events(
+                    piece, first=not segments, verbose=verbose, words=job.words
+                )
                 segments.append(piece)
-                await exchange.write(sse.event(TextDelta(delta=delta)))
+                # At once: whoever has the delta has the segment, and pays for it.
+                await exchange.write(b"".join(map(sse.event, events)))
                 answer.handed(piece)
         await exchange.write(done)
         await exchange.write(sse.DONE)

@@ -58,6 +58,8 @@ class Exchange:
         self.status = 0
         self.answer_headers: dict[str, str] = {}
         """Headers of the answer, besides those that every answer has."""
+        self.result_headers: dict[str, str] = {}
+        """Headers of the answer if that is a result and no error; kept with it for a retry."""
         self.recording: Recording | None = None
         """What the answer is kept in for a retry, if the client asked for that."""
         self.persists = False
@@ -129,7 +131,7 @@ class Exchange:
     ) -> None:
         """A whole answer."""
         if self.recording is not None and status == 200:
-            self.recording.begin(content_type, streams=False)
+            self.recording.begin(content_type, self.result_headers, streams=False)
             self.recording.add(body)
         await self._start(status, {"content-type": content_type, "content-length": str(len(body)), **headers})
         for start in range(0, len(body), PIECE):
@@ -148,7 +150,7 @@ class Exchange:
         if not self.streams:
             self.streams = True
             if self.recording is not None:
-                self.recording.begin(EVENTS, streams=True)
+                self.recording.begin(EVENTS, self.result_headers, streams=True)
             await self._start(
                 200, {"content-type": EVENTS, "cache-control": "no-cache", "x-accel-buffering": "no"}
             )
@@ -184,6 +186,7 @@ class Exchange:
             "x-content-type-options": "nosniff",
             **(self._caller_headers(self.caller, self._standing) if self.caller else {}),
             **self.answer_headers,
+            **(self.result_headers if status == 200 else {}),
             **headers,
         }
         await self._send(

@@ -110,6 +110,7 @@ class Idempotency:
             _refuse_expired()
         body = bytes(recording.body)  # not copied; and sent to its end, even if it is forgotten meanwhile
         exchange.answer_headers["idempotent-replayed"] = "true"
+        exchange.result_headers.update(recording.headers)
         if recording.streams:
             for start in range(0, len(body), PIECE):
                 await exchange.write(body[start : start + PIECE])

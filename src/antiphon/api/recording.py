@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from antiphon.errors import AntiphonError
 
@@ -23,6 +23,7 @@ class Recording:
     def __init__(self, take: Callable[[int], bool], give_back: Callable[[int], None]) -> None:
         self._take, self._give_back = take, give_back
         self.content_type = ""
+        self.headers: Mapping[str, str] = {}
         self.streams = False
         self.body: bytearray | bytes = bytearray()
         self.kept = True
@@ -30,8 +31,9 @@ class Recording:
         self.charged: Callable[[], bool] = lambda: False
         """Whether the request is charged, or may be yet, even if it ends as an error."""
 
-    def begin(self, content_type: str, *, streams: bool) -> None:
-        self.content_type, self.streams = content_type, streams
+    def begin(self, content_type: str, headers: Mapping[str, str] = {}, *, streams: bool) -> None:
+        """`headers` are what this answer has besides those of every answer."""
+        self.content_type, self.headers, self.streams = content_type, dict(headers), streams
 
     def add(self, piece: bytes) -> bool:
         """Keep what was written next, if there is room. The answer is `kept`."""

@@ -14,6 +14,7 @@ from antiphon.wire.audio import (
     JsonTranscript,
     TextDelta,
     TextDone,
+    TextSegment,
     TranscriptionRequest,
     TranslationRequest,
     VerboseTranscript,
@@ -26,6 +27,9 @@ _SPEECH = (
     Answer(JSON, JsonTranscript),
     Answer(JSON, VerboseTranscript),
     Answer("text/plain; charset=utf-8"),
+    Answer(EVENTS, TextDelta),
+    Answer(EVENTS, TextSegment),
+    Answer(EVENTS, TextDone),
 )
 
 
@@ -97,16 +101,16 @@ def _audio_rows(audio: AudioApi) -> list[Route]:
             path="/v1/audio/transcriptions",
             needs="audio",
             handler=audio.create_transcription,
-            summary="Transcribe a recording in its own language.",
+            summary="Transcribe a recording in its own language, as a whole or streamed.",
             form=TranscriptionRequest,
-            answers=(*_SPEECH, Answer(EVENTS, TextDelta), Answer(EVENTS, TextDone)),
+            answers=_SPEECH,
         ),
         Route(
             method="POST",
             path="/v1/audio/translations",
             needs="audio",
             handler=audio.create_translation,
-            summary="Translate a recording into English.",
+            summary="Translate a recording into English, as a whole or streamed.",
             form=TranslationRequest,
             answers=_SPEECH,
         ),

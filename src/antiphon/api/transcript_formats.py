@@ -1,4 +1,7 @@
-"""The five bodies of a transcript: `json`, `text`, `srt`, `verbose_json`, `vtt`. Pure functions."""
+"""The five bodies of a transcript: `json`, `text`, `srt`, `verbose_json`, `vtt`; and the events of a stream.
+
+Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from antiphon.wire.audio import (
     DurationUsage,
     JsonTranscript,
     ResponseFormat,
+    TextDelta,
+    TextDone,
+    TextSegment,
     TranscriptSegment,
     TranscriptWord,
     VerboseTranscript,
@@ -74,6 +80,24 @@ def verbose(
         text=text(segments),
         segments=[_segment(segment) for segment in segments] if wants_segments else UNSET,
         words=list(_words(segments)) if wants_words else UNSET,
+        usage=usage(transcript),
+    )
+
+
+def events(segment: Segment, *, first: bool, verbose: bool, words: bool) -> Iterator[TextDelta | TextSegment]:
+    """What a stream says of a segment; the deltas joined are the whole text."""
+    yield TextDelta(delta=segment.text.lstrip() if first else segment.text)
+    if verbose:
+        known = msgspec.structs.asdict(_segment(segment))
+        yield TextSegment(**known, words=list(_words([segment])) if words else UNSET)
+
+
+def done(segments: Sequence[Segment], transcript: Transcript, *, verbose: bool) -> TextDone:
+    """The last event of a stream."""
+    return TextDone(
+        text=text(segments),
+        language=languages.name(transcript.language) if verbose else UNSET,
+        duration=transcript.duration if verbose else UNSET,
         usage=usage(transcript),
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import msgspec
 from aiohttp.http_exceptions import LineTooLong
 
 from antiphon.cli.output import CommandFailed, ExitCode
+from antiphon.cli.transcript import Transcribed
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 600.0
-"""Longest silence of the server; a long recording is transcribed in silence."""
+"""Longest silence of the server; a recording may have to wait for its turn, or be silent for long."""
 FRAME_BYTES = 1 << 20
 ANSWER_BYTES = 64 << 20
 ERROR_BYTES = 1 << 16
@@ -50,17 +52,10 @@ class Client:
     async def chat(self, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         """Ask for a chat completion; its text in pieces, as they come. Closing the iterator cancels."""
         async with self._post("/chat/completions", json={**body, "stream": True}) as response:
-            received = 0
-            async for line in response.content:
-                received = _within(received + len(line), ANSWER_BYTES)
-                if not line.startswith(b"data:"):
-                    continue
-                data = line.removeprefix(b"data:").strip()
-                if data == b"[DONE]":
-                    return
-                for piece in _pieces(data):
-                    yield piece
-        raise CommandFailed("the server broke off before the end of the answer")
+            async with aclosing(_events(response)) as events:
+                async for data in events:
+                    for piece in _pieces(data):
+                        yield piece
 
     async def transcribe(
         self,
@@ -68,17 +63,29 @@ class Client:
         fields: Sequence[tuple[str, str]],
         *,
         translate: bool,
-        progress: Callable[[int], None],
-    ) -> str:
-        """Upload a recording; the response body. `progress` gets the bytes read so far, in another thread."""
-        with _Counted(path, progress) as file:
+        sent: Callable[[int], None],
+        heard: Callable[[float, float | None], None],
+    ) -> Transcribed:
+        """Upload a recording; its transcript, which is streamed.
+
+        `sent` gets the bytes read so far, in another thread; `heard` the seconds of sound transcribed so
+        far, and those of the whole recording if the server says so.
+        """
+        with _Counted(path, sent) as file:
             form = aiohttp.FormData()
-            for name, value in fields:
+            for name, value in (*fields, ("response_format", "verbose_json"), ("stream", "true")):
                 form.add_field(name, value)
             form.add_field("file", file, filename=path.name, content_type="application/octet-stream")
             task = "translations" if translate else "transcriptions"
             async with self._post(f"/audio/{task}", data=form) as response:
-                return (await _read(response, ANSWER_BYTES)).decode(errors="replace")
+                transcript, total = Transcribed(), _audio_seconds(response)
+                async with aclosing(_events(response)) as events:
+                    async for data in events:
+                        transcript.take(data)
+                        heard(transcript.seconds, total)
+        if not transcript.whole:
+            raise CommandFailed("the server broke off before the end of the transcript")
+        return transcript
 
     @asynccontextmanager
     async def _post(self, path: str, **content: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -117,6 +124,29 @@ class Client:
                 return CommandFailed(f"the server was silent for {SILENCE_SECONDS:.0f} seconds")
             case _:
                 return CommandFailed("the server broke off the connection")
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """The `data:` of each event of a stream, up to its `[DONE]`; one that ends before is a failure."""
+    received = 0
+    async for line in response.content:
+        received = _within(received + len(line), ANSWER_BYTES)
+        if not line.startswith(b"data:"):
+            continue
+        data = line.removeprefix(b"data:").strip()
+        if data == b"[DONE]":
+            return
+        yield data
+    raise CommandFailed("the server broke off before the end of the answer")
+
+
+def _audio_seconds(response: aiohttp.ClientResponse) -> float | None:
+    """The length of the recording as the server read it."""
+    try:
+        seconds = float(response.headers.get("antiphon-audio-seconds", ""))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < math.inf else None
 
 
 def _pieces(data: bytes) -> list[str]:

@@ -47,16 +47,19 @@ def transcribe(
         raise typer.BadParameter("--language is not for --translate, which always gives English")
     targets = _targets(files, response_format, output)
     optional = {"language": language, "prompt": prompt}
-    fields = [("model", model), ("response_format", response_format)]
+    fields = [("model", model)]
     fields += [(name, value) for name, value in optional.items() if value is not None]
-    if words:
-        fields += [("timestamp_granularities[]", granularity) for granularity in ("segment", "word")]
+    granularities = ("segment", "word") if words else ()
+    fields += [("timestamp_granularities[]", granularity) for granularity in granularities]
     client = Client(server_address(base_url), required_key(key))
 
     def one(file: Path, target: Path | None) -> None:
-        with _shown(file) as progress:
-            text = asyncio.run(client.transcribe(file, fields, translate=translate, progress=progress))
-        _write(text, target)
+        with _shown(file) as bar:
+            transcript = asyncio.run(
+                client.transcribe(file, fields, translate=translate, sent=bar.sent, heard=bar.heard)
+            )
+        task: Literal["transcribe", "translate"] = "translate" if translate else "transcribe"
+        _write(transcript.written(response_format, task=task, granularities=granularities), target)
 
     _each(targets, one)
 
@@ -101,27 +104,54 @@ def _write(text: str, target: Path | None) -> None:
         raise CommandFailed(f"{target} cannot be written: {problem.strerror}") from problem
 
 
+class _Bar:
+    """How far one recording is: bytes read for the upload, then seconds of sound transcribed."""
+
+    def __init__(self, progress: bars.Progress, name: str, size: int) -> None:
+        self._progress, self._name, self._size = progress, name, size
+        self._task = progress.add_task("", total=size, far="")
+        self.sent(0)
+
+    def sent(self, done: int) -> None:
+        """So many bytes are read. After the last nothing is known for a while: the bar pulses."""
+        if done < self._size:
+            self._show("uploading", f"{done / 1e6:.1f}/{self._size / 1e6:.1f} MB", done, self._size)
+        else:
+            self._show("waiting", f"{self._size / 1e6:.1f} MB", 0, None)
+
+    def heard(self, seconds: float, total: float | None) -> None:
+        """So many seconds are transcribed, of `total`; None if that is not known."""
+        seconds = min(seconds, total or seconds)
+        far = f"{_clock(seconds)}/{_clock(total)}" if total else _clock(seconds)
+        self._show("transcribing", far, seconds, total)
+
+    def _show(self, doing: str, far: str, done: float, total: float | None) -> None:
+        self._progress.update(
+            self._task, description=f"{self._name} {doing}", far=far, completed=done, total=total
+        )
+        # None in `update` leaves the total as it is.
+        self._progress.tasks[self._task].total = total
+
+
+def _clock(seconds: float) -> str:
+    """`1:02:03`, or `2:03` of less than an hour."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 @contextmanager
-def _shown(file: Path) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr, and the function that moves it: bytes read, then waiting for the text."""
+def _shown(file: Path) -> Iterator[_Bar]:
+    """A progress bar on stderr."""
     console = err_console()
-    size = file.stat().st_size
     columns = (
         bars.TextColumn("{task.description}", markup=False),
         bars.BarColumn(),
-        bars.DownloadColumn(),
+        bars.TextColumn("{task.fields[far]}", markup=False),
         bars.TimeElapsedColumn(),
     )
     # stdout is left alone: the bar would otherwise take what is printed there to stderr.
     with bars.Progress(
         *columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task(f"{file.name} uploading", total=size)
-
-        def moved(done: int) -> None:
-            progress.update(task, completed=done)
-            if done >= size:
-                progress.update(task, description=f"{file.name} transcribing")
-                progress.tasks[0].total = None  # from here on nobody knows how far it is: the bar pulses
-
-        yield moved
+        yield _Bar(progress, file.name, file.stat().st_size)

@@ -7,6 +7,7 @@ composition root and the contract tests find it.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -53,22 +54,41 @@ class ChatEngine(Engine, Protocol):
         """
 
 
-class SpeechEngine(Engine, Protocol):
-    async def prepare(self, job: SpeechJob) -> float:
-        """The length of a recording: exactly the seconds of sound that `transcribe` will bill.
+class OpenRecording(Protocol):
+    """A recording that an engine has looked at and holds; nothing of it was transcribed yet."""
 
-        Raises what `transcribe` would raise for a recording or a language that cannot be transcribed.
+    @property
+    def seconds(self) -> float:
+        """Its length as its container tells. The sound may turn out a little longer, never much."""
+
+    @property
+    def expected(self) -> float:
+        """Seconds until its last segment, as the engine predicts, with the work of others before it."""
+
+    def transcribe(self) -> AsyncGenerator[Segment | Transcript, None]:
+        """Transcribe or translate, once: segments as they come, last one `Transcript`.
+
+        Raises `TooLarge` or `InvalidAudio` when the sound is not what the container said, and `EngineFailed`
+        when the engine breaks off: an iterator that ends without `Transcript` does not exist.
         """
 
-    def transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
-        """Transcribe or translate: segments as they come, last one `Transcript`. Closing it cancels."""
+
+class SpeechEngine(Engine, Protocol):
+    def open(self, job: SpeechJob) -> AbstractAsyncContextManager[OpenRecording]:
+        """The recording of a job, which the engine holds for as long as the block runs; leaving it cancels.
+
+        Raises what is wrong with the recording or its language, or `EngineFailed`.
+        """
 
 
 class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of engine: how to launch it and how to talk to it.
 
-    `command` gives the argument list of a process that listens on the Unix socket at the path given;
-    `connect` gives the client (`ChatEngine` or `SpeechEngine` by `task`) for a process listening there.
+    `command` gives the argument list of a process that listens on the Unix socket at the path given, and
+    serves the deployments given; `connect` gives the client (`ChatEngine` or `SpeechEngine` by `task`) for a
+    process listening there.
+
+    `shared`: whether one process serves all the deployments of the kind; otherwise each has one of its own.
 
     `counts`: whether every `Delta` says how many tokens the engine has generated. Of an engine that does not
     count along, an answer that is aborted pays one token for each piece of text that was handed to the
@@ -78,5 +98,6 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     task: Task
     counts: bool = True
-    command: Callable[[Deployment, Settings, Path], list[str]]
-    connect: Callable[[Deployment, Settings, Path], ChatEngine | SpeechEngine]
+    shared: bool = False
+    command: Callable[[Sequence[Deployment], Settings, Path], list[str]]
+    connect: Callable[[Sequence[Deployment], Settings, Path], ChatEngine | SpeechEngine]

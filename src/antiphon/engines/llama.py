@@ -196,7 +196,8 @@ def _logprob(found: _Probability, alternatives: int) -> TokenLogprob:
     return TokenLogprob(found.token, found.logprob, found.bytes, top)
 
 
-def _command(deployment: Deployment, settings: Settings, socket: Path) -> list[str]:
+def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+    [deployment] = deployments
     return [
         sys.executable, "-m", "antiphon.workers.llama",
         "--socket", str(socket),
@@ -207,7 +208,8 @@ def _command(deployment: Deployment, settings: Settings, socket: Path) -> list[s
     ]  # fmt: skip
 
 
-def _connect(deployment: Deployment, settings: Settings, socket: Path) -> LlamaEngine:
+def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> LlamaEngine:
+    [deployment] = deployments
     return LlamaEngine(deployment, socket)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,11 +28,10 @@ from antiphon.errors import (
 from antiphon.settings import Settings
 from antiphon.values import Deployment, Segment, SpeechJob, Transcript, Usage
 from antiphon.wire.models import ErrorBody, ErrorEnvelope
-from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, SegmentEvent, TranscriptEvent
+from antiphon.wire.transcript_events import DoneEvent, OpenedEvent, SegmentEvent, TranscriptEvent
 
 _PATHS = {"transcribe": "/v1/audio/transcriptions", "translate": "/v1/audio/translations"}
-_DURATIONS = "/v1/audio/durations"
-_MAX_DURATION = 1024
+_START = "/v1/audio/recordings/{id}/start"
 _MAX_ERROR = 65_536
 _KINDS: dict[str | None, type[AntiphonError]] = {
     "audio_too_long": TooLarge,
@@ -54,40 +53,77 @@ class SpeechEngine:
     async def close(self) -> None:
         await self._upstream.close()
 
-    async def prepare(self, job: SpeechJob) -> float:
-        """See `SpeechEngine.prepare` in `base`: the process decodes the recording and keeps nothing of it."""
-        async with self._sent(_DURATIONS, job) as response:
-            return _duration(await response.content.read(_MAX_DURATION))
-
-    async def transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
-        """See `SpeechEngine.transcribe` in `base`; the upload is streamed from its file.
+    @asynccontextmanager
+    async def open(self, job: SpeechJob) -> AsyncIterator[Recording]:
+        """See `SpeechEngine.open` in `base`; the upload is streamed from its file.
 
         Raises what the process found wrong with the recording as it was raised there, else `EngineFailed`.
         """
-        async with self._sent(_PATHS[job.task], job) as response, aclosing(events(response)) as frames:
-            async for frame in frames:
-                result = _result(frame)
-                yield result
-                if isinstance(result, Transcript):
-                    return
-        raise EngineFailed("The speech engine broke off.", retry_after=1)
+        async with AsyncExitStack() as stack:
+            response = await stack.enter_async_context(self._sent(job))
+            frames = await stack.enter_async_context(aclosing(events(response)))
+            opened = _event(await _next(frames))
+            if not isinstance(opened, OpenedEvent):
+                raise _unreadable()
+            connection = stack.pop_all()
+        try:
+            yield Recording(self._upstream, opened, frames)
+        finally:
+            # How the block ended is not told to the connection: what failed there need not be the engine.
+            await connection.aclose()
 
     @asynccontextmanager
-    async def _sent(self, path: str, job: SpeechJob) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _sent(self, job: SpeechJob) -> AsyncIterator[aiohttp.ClientResponse]:
         """The 200 answer to a recording; any other is raised."""
-        file = await asyncio.to_thread(job.file.open, "rb")
-        try:
-            async with self._upstream.request("POST", path, data=_form(job, file)) as response:
-                if response.status != 200:
-                    raise _error(await response.content.read(_MAX_ERROR))
-                yield response
-        finally:
-            await asyncio.to_thread(file.close)
+        async with (
+            _reading(job.file) as file,
+            self._upstream.request("POST", _PATHS[job.task], data=_form(job, file)) as response,
+        ):
+            if response.status != 200:
+                raise _error(await response.content.read(_MAX_ERROR))
+            yield response
+
+
+class Recording:
+    """A recording that the process holds at the other end of a connection."""
+
+    def __init__(self, upstream: Upstream, opened: OpenedEvent, frames: AsyncGenerator[bytes, None]) -> None:
+        self.seconds = opened.seconds
+        self.expected = opened.expected
+        self._start_path = _START.format(id=opened.id)
+        self._upstream = upstream
+        self._frames = frames
+
+    async def transcribe(self) -> AsyncGenerator[Segment | Transcript, None]:
+        """See `OpenRecording.transcribe` in `base`. A second time raises `EngineFailed`."""
+        await self._start()
+        while True:
+            result = _result(_event(await _next(self._frames)))
+            yield result
+            if isinstance(result, Transcript):
+                return
+
+    async def _start(self) -> None:
+        async with self._upstream.request("POST", self._start_path) as response:
+            if response.status != 204:
+                raise EngineFailed("The speech engine did not go on with the recording.", retry_after=1)
+
+
+@asynccontextmanager
+async def _reading(path: Path) -> AsyncIterator[BinaryIO]:
+    """The file, open; closed even if nobody waits for it any more."""
+    opening = asyncio.ensure_future(asyncio.to_thread(path.open, "rb"))
+    try:
+        yield await asyncio.shield(opening)
+    finally:
+        await asyncio.to_thread((await opening).close)
 
 
 def _form(job: SpeechJob, file: BinaryIO) -> aiohttp.FormData:
     form = aiohttp.FormData()
     form.add_field("model", job.model)
+    form.add_field("organization", job.organization)
+    form.add_field("hold", "true")
     form.add_field("temperature", repr(job.temperature))
     if job.language:
         form.add_field("language", job.language)
@@ -100,24 +136,39 @@ def _form(job: SpeechJob, file: BinaryIO) -> aiohttp.FormData:
     return form
 
 
-def _duration(body: bytes) -> float:
+async def _next(frames: AsyncGenerator[bytes, None]) -> bytes:
     try:
-        return msgspec.json.decode(body, type=MeasuredUsage).seconds
-    except msgspec.DecodeError:
-        raise EngineFailed("The speech engine sent something unreadable.", retry_after=1) from None
+        return await anext(frames)
+    except StopAsyncIteration:
+        raise EngineFailed("The speech engine broke off.", retry_after=1) from None
+    except (aiohttp.ClientError, ConnectionError) as problem:
+        raise EngineFailed("The speech engine broke off.", retry_after=1) from problem
 
 
-def _result(frame: bytes) -> Segment | Transcript:
+def _event(frame: bytes) -> TranscriptEvent:
+    """What a frame says. An error event is raised."""
     if frame.startswith(b'{"error"'):
         raise _error(frame)
     try:
-        event: SegmentEvent | DoneEvent = msgspec.json.decode(frame, type=TranscriptEvent)
+        event: TranscriptEvent = msgspec.json.decode(frame, type=TranscriptEvent)
     except msgspec.DecodeError:
-        raise EngineFailed("The speech engine sent something unreadable.", retry_after=1) from None
-    if isinstance(event, SegmentEvent):
-        return msgspec.convert(event, Segment, from_attributes=True)
-    usage = Usage(seconds=event.usage.seconds)
-    return Transcript(language=event.language, duration=event.duration, usage=usage)
+        raise _unreadable() from None
+    return event
+
+
+def _result(event: TranscriptEvent) -> Segment | Transcript:
+    match event:
+        case SegmentEvent():
+            return msgspec.convert(event, Segment, from_attributes=True)
+        case DoneEvent():
+            usage = Usage(seconds=event.usage.seconds)
+            return Transcript(language=event.language, duration=event.duration, usage=usage)
+        case OpenedEvent():
+            raise _unreadable()
+
+
+def _unreadable() -> EngineFailed:
+    return EngineFailed("The speech engine sent something unreadable.", retry_after=1)
 
 
 def _error(body: bytes) -> AntiphonError:
@@ -125,7 +176,7 @@ def _error(body: bytes) -> AntiphonError:
     try:
         found = msgspec.json.decode(body, type=ErrorEnvelope).error
     except msgspec.DecodeError:
-        return EngineFailed("The speech engine sent something unreadable.", retry_after=1)
+        return _unreadable()
     kind = _KINDS.get(found.code) or _kind_by_type(found)
     if kind is None:
         return EngineFailed("The speech engine failed.", retry_after=1)
@@ -141,19 +192,26 @@ def _kind_by_type(found: ErrorBody) -> type[AntiphonError] | None:
     return InvalidAudio if found.param == "file" else InvalidRequest
 
 
-def _command(deployment: Deployment, settings: Settings, socket: Path) -> list[str]:
+def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
     return [
         sys.executable, "-m", "antiphon.workers.speech",
         "--socket", str(socket),
-        "--model", str(deployment.model),
+        *(word for d in deployments for word in ("--model", f"{d.snapshot}={d.model}")),
         "--threads", str(settings.threads or os.cpu_count() or 1),
-        "--slots", str(deployment.slots),
+        "--slots", str(sum(d.slots for d in deployments)),
         "--audio-seconds", str(settings.audio_seconds),
+        "--memory", str(settings.speech_memory),
+        "--beam", str(settings.speech_beam),
+        "--window", str(settings.speech_window),
+        "--pad", str(settings.speech_pad),
+        "--floor", str(settings.speech_floor),
+        "--step", str(settings.speech_step),
+        "--batch-seconds", str(settings.speech_batch_seconds),
     ]  # fmt: skip
 
 
-def _connect(deployment: Deployment, settings: Settings, socket: Path) -> SpeechEngine:
+def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> SpeechEngine:
     return SpeechEngine(socket)
 
 
-ENGINE = EngineKind(name="speech", task="speech", command=_command, connect=_connect)
+ENGINE = EngineKind(name="speech", task="speech", shared=True, command=_command, connect=_connect)

@@ -1,19 +1,19 @@
-"""The conductor of recordings: resolve, enter, acquire, prepare, reserve, transcribe, settle."""
+"""The conductor of recordings: resolve, enter, acquire, open, reserve, transcribe, settle."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import cast
 
 import msgspec
 
 from antiphon.admission.limits import upload_demand
 from antiphon.admission.rates import Show
-from antiphon.engines.base import SpeechEngine
-from antiphon.errors import RequestTimeout
+from antiphon.engines.base import OpenRecording, SpeechEngine
+from antiphon.errors import InvalidAudio, RequestTimeout, TooLarge, TranscriptionTooSlow
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
 from antiphon.values import Caller, Segment, Snapshot, SpeechJob, Transcript, Usage
@@ -22,13 +22,14 @@ from antiphon.values import Caller, Segment, Snapshot, SpeechJob, Transcript, Us
 class SpeechAnswer(msgspec.Struct, frozen=True):
     """A transcript on its way: what gives it, and its segments as they come, last one `Transcript`.
 
-    The transcript is paid once the pieces have come to their end: what may fail in writing it belongs before.
-    Whoever streams calls `handed` with each segment that was handed to the client: so much is paid if the
-    transcript goes no further. `charged` says whether the whole is paid, or may be yet, once the block was
-    left.
+    `seconds` is the length of the recording: no more is paid. A transcript is paid once the pieces have come
+    to their end: what may fail in writing it belongs before. Whoever streams calls `handed` with each segment
+    that was handed to the client: so much is paid if the transcript goes no further. `charged` says whether
+    the whole is paid, or may be yet, once the block was left.
     """
 
     snapshot: Snapshot
+    seconds: float
     pieces: AsyncGenerator[Segment | Transcript, None]
     handed: Callable[[Segment], None]
     charged: Callable[[], bool]
@@ -39,13 +40,14 @@ class Transcription(Conductor):
 
     @asynccontextmanager
     async def answer(
-        self, caller: Caller, job: SpeechJob, request_id: str, show: Show
+        self, caller: Caller, job: SpeechJob, request_id: str, show: Show, *, streamed: bool
     ) -> AsyncIterator[SpeechAnswer]:
         """The transcript of `job`, for as long as the block runs; leaving it early cancels the work.
 
         `show` is told how the caller stands against its limits. Raises any of `AntiphonError`, in the block
-        as well. The deadline is `speech_seconds` for each time without a new segment: a long recording that
-        moves on is never cut off.
+        as well. The deadline is `speech_seconds` for the time until the recording is open, and for each time
+        without a new segment: a long recording that moves on is never cut off. One that is not `streamed`
+        and would take longer than `speech_answer_seconds` is refused.
         """
         snapshot = self._resolve(job.model, "speech")
         pool = self._pools.get(snapshot.id)
@@ -53,31 +55,39 @@ class Transcription(Conductor):
         async with self._gate.enter(caller, snapshot.id, lambda: pool.capacity, 1, demand, show) as place:
             with pool.acquire() as lease:
                 engine = cast(SpeechEngine, lease.engine)
-                length = await self._length(engine, job)
-                await place.take_audio(length)
-                most = Usage(seconds=length)
-                async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
+                asked = msgspec.structs.replace(job, model=snapshot.id)
+                async with self._opened(engine, asked) as recording:
+                    if not streamed and recording.expected > self._settings.speech_answer_seconds:
+                        raise TranscriptionTooSlow()
+                    await place.take_audio(recording.seconds)
+                    most = Usage(seconds=recording.seconds)
+                    async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
 
-                    def handed(segment: Segment) -> None:
-                        # A model may place the end of its last words behind that of the sound.
-                        bill.handed(Usage(seconds=min(segment.end, length)))
+                        def handed(segment: Segment) -> None:
+                            # A model may place the end of its last words behind that of the sound.
+                            bill.handed(Usage(seconds=min(segment.end, recording.seconds)))
 
-                    async with aclosing(self._settled(snapshot, engine.transcribe(job), bill)) as pieces:
-                        yield SpeechAnswer(snapshot, pieces, handed, lambda: bill.charged)
+                        async with aclosing(self._settled(snapshot, recording, bill)) as pieces:
+                            yield SpeechAnswer(
+                                snapshot, recording.seconds, pieces, handed, lambda: bill.charged
+                            )
 
-    async def _length(self, engine: SpeechEngine, job: SpeechJob) -> float:
-        try:
-            async with asyncio.timeout(self._settings.speech_seconds):
-                return await engine.prepare(job)
-        except TimeoutError:
-            raise RequestTimeout("Reading the recording took too long.") from None
+    @asynccontextmanager
+    async def _opened(self, engine: SpeechEngine, job: SpeechJob) -> AsyncIterator[OpenRecording]:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._settings.speech_seconds):
+                    recording = await stack.enter_async_context(engine.open(job))
+            except TimeoutError:
+                raise RequestTimeout("Reading the recording took too long.") from None
+            yield recording
 
     async def _settled(
-        self, snapshot: Snapshot, pieces: AsyncGenerator[Segment | Transcript, None], bill: Bill
+        self, snapshot: Snapshot, recording: OpenRecording, bill: Bill
     ) -> AsyncGenerator[Segment | Transcript, None]:
         """The pieces, observed; who asks for more after the last has them paid."""
         began, first = time.monotonic(), True
-        async with aclosing(pieces):
+        async with aclosing(recording.transcribe()) as pieces:
             while True:
                 try:
                     async with asyncio.timeout(self._settings.speech_seconds):
@@ -86,6 +96,12 @@ class Transcription(Conductor):
                     raise RequestTimeout("The transcription took too long.") from None
                 except StopAsyncIteration:
                     return
+                except (TooLarge, InvalidAudio) as problem:
+                    # It is not the recording that it said it was. The segments so far were no answer to it.
+                    bill.waive(type(problem).__name__)
+                    raise
+                if isinstance(piece, Transcript):
+                    piece = _within(piece, recording.seconds)
                 if first:
                     self._metrics.first_token.labels(snapshot.id).observe(time.monotonic() - began)
                     first = False
@@ -94,3 +110,9 @@ class Transcription(Conductor):
                     self._metrics.audio.labels(snapshot.id).inc(piece.duration)
                     await bill.settle(piece.usage)
                     return
+
+
+def _within(transcript: Transcript, seconds: float) -> Transcript:
+    """Nobody pays for more than was announced and reserved, so no more is told as used either."""
+    usage = Usage(seconds=min(transcript.usage.seconds, seconds))
+    return msgspec.structs.replace(transcript, usage=usage)

@@ -37,6 +37,8 @@ class Bill:
         self._life, self._reserve, self._clock = life, reserve, clock
         self._scopes = scopes_of(reserve)
         self._handed: Usage | None = None
+        self._waived = ""
+        """Why what was handed over is not charged; empty if it is."""
         self._reservation: asyncio.Future[Record] | None = None
         self._ending: asyncio.Future[Record] | None = None
         self._settling: asyncio.Future[Record] | None = None
@@ -56,6 +58,10 @@ class Bill:
     def handed(self, usage: Usage) -> None:
         """What the client has been handed so far: what it pays if the answer goes no further."""
         self._handed = usage
+
+    def waive(self, reason: str) -> None:
+        """The request is to be void whatever was handed over, for it was no answer; unless it was settled."""
+        self._waived = reason
 
     async def settle(self, usage: Usage) -> None:
         """The whole answer costs `usage`; durable once this returns, and the first settlement counts.
@@ -85,8 +91,12 @@ class Bill:
             return
         if self._ending is None or _failed(self._ending):
             self._ending = self._end(
-                Void(request_id=self.request_id, reason=self._reason, ended_at=int(self._clock()))
-                if self._handed is None
+                Void(
+                    request_id=self.request_id,
+                    reason=self._waived or self._reason,
+                    ended_at=int(self._clock()),
+                )
+                if self._handed is None or self._waived
                 else self._settlement(self._handed)
             )
 

@@ -9,95 +9,44 @@ lets it lead to the next one. Whether that one would serve a request is found ou
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from antiphon.engines.base import ChatEngine, EngineKind, SpeechEngine
+from antiphon.engines.base import ChatEngine, SpeechEngine
 from antiphon.errors import EngineFailed
-from antiphon.pools.policy import Pace
-from antiphon.pools.replica import Serving, State, Status, explain
-from antiphon.runtime.local import LocalRuntime
-from antiphon.settings import Settings
-from antiphon.values import Deployment
+from antiphon.pools.member import Member, explain, log
 
-log = logging.getLogger("antiphon.pools")
+_LEFT_OUT = "The engine runs without this model: the log of its supervisor tells why."
 
 
-class AttachedReplica:
-    """Follows one deployment's engine from `start` to `stop`."""
-
-    def __init__(
-        self,
-        deployment: Deployment,
-        kind: EngineKind,
-        changed: Callable[[], None],
-        *,
-        settings: Settings,
-        runtime: LocalRuntime,
-        pace: Pace,
-    ) -> None:
-        self._deployment = deployment
-        self._kind = kind
-        self._changed = changed
-        self._settings = settings
-        self._runtime = runtime
-        self._pace = pace
-        self.serving: Serving | None = None
-        """Set while it is ready."""
-        self._state: State = "stopped"
-        self._since = time.time()
-        self._restarts = 0
-        self._error: str | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin; it becomes ready later. Needs a running event loop."""
-        self._task = asyncio.create_task(self._attend(), name=f"attached-{self._deployment.snapshot}")
-
-    async def stop(self, grace: float) -> None:
-        """Let go of the engine, which goes on."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.wait({self._task})
-        self._task = None
-        self._enter("stopped")
-
-    def status(self) -> Status:
-        """As a replica's; whose process it is, its supervisor knows."""
-        return Status(
-            state=self._state,
-            since=self._since,
-            pid=None,
-            restarts=self._restarts,
-            busy=self.serving.busy if self.serving else 0,
-            error=self._error,
-        )
+class AttachedReplica(Member):
+    """Follows an engine that another process supervises; which one that is, no status of this one tells."""
 
     async def _attend(self) -> NoReturn:
         self._enter("starting")
         while True:
             socket = await self._find()
-            if socket is not None:
+            served = await asyncio.to_thread(self._runtime.served, socket) if socket else frozenset()
+            if socket is not None and served:
                 try:
-                    await self._follow(socket)
+                    await self._follow(socket, served)
                 except Exception as problem:
-                    self._error = str(explain(problem, self._deployment.snapshot))
+                    self._error = str(explain(problem, self._unit.name))
                     await asyncio.sleep(self._pace.backoff)
                 self._restarts += 1
             await asyncio.sleep(self._pace.look)
 
-    async def _follow(self, socket: Path) -> None:
-        """Use the engine at `socket` for as long as it is the one."""
-        engine = self._kind.connect(self._deployment, self._settings, socket)
+    async def _follow(self, socket: Path, served: frozenset[str]) -> None:
+        """Use the engine at `socket`, which serves these snapshots, for as long as it is the one."""
+        snapshots = [deployment.snapshot for deployment in self._unit.deployments]
+        deployments = self._without({s: _LEFT_OUT for s in snapshots if s not in served})
+        engine = self._kind.connect(deployments, self._settings, socket)
         try:
             while await self._answers(engine, socket):
-                if self.serving is None:
-                    self._enter("ready", Serving(engine))
-                    log.info("attached to the engine of %s", self._deployment.snapshot)
+                if self._state != "ready":
+                    self._enter("ready", engine, deployments)
+                    log.info("attached to the engine of %s", self._unit.name)
                 if not await self._rest(socket):
                     break
             self._error = "The engine ended."
@@ -126,18 +75,11 @@ class AttachedReplica:
                     await engine.probe()
                 return True
             except (EngineFailed, TimeoutError):
-                if self.serving and time.monotonic() - began >= self._settings.engine_silence_seconds:
+                silent = time.monotonic() - began >= self._settings.engine_silence_seconds
+                if silent and self._state == "ready":
                     self._enter("starting")
                 await asyncio.sleep(self._pace.retry)
         return False
 
     async def _find(self) -> Path | None:
-        return await asyncio.to_thread(self._runtime.find, self._deployment.snapshot)
-
-    def _enter(self, state: State, serving: Serving | None = None) -> None:
-        self._state = state
-        self._since = time.time()
-        changed = self.serving is not serving
-        self.serving = serving
-        if changed:
-            self._changed()
+        return await asyncio.to_thread(self._runtime.find, self._unit.name)

@@ -8,13 +8,14 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from antiphon.runtime.log import ProcessLog
 
 _SOCKET_NAME = "engine.sock"
+_SERVED_NAME = "served"
 _SOCKET_PATH_MAX = 100
 """Unix socket paths end at 104 bytes (macOS) or 108 (Linux)."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
@@ -83,7 +84,8 @@ class Process:
 class LocalRuntime:
     """Starts engine processes: `folder` holds their sockets and temporary files, `log_folder` their logs.
 
-    It also holds a link to the socket of each, by which other processes find it: `find`.
+    It also holds a link to the socket of each, by which other processes find it: `find`. What an engine
+    serves stands beside its socket: `served`.
     """
 
     def __init__(self, folder: Path, log_folder: Path) -> None:
@@ -100,13 +102,27 @@ class LocalRuntime:
         except FileNotFoundError:
             return None
 
-    async def start(self, name: str, command: Callable[[Path], list[str]]) -> Process:
+    def served(self, socket: Path) -> frozenset[str]:
+        """The snapshots that the engine at `socket` was started for; none once it has ended.
+
+        Reads the disk.
+        """
+        try:
+            return frozenset((socket.parent / _SERVED_NAME).read_text(encoding="utf-8").splitlines())
+        except FileNotFoundError:
+            return frozenset()
+
+    async def start(
+        self, name: str, command: Callable[[Path], list[str]], served: Sequence[str] = ()
+    ) -> Process:
         """Start what `command` says for a socket path. Raises `OSError` if it cannot be started.
+
+        `served`: the snapshots that it is for.
 
         The process leads a group of its own: Ctrl-C in the terminal is the gateway's, which ends its
         engines when their requests are done.
         """
-        starting = asyncio.create_task(self._start(name, command), name=f"start-{name}")
+        starting = asyncio.create_task(self._start(name, command, served), name=f"start-{name}")
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -116,13 +132,14 @@ class LocalRuntime:
                 await starting.result().stop(0)
             raise
 
-    async def _start(self, name: str, command: Callable[[Path], list[str]]) -> Process:
+    async def _start(self, name: str, command: Callable[[Path], list[str]], served: Sequence[str]) -> Process:
         folder = await asyncio.to_thread(self._private_folder)
         socket, link = folder / _SOCKET_NAME, self._link(name)
         log = None
         try:
             log_name = _UNSAFE.sub("_", name) + ".log"
             log = await asyncio.to_thread(ProcessLog, self._log_folder / log_name)
+            await asyncio.to_thread(_note, folder / _SERVED_NAME, served)
             await asyncio.to_thread(_point, link, socket)
             process = await asyncio.create_subprocess_exec(
                 *command(socket),
@@ -170,6 +187,10 @@ def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str
             "PYTHONSAFEPATH": "1",  # nothing is ever imported from the working folder
         }
     )
+
+
+def _note(file: Path, served: Sequence[str]) -> None:
+    file.write_text("".join(f"{snapshot}\n" for snapshot in served), encoding="utf-8")
 
 
 def _point(link: Path, socket: Path) -> None:

@@ -26,6 +26,7 @@ class TranslationRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     response_format: ResponseFormat | None = None
     temperature: SpeechTemperature | None = None
     user: ShortText | None = None
+    stream: bool | None = None
 
 
 class TranscriptionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,15 +94,24 @@ class VerboseTranscript(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TextDelta(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of a streamed transcription."""
+    """An event of a streamed transcript: the text of its next segment."""
 
     type: Literal["transcript.text.delta"] = "transcript.text.delta"
     delta: str
 
 
+class TextSegment(TranscriptSegment, frozen=True, kw_only=True):
+    """An event of a stream in `verbose_json`, after the delta of the same text; words if asked for."""
+
+    type: Literal["transcript.text.segment"] = "transcript.text.segment"
+    words: list[TranscriptWord] | UnsetType = UNSET
+
+
 class TextDone(msgspec.Struct, frozen=True, kw_only=True):
-    """The last event of a streamed transcription."""
+    """The last event of a streamed transcript; language and duration if that is in `verbose_json`."""
 
     type: Literal["transcript.text.done"] = "transcript.text.done"
     text: str
+    language: str | UnsetType = UNSET
+    duration: float | UnsetType = UNSET
     usage: DurationUsage

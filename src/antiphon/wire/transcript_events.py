@@ -1,16 +1,32 @@
 """What a speech engine of ours sends: server-sent events, one JSON object each. No logic.
 
-A `SegmentEvent` for each stretch of speech as soon as it is known, then one `DoneEvent`. An error after the
-first event is sent as an `ErrorEnvelope` in place of an event, and is the last thing sent.
+First one `OpenedEvent`, once the recording was looked at; a `SegmentEvent` for each stretch of speech as soon
+as it is known; then one `DoneEvent`. An error before the first event is an answer of its own; a later one is
+sent as an `ErrorEnvelope` in place of an event, and is the last thing sent.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from antiphon.values import Segment
+
+RecordingId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,100}\Z")]
+"""Part of the path that starts a recording which is held."""
+
+
+class OpenedEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="transcript.opened"):
+    """The recording is here and can be transcribed, as far as its container tells.
+
+    `seconds` of sound, and `expected` seconds until the last segment, with the work that is before it.
+    """
+
+    id: RecordingId
+    seconds: Annotated[float, Meta(ge=0)]
+    expected: Annotated[float, Meta(ge=0)]
 
 
 class SegmentEvent(Segment, frozen=True, kw_only=True, tag_field="type", tag="transcript.text.segment"):
@@ -18,7 +34,7 @@ class SegmentEvent(Segment, frozen=True, kw_only=True, tag_field="type", tag="tr
 
 
 class MeasuredUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of sound as decoded, not rounded: in a `DoneEvent`, and what `/v1/audio/durations` answers."""
+    """Seconds of sound as decoded, not rounded."""
 
     type: Literal["duration"] = "duration"
     seconds: float
@@ -33,4 +49,4 @@ class DoneEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     usage: MeasuredUsage
 
 
-TranscriptEvent = SegmentEvent | DoneEvent
+TranscriptEvent = OpenedEvent | SegmentEvent | DoneEvent

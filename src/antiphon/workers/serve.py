@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -43,8 +44,16 @@ DRAIN_SECONDS = 30
 log = logging.getLogger(__name__)
 
 
-def application(routes: Sequence[BaseRoute], check: Callable[[], None]) -> Starlette:
-    """The routes of an engine, and `GET /health`, which answers 200 unless `check` raises."""
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+def application(
+    routes: Sequence[BaseRoute], check: Callable[[], None], lifespan: Lifespan | None = None
+) -> Starlette:
+    """The routes of an engine, and `GET /health`, which answers 200 unless `check` raises.
+
+    `lifespan` is entered before the first request and left after the last.
+    """
 
     async def health(request: Request) -> Response:
         check()
@@ -54,6 +63,7 @@ def application(routes: Sequence[BaseRoute], check: Callable[[], None]) -> Starl
         routes=[Route("/health", health), *routes],
         middleware=[Middleware(_Envelopes)],
         exception_handlers={HTTPException: _refused},
+        lifespan=lifespan,
     )
 
 
@@ -73,7 +83,7 @@ def serve(app: ASGIApp, path: Path) -> None:
         loop="uvloop",
         http="httptools",
         ws="none",
-        lifespan="off",
+        lifespan="on",
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=DRAIN_SECONDS,

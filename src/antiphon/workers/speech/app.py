@@ -1,11 +1,12 @@
-"""The speech engine over HTTP: recordings in, server-sent events out; or only how long they are."""
+"""The speech engine over HTTP: recordings in, server-sent events out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Literal
 
 import msgspec
@@ -16,156 +17,139 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from antiphon.errors import InvalidRequest, Unavailable
+from antiphon.errors import InvalidRequest
 from antiphon.values import Segment, Transcript
-from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, SegmentEvent
-from antiphon.workers.serve import application, send_events
-from antiphon.workers.speech.job import Job
-from antiphon.workers.speech.transcribe import Transcriber
+from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, OpenedEvent, SegmentEvent
+from antiphon.workers.serve import Lifespan, application, send_events
+from antiphon.workers.speech.desk import Desk, Recording
+from antiphon.workers.speech.transcript import text
+from antiphon.workers.speech.values import Job
 
-Task = Literal["transcribe", "translate"]
-WAIT_SECONDS = 30.0
-WAITING = 16
-"""How long, and how many, requests wait for a slot. The gateway sends no more than there are slots."""
+TaskName = Literal["transcribe", "translate"]
 
 
-def create(transcriber: Transcriber, slots: int) -> Starlette:
-    """The application: both audio routes, the length of a recording, and `/health`."""
-    desk = Slots(slots)
-    transcriptions = Recordings(transcriber, desk, "transcribe")
-    translations = Recordings(transcriber, desk, "translate")
-    durations = Durations(transcriber, desk)
+def create(desk: Desk, lifespan: Lifespan) -> Starlette:
+    """The application: both audio routes, the start of a held recording, and `/health`."""
+
+    async def start(request: Request) -> Response:
+        desk.start(request.path_params["id"])
+        return Response(status_code=204)
+
     return application(
         [
-            Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
-            Route("/v1/audio/translations", translations, methods=["POST"]),
-            Route("/v1/audio/durations", durations, methods=["POST"]),
+            Route("/v1/audio/transcriptions", Recordings(desk, "transcribe"), methods=["POST"]),
+            Route("/v1/audio/translations", Recordings(desk, "translate"), methods=["POST"]),
+            Route("/v1/audio/recordings/{id}/start", start, methods=["POST"]),
         ],
-        transcriber.check,
+        lambda: desk.check(time.monotonic()),
+        lifespan,
     )
-
-
-class Slots:
-    """Threads that transcribe, and a bounded wait for one of them."""
-
-    def __init__(self, count: int) -> None:
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="transcribe")
-        self._free = asyncio.Semaphore(count)
-        self._waiting = 0
-
-    @asynccontextmanager
-    async def enter(self) -> AsyncIterator[ThreadPoolExecutor]:
-        """A thread to work in. Raises `Unavailable` when too many wait, or one has waited too long."""
-        if self._waiting >= WAITING:
-            raise Unavailable("The speech engine is busy.", retry_after=1)
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise Unavailable("The speech engine is busy.", retry_after=1) from None
-        finally:
-            self._waiting -= 1
-        try:
-            yield self._threads
-        finally:
-            self._free.release()
 
 
 class Recordings:
     """The endpoint of one task. An ASGI application, to notice at any time that the client has gone."""
 
-    def __init__(self, transcriber: Transcriber, slots: Slots, task: Task) -> None:
-        self._transcriber = transcriber
-        self._slots = slots
-        self._task = task
+    def __init__(self, desk: Desk, task: TaskName) -> None:
+        self._desk = desk
+        self._task: TaskName = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with _received(scope, receive, self._task) as job, self._slots.enter() as threads:
-            results = _in_thread(self._transcriber.transcribe(job), threads)
-            await send_events(_events(results), send)
+        async with Request(scope, receive).form(max_files=1, max_fields=16) as form:
+            given = _fields(form)
+            async with _while_connected(receive), aclosing(self._events(given, form)) as events:
+                await send_events(events, send)
+
+    async def _events(self, given: _Fields, form: FormData) -> AsyncGenerator[msgspec.Struct, None]:
+        """The events of one recording, which is worked on for as long as they are asked for."""
+        upload = form["file"]
+        assert isinstance(upload, UploadFile)
+        job = _job(given, self._task, words="word" in form.getlist("timestamp_granularities[]"))
+        async with self._desk.open(job, upload.file) as recording:
+            yield OpenedEvent(id=recording.id, seconds=recording.seconds, expected=recording.expected)
+            if not given.hold:
+                recording.start()
+            await recording.started()
+            async with aclosing(self._heard(job, recording, upload)) as events:
+                async for event in events:
+                    yield event
+
+    async def _heard(
+        self, job: Job, recording: Recording, upload: UploadFile
+    ) -> AsyncGenerator[msgspec.Struct, None]:
+        segments: list[Segment] = []
+        async with aclosing(self._desk.transcribe(job, recording, upload.file)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Segment):
+                    segments.append(piece)
+                    yield msgspec.convert(piece, SegmentEvent, from_attributes=True)
+                else:
+                    yield _done(segments, piece)
 
 
-class Durations:
-    """The endpoint that answers with the seconds of a recording: a cancelled one ends at its next packet."""
-
-    def __init__(self, transcriber: Transcriber, slots: Slots) -> None:
-        self._transcriber = transcriber
-        self._slots = slots
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with _received(scope, receive, "transcribe") as job, self._slots.enter() as threads:
-            loop = asyncio.get_running_loop()
-            seconds = await loop.run_in_executor(threads, self._transcriber.measure, job)
-            body = msgspec.json.encode(MeasuredUsage(seconds=seconds))
-            await Response(body, media_type="application/json")(scope, receive, send)
+def _done(segments: list[Segment], transcript: Transcript) -> DoneEvent:
+    return DoneEvent(
+        text=text(segments),
+        language=transcript.language,
+        duration=transcript.duration,
+        usage=MeasuredUsage(seconds=transcript.usage.seconds),
+    )
 
 
 @asynccontextmanager
-async def _received(scope: Scope, receive: Receive, task: Task) -> AsyncIterator[Job]:
-    """The recording of a request, which is cancelled when its client has gone, and when the block ends."""
-    async with Request(scope, receive).form(max_files=1, max_fields=16) as form:
-        job = _job(form, task)
-        watch = asyncio.create_task(_cancel_when_gone(receive, job))
-        try:
-            yield job
-        finally:
-            job.cancel()
-            watch.cancel()
+async def _while_connected(receive: Receive) -> AsyncIterator[None]:
+    """Ends the block when the client goes away: nobody is left who could be told anything."""
+    working = asyncio.current_task()
+    assert working is not None
+    gone = False
 
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            continue
+        gone = True
+        working.cancel()
 
-async def _cancel_when_gone(receive: Receive, job: Job) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue
-    job.cancel()
-
-
-async def _in_thread(
-    results: Iterator[Segment | Transcript], threads: ThreadPoolExecutor
-) -> AsyncIterator[Segment | Transcript]:
-    """Each result is computed in a thread and only when asked for, so none piles up."""
-    loop = asyncio.get_running_loop()
-    while (result := await loop.run_in_executor(threads, next, results, None)) is not None:
-        yield result
-
-
-async def _events(results: AsyncIterator[Segment | Transcript]) -> AsyncIterator[msgspec.Struct]:
-    texts: list[str] = []
-    async for result in results:
-        if isinstance(result, Segment):
-            texts.append(result.text)
-            yield msgspec.convert(result, SegmentEvent, from_attributes=True)
-        else:
-            yield DoneEvent(
-                text="".join(texts).strip(),
-                language=result.language,
-                duration=result.duration,
-                usage=MeasuredUsage(seconds=result.usage.seconds),
-            )
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone or working.uncancel():
+            raise
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 class _Fields(msgspec.Struct):
-    """The form besides its file; `model` is the caller's affair, this process has one."""
+    """The form besides its file."""
 
+    model: str
+    organization: str = ""
     language: str | None = None
     prompt: str | None = None
     temperature: float = 0.0
+    hold: bool = False
 
 
-def _job(form: FormData, task: Task) -> Job:
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
+def _fields(form: FormData) -> _Fields:
+    if not isinstance(form.get("file"), UploadFile):
         raise InvalidRequest("The form has no file.", param="file")
     given = {name: value for name, value in form.items() if value}
     try:
-        fields = msgspec.convert(given, _Fields, strict=False)
+        return msgspec.convert(given, _Fields, strict=False)
     except msgspec.ValidationError:
-        raise InvalidRequest("A field of the form has a wrong value.") from None
+        raise InvalidRequest("A field of the form is missing, or has a wrong value.") from None
+
+
+def _job(given: _Fields, task: TaskName, *, words: bool) -> Job:
     return Job(
-        file=file.file,
+        id=uuid.uuid4().hex,
+        organization=given.organization,
+        model=given.model,
         task=task,
-        language=fields.language,
-        prompt=fields.prompt,
-        temperature=fields.temperature,
-        words="word" in form.getlist("timestamp_granularities[]"),
+        language=given.language,
+        prompt=given.prompt,
+        temperature=given.temperature,
+        words=words,
     )

@@ -1,34 +1,34 @@
-"""From a file in any of the API's containers to sections of sound: 16 kHz, mono, float32.
+"""From a file in any of the API's containers to samples: 16 kHz, mono, int16.
 
-Decoding is a stream: at most one section is held, whatever the length of the recording. Error texts are
-fixed; FFmpeg's own never leave this module.
+Decoding is a stream: about one second is held, whatever the length of the recording. Error texts are fixed;
+FFmpeg's own never leave this module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, NoReturn
 
 import av
-import msgspec
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from numpy.typing import NDArray
 
-from antiphon.errors import AudioTooShort, InvalidAudio, TooLarge
+from antiphon.errors import AudioTooShort, InvalidAudio
+from antiphon.workers.speech.refusals import NO_TRACK, too_long
 from antiphon.workers.speech.sniff import UNREADABLE, demuxer
+from antiphon.workers.speech.values import RATE
 
-RATE = 16_000
-SECTION_SECONDS = 120
-"""Longest section: transcribing one takes about 0.5 MiB a second, and that sets the memory."""
-SEARCH_SECONDS = 20
-"""A section is cut at the quietest moment of its last seconds, so that no word is torn."""
-_QUIET = RATE // 5
 _MINIMUM = RATE // 10
+_DOUBTED = 1.0
+"""Seconds: packets that claim to be less than this in all are decoded, which is quick unless they lie."""
+_PRIMING = 0.5
+"""Seconds that decoding drops of what packets hold, at most: what a codec needs before the sound begins."""
 
 _STATES_LENGTH = {"flac", "ogg", "matroska", "mov"}
 """Containers that state their length; that of others FFmpeg guesses from the bit rate."""
@@ -44,80 +44,85 @@ _HEAVIEST = 8 * 96_000
 """Most samples a second, over all channels: an hour of that takes some ten seconds to decode."""
 
 
-class Section(msgspec.Struct, frozen=True):
-    """A stretch of sound: where it begins, in samples, and its samples, float32 in -1..1."""
-
-    start: int
-    samples: NDArray[np.float32]
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.samples)
-
-
-def seconds(file: BinaryIO, limit: float, step: Callable[[], None]) -> float:
-    """How long the sound is that `sections` gives, and whatever that would raise. Keeps nothing of it."""
-    with closing(_samples(file, limit, step)) as pieces:
-        return sum(len(piece) for piece in pieces) / RATE
-
-
-def sections(file: BinaryIO, limit: float, step: Callable[[], None]) -> Iterator[Section]:
-    """The sound of a recording's first audio track, in order and without gaps.
+def samples(file: BinaryIO, limit: float, step: Callable[[], None]) -> Generator[NDArray[np.int16]]:
+    """The sound of a recording's first audio track: pieces of one second, the last one shorter.
 
     `limit` is the longest recording accepted, in seconds; `step` is called before each piece of work and may
     raise. A damaged file gives what can be decoded. Raises `InvalidAudio` (not a recording, or one without
     sound), `AudioTooShort` (under 0.1 s) and `TooLarge` (at once when the file says that it is longer).
     """
-    held = np.empty(SECTION_SECONDS * RATE, np.int16)
-    filled = start = 0
-    with closing(_samples(file, limit, step)) as pieces:
-        for piece in pieces:
-            while len(piece):
-                taken = piece[: len(held) - filled]
-                held[filled : filled + len(taken)] = taken
-                filled, piece = filled + len(taken), piece[len(taken) :]
-                if filled == len(held):
-                    cut = _quietest(held)
-                    yield _section(start, held[:cut])
-                    rest = filled - cut
-                    held[:rest] = held[cut:].copy()
-                    start, filled = start + cut, rest
-    if filled:
-        yield _section(start, held[:filled])
-
-
-def _section(start: int, samples: NDArray[np.int16]) -> Section:
-    return Section(start, samples.astype(np.float32) / np.float32(32768))
-
-
-def _quietest(samples: NDArray[np.int16]) -> int:
-    """The middle of the quietest fifth of a second among the last `SEARCH_SECONDS`."""
-    first = len(samples) - SEARCH_SECONDS * RATE
-    moments = samples[first:].astype(np.float32).reshape(-1, _QUIET)
-    return first + int(np.square(moments).sum(axis=1).argmin()) * _QUIET + _QUIET // 2
-
-
-def _samples(file: BinaryIO, limit: float, step: Callable[[], None]) -> Generator[NDArray[np.int16]]:
-    """Pieces of sound, each at most a few seconds long; `limit` seconds in all, and not too few."""
     count = 0
-    with closing(_decoded(file, limit, step)) as pieces:
+    with closing(_seconds_long(_decoded(file, limit, step))) as pieces:
         for piece in pieces:
             count += len(piece)
             if count > limit * RATE:
-                raise _too_long(limit)
+                raise too_long(limit)
             yield piece
     if count < _MINIMUM:
         raise AudioTooShort() if count else InvalidAudio(UNREADABLE)
 
 
+def scan(file: BinaryIO, limit: float, step: Callable[[], None]) -> float:
+    """Seconds of sound, told by the packets of the first audio track without decoding them.
+
+    Off by what codecs add at both ends; a file may lie here, `samples` cannot. Where packets do not tell, the
+    sound is decoded. Raises what `samples` raises, as far as that shows.
+    """
+    told = _told(file, limit, step)
+    if told is not None and told >= _DOUBTED:
+        return told
+    with closing(samples(file, limit, step)) as pieces:
+        return sum(len(piece) for piece in pieces) / RATE
+
+
+def _told(file: BinaryIO, limit: float, step: Callable[[], None]) -> float | None:
+    """The sum of the packets' durations in seconds; None if one of them has none."""
+    with _opened(file, limit) as (container, track):
+        if track.time_base is None:
+            return None
+        ticks, most = 0, int((limit + _PRIMING) / track.time_base)
+        for packet in _packets(container, track, step):
+            if packet.size == 0:
+                continue
+            if not packet.duration or packet.duration < 0:
+                return None
+            ticks += packet.duration
+            if ticks > most:
+                raise too_long(limit)
+        return min(float(ticks * track.time_base), limit)
+
+
+def _seconds_long(pieces: Generator[NDArray[np.int16]]) -> Generator[NDArray[np.int16]]:
+    """The same samples in pieces of one second, each an array of its own."""
+    held, filled = np.empty(RATE, np.int16), 0
+    with closing(pieces):
+        for piece in pieces:
+            while len(piece):
+                taken = piece[: RATE - filled]
+                held[filled : filled + len(taken)] = taken
+                filled, piece = filled + len(taken), piece[len(taken) :]
+                if filled == RATE:
+                    yield held
+                    held, filled = np.empty(RATE, np.int16), 0
+    if filled:
+        yield held[:filled]
+
+
 def _decoded(file: BinaryIO, limit: float, step: Callable[[], None]) -> Generator[NDArray[np.int16]]:
+    with _opened(file, limit) as (container, track):
+        yield from _resampled(_frames(container, track, step))
+
+
+@contextmanager
+def _opened(file: BinaryIO, limit: float) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """A recording and its first audio track; whatever FFmpeg says meanwhile becomes `InvalidAudio`."""
     name = demuxer(file)
     try:
         with _open(file, name) as container:
             track = _track(container)
             if name in _STATES_LENGTH and container.duration and container.duration > limit * av.time_base:
-                raise _too_long(limit)
-            yield from _resampled(_frames(container, track, step))
+                raise too_long(limit)
+            yield container, track
     except (av.FFmpegError, ValueError, UnicodeError):
         raise InvalidAudio(UNREADABLE) from None
 
@@ -140,7 +145,7 @@ def _no_further_file(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
 
 def _track(container: InputContainer) -> AudioStream:
     if not container.streams.audio:
-        raise InvalidAudio("The file has no audio track." if len(container.streams) else UNREADABLE)
+        raise InvalidAudio(NO_TRACK if len(container.streams) else UNREADABLE)
     track = container.streams.audio[0]
     # Absurd rates and channel counts turn a few bytes into gigabytes of samples.
     if (
@@ -152,8 +157,10 @@ def _track(container: InputContainer) -> AudioStream:
     return track
 
 
-def _frames(container: InputContainer, track: AudioStream, step: Callable[[], None]) -> Iterator[AudioFrame]:
-    """What can be decoded: damaged packets are passed over, a damaged container ends the sound."""
+def _packets(
+    container: InputContainer, track: AudioStream, step: Callable[[], None]
+) -> Iterator[Packet[Any]]:
+    """What a container holds of a track, last an empty packet; damage to the container ends it."""
     packets = container.demux(track)
     while True:
         step()
@@ -163,6 +170,12 @@ def _frames(container: InputContainer, track: AudioStream, step: Callable[[], No
             return
         if packet is None:
             return
+        yield packet
+
+
+def _frames(container: InputContainer, track: AudioStream, step: Callable[[], None]) -> Iterator[AudioFrame]:
+    """What can be decoded: damaged packets are passed over."""
+    for packet in _packets(container, track, step):
         try:
             frames = packet.decode()
         except av.FFmpegError:
@@ -194,11 +207,3 @@ def _resampled(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.int16]]:
 def _arrays(frames: list[AudioFrame]) -> Iterator[NDArray[np.int16]]:
     for frame in frames:
         yield frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
-
-
-def _too_long(limit: float) -> TooLarge:
-    return TooLarge(
-        f"The recording is too long. The longest accepted is {limit:g} seconds of sound.",
-        param="file",
-        code="audio_too_long",
-    )

@@ -1,0 +1,1 @@
+"""Speech through Antiphon beside faster-whisper and servers around it: `python -m benchmarks.speech`."""

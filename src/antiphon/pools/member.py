@@ -1,0 +1,162 @@
+"""What a pool asks of an engine process, and what `Replica` and `AttachedReplica` have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from antiphon.engines.base import ChatEngine, EngineKind, SpeechEngine
+from antiphon.errors import AntiphonError
+from antiphon.pools.policy import Pace
+from antiphon.runtime.local import LocalRuntime
+from antiphon.settings import Settings
+from antiphon.values import Deployment
+
+State = Literal["starting", "ready", "crashed", "ejected", "backoff", "stopping", "stopped"]
+
+log = logging.getLogger("antiphon.pools")
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """What one process serves: one deployment, or all those of a shared engine."""
+
+    name: str
+    """The snapshot's id, or the name of the shared engine: what the runtime calls the process."""
+    deployments: tuple[Deployment, ...]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """A replica as `/readyz` and the doctor show it. `error` is a fixed text about its last failure."""
+
+    state: State
+    since: float
+    """When it entered the state, in Unix seconds."""
+    pid: int | None
+    restarts: int
+    busy: int
+    """Requests that hold a lease."""
+    error: str | None
+
+
+@dataclass
+class Serving:
+    """A ready engine, and how many requests for one deployment hold it: what a lease gives."""
+
+    engine: ChatEngine | SpeechEngine
+    busy: int = 0
+
+
+class Ended(Exception):
+    """Why one life of an engine is over."""
+
+    def __init__(self, state: Literal["crashed", "ejected"], text: str) -> None:
+        super().__init__(text)
+        self.state: Literal["crashed", "ejected"] = state
+
+
+class Member(ABC):
+    """Attends to one engine process from `start` to `stop`."""
+
+    def __init__(
+        self,
+        unit: Unit,
+        kind: EngineKind,
+        changed: Callable[[], None],
+        *,
+        settings: Settings,
+        runtime: LocalRuntime,
+        pace: Pace,
+    ) -> None:
+        self._unit = unit
+        self._kind = kind
+        self._changed = changed
+        """Called when `serving` changes."""
+        self._settings = settings
+        self._runtime = runtime
+        self._pace = pace
+        self._state: State = "stopped"
+        self._since = time.time()
+        self._pid: int | None = None
+        self._restarts = 0
+        self._error: str | None = None
+        self._left_out: dict[str, str] = {}
+        """The snapshots that the process goes on without, and why."""
+        self._serving: dict[str, Serving] = {}
+        self._grace = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; it becomes ready later. Needs a running event loop."""
+        name = f"{type(self).__name__.lower()}-{self._unit.name}"
+        self._task = asyncio.create_task(self._attend(), name=name)
+
+    async def stop(self, grace: float) -> None:
+        """Let go of the engine; one of its own is ended, `grace` seconds after it was asked to at the latest.
+
+        Nothing goes on afterwards.
+        """
+        if self._task is None:
+            return
+        self._grace = grace
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        self._task = None
+        self._enter("stopped")
+
+    def serving(self, snapshot: str) -> Serving | None:
+        """The engine, while it is ready to serve the snapshot."""
+        return self._serving.get(snapshot)
+
+    def status(self, snapshot: str) -> Status:
+        """How it stands with one snapshot: one that is left out has crashed, whatever the others do."""
+        serving = self._serving.get(snapshot)
+        reason = self._left_out.get(snapshot)
+        left_out = reason is not None and self._state in ("starting", "ready")
+        return Status(
+            state="crashed" if left_out else self._state,
+            since=self._since,
+            pid=None if left_out else self._pid,
+            restarts=self._restarts,
+            busy=serving.busy if serving else 0,
+            error=reason or self._error,
+        )
+
+    @abstractmethod
+    async def _attend(self) -> None:
+        """Everything from `start` to `stop`, which cancels it."""
+
+    def _without(self, left_out: dict[str, str]) -> Sequence[Deployment]:
+        """Note which snapshots are left out, and why; the deployments that remain."""
+        self._left_out = left_out
+        return [d for d in self._unit.deployments if d.snapshot not in left_out]
+
+    def _enter(
+        self,
+        state: State,
+        engine: ChatEngine | SpeechEngine | None = None,
+        serves: Collection[Deployment] = (),
+    ) -> None:
+        self._state = state
+        self._since = time.time()
+        before, self._serving = self._serving, {}
+        if engine is not None:
+            self._serving = {deployment.snapshot: Serving(engine) for deployment in serves}
+        if before or self._serving:
+            self._changed()
+
+
+def explain(problem: Exception, name: str) -> Ended:
+    """A fixed text for the status of what is called `name`; what nobody foresaw goes to the log in full."""
+    if isinstance(problem, Ended):
+        return problem
+    if isinstance(problem, AntiphonError):
+        return Ended("crashed", problem.message)
+    log.error("supervising the engine of %s failed", name, exc_info=problem)
+    return Ended("crashed", f"The engine could not be used ({type(problem).__name__}).")

@@ -1,0 +1,176 @@
+"""Recordings in work: opened, perhaps held, decoded, cut, heard window by window, and put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager
+from typing import BinaryIO
+
+from antiphon.errors import AntiphonError, InvalidRequest, NotFound, RequestTimeout, Unavailable
+from antiphon.values import Segment, Transcript, Usage
+from antiphon.workers.serve import as_error
+from antiphon.workers.speech.cut import CutOptions, Cutter
+from antiphon.workers.speech.decoder import Decoders, Sound
+from antiphon.workers.speech.lanes import Lanes
+from antiphon.workers.speech.transcriber import Transcriber
+from antiphon.workers.speech.transcript import Assembly
+from antiphon.workers.speech.values import RATE, Heard, Job, Window
+
+HOLD_SECONDS = 120.0
+"""Longest time between the opening of a recording and its start."""
+AHEAD_SECONDS = 60.0
+"""Sound of one recording that is decoded and waits: its windows, whose sum bounds the memory."""
+EXTRA = 4
+"""Recordings beyond the slots that are let in: the gateway's count and ours differ for moments."""
+
+Item = tuple[Window, asyncio.Future[Heard]] | float | AntiphonError
+"""A window in work; or the end of its recording: the seconds of sound, or what went wrong."""
+
+
+class Recording:
+    """One that is open. `seconds` of sound as scanned; `expected` seconds until its last segment."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.seconds = self.expected = 0.0
+        self._begun = asyncio.Event()
+
+    def start(self) -> None:
+        """Go on with it."""
+        self._begun.set()
+
+    async def started(self) -> None:
+        """Return once it is started. Raises `RequestTimeout` if nobody does so in time."""
+        try:
+            async with asyncio.timeout(HOLD_SECONDS):
+                await self._begun.wait()
+        except TimeoutError:
+            raise RequestTimeout("The recording was not started in time.") from None
+
+
+class Desk:
+    """Takes recordings to the decoder and the lanes. Everything is called in one event loop."""
+
+    def __init__(
+        self,
+        decoders: Decoders,
+        transcriber: Transcriber,
+        lanes: Lanes,
+        *,
+        slots: int,
+        audio_seconds: float,
+        window: float,
+    ) -> None:
+        self._decoders, self._transcriber, self._lanes = decoders, transcriber, lanes
+        self._slots, self._limit = slots, audio_seconds
+        self._options = CutOptions(window=window)
+        self._ahead = max(2, int(AHEAD_SECONDS / window))
+        self._open: dict[str, Recording] = {}
+        self._cutting = ThreadPoolExecutor(2, thread_name_prefix="cut")
+
+    @asynccontextmanager
+    async def open(self, job: Job, file: BinaryIO) -> AsyncIterator[Recording]:
+        """A recording, for as long as the block runs.
+
+        Raises what `Decoders.scan` raises, `InvalidRequest` for a model or a language that is not served, and
+        `Unavailable` beyond the slots, with the wait that is predicted.
+        """
+        if not self._transcriber.serves(job.model):
+            raise InvalidRequest("The speech engine does not serve this model.", param="model")
+        if len(self._open) >= self._slots + EXTRA:
+            raise Unavailable("The speech engine is busy.", retry_after=max(1.0, self._lanes.expected(1.0)))
+        recording = Recording(job.id)
+        self._open[recording.id] = recording
+        try:
+            await asyncio.to_thread(self._transcriber.refuse_unknown, job)
+            recording.seconds = await self._decoders.scan(file, self._limit)
+            cost = self._transcriber.cost(job, recording.seconds)
+            recording.expected = self._lanes.expected(cost)
+            yield recording
+        finally:
+            del self._open[recording.id]
+
+    def start(self, id: str) -> None:
+        """Let a recording that is held go on. Raises `NotFound`."""
+        try:
+            self._open[id].start()
+        except KeyError:
+            raise NotFound("There is no such recording.") from None
+
+    async def transcribe(
+        self, job: Job, recording: Recording, file: BinaryIO
+    ) -> AsyncGenerator[Segment | Transcript, None]:
+        """Segments in order as soon as they are known, last one `Transcript`. Closing it gives up the rest.
+
+        Raises what `Sound.read` raises, and `EngineFailed`.
+        """
+        line: asyncio.Queue[Item] = asyncio.Queue(self._ahead)
+        async with self._decoders.open(file, self._limit, recording.seconds) as sound:
+            pump = asyncio.create_task(self._pump(job, recording, sound, line))
+            try:
+                async with aclosing(self._assembled(line, job.language)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            finally:
+                pump.cancel()
+                self._lanes.cancel(job.id)
+                await asyncio.gather(pump, return_exceptions=True)
+
+    async def _assembled(
+        self, line: asyncio.Queue[Item], language: str | None
+    ) -> AsyncGenerator[Segment | Transcript, None]:
+        """What the windows in `line` give, until its end: the length of the sound, or an error."""
+        assembly = Assembly()
+        while isinstance(item := await line.get(), tuple):
+            window, future = item
+            for segment in assembly.add(window, await future):
+                yield segment
+        if isinstance(item, AntiphonError):
+            raise item
+        for segment in assembly.end():
+            yield segment
+        language = assembly.language or language or "en"
+        yield Transcript(language=language, duration=item, usage=Usage(seconds=item))
+
+    async def _pump(self, job: Job, recording: Recording, sound: Sound, line: asyncio.Queue[Item]) -> None:
+        """Decode, cut and submit, as far ahead as `line` has room."""
+        language = job.language
+        try:
+            async with aclosing(self._windows(sound)) as windows:
+                async for window in windows:
+                    left = self._transcriber.cost(job, recording.seconds - window.start / RATE)
+                    future = self._lanes.submit(self._transcriber.task(job, window, language, left))
+                    future.add_done_callback(_seen)
+                    await line.put((window, future))
+                    if language is None:
+                        # The first window in which somebody speaks tells the language of all.
+                        heard = await asyncio.shield(future)
+                        language = heard.language if heard.segments else None
+            await line.put(sound.seconds)
+        except Exception as problem:
+            await line.put(as_error(problem))
+
+    async def _windows(self, sound: Sound) -> AsyncGenerator[Window, None]:
+        loop = asyncio.get_running_loop()
+        cutter = await loop.run_in_executor(self._cutting, Cutter, self._options)
+        while len(samples := await sound.read()):
+            for window in await loop.run_in_executor(self._cutting, cutter.feed, samples):
+                yield window
+        for window in await loop.run_in_executor(self._cutting, cutter.end):
+            yield window
+
+    def close(self) -> None:
+        """Let go of the threads; to be called once no recording is open."""
+        self._cutting.shutdown(wait=False, cancel_futures=True)
+
+    def check(self, now: float) -> None:
+        """Raise `EngineFailed` if the lanes do not move on."""
+        self._lanes.check(now)
+
+
+def _seen(future: asyncio.Future[Heard]) -> None:
+    """Of several windows that fail, only the first one's error is raised; the others' are no surprise."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,95 @@
+"""The models of this process as its lanes use them: what a window costs, and what is heard in a batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from antiphon.errors import EngineFailed
+from antiphon.workers.speech import whisper
+from antiphon.workers.speech.models import Models
+from antiphon.workers.speech.options import Options
+from antiphon.workers.speech.schedule import Task
+from antiphon.workers.speech.values import Heard, Job, Rung, Window
+from antiphon.workers.speech.whisper import Shape, Whisper
+
+_LOADED = 1.3
+"""Memory of a loaded model in files of weights: the weights, and what a batch needs beside them."""
+
+_log = logging.getLogger(__name__)
+
+
+class Transcriber:
+    """Everything that knows of models. `hear` runs in the lanes' threads."""
+
+    def __init__(self, options: Options) -> None:
+        self._lanes = options.threads
+        self._device = options.device
+        self._shape = Shape(beam=options.beam, pad=options.pad, floor=options.floor, step=options.step)
+        self._weights = {name: weights(folder) for name, folder in options.models.items()}
+        self._models = Models(
+            options.models, options.budget, self._load, lambda folder: round(weights(folder) * _LOADED)
+        )
+
+    def warm_up(self) -> None:
+        """Load what the budget allows and run it once. Raises `EngineFailed` if no model can be used."""
+        usable = 0
+        for name in self._weights:
+            try:
+                with self._models.use(name) as model:
+                    model.warm_up()
+                usable += 1
+            except Exception as problem:
+                # Of one model: the others are served all the same.
+                _log.error("the model %s cannot be used: %s", name, type(problem).__name__)
+        if not usable:
+            raise EngineFailed("No model can be used.")
+
+    def serves(self, model: str) -> bool:
+        return model in self._weights
+
+    def refuse_unknown(self, job: Job) -> None:
+        """Raise `InvalidRequest` for a language that the model does not know. May load it: for threads."""
+        if job.language is not None:
+            with self._models.use(job.model) as model:
+                model.refuse_unknown(job.language)
+
+    def task(self, job: Job, window: Window, language: str | None, remaining: float) -> Task:
+        """A window's first try. `remaining` is the cost of what is left of its recording."""
+        task = Task(
+            job=job,
+            window=window,
+            rung=Rung(job.temperature),
+            language=job.language or language,
+            key=None,
+            cost=0.0,
+            remaining=remaining,
+        )
+        self.renew(task)
+        return task
+
+    def renew(self, task: Task) -> None:
+        """Set what follows from the rung that a task is on."""
+        task.key = whisper.key(task.job, task.window, task.rung, self._shape)
+        task.cost = whisper.cost(task.window, task.rung, self._shape, self._weights[task.job.model])
+
+    def cost(self, job: Job, seconds: float) -> float:
+        """What so much of a recording is expected to cost, in seconds of one lane."""
+        return whisper.rate(self._shape, self._weights[job.model]) * max(0.0, seconds)
+
+    def hear(self, tasks: Sequence[Task]) -> list[Heard | Rung]:
+        """See `Whisper.hear`; the model is loaded first if it has to be."""
+        with self._models.use(tasks[0].job.model) as model:
+            return model.hear(tasks)
+
+    def _load(self, folder: Path) -> Whisper:
+        return Whisper(folder, self._shape, lanes=self._lanes, device=self._device)
+
+
+def weights(folder: Path) -> int:
+    """Bytes of a model's weights; 1 where there are none, which is found out when it is loaded."""
+    try:
+        return (folder / "model.bin").stat().st_size
+    except OSError:
+        return 1

@@ -1,0 +1,264 @@
+"""A loaded Whisper model: batches of windows in, text with times out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import msgspec
+import numpy as np
+from faster_whisper.feature_extractor import FeatureExtractor
+from numpy.typing import NDArray
+
+from antiphon.errors import InvalidRequest
+from antiphon.values import Segment
+from antiphon.workers.speech import timing
+from antiphon.workers.speech.judge import Attempt, best, next_rung, verdict
+from antiphon.workers.speech.schedule import Task
+from antiphon.workers.speech.tokens import TICK, Language, Piece
+from antiphon.workers.speech.values import RATE, Heard, Job, Rung, Window
+
+FRAMES = 100
+"""Frames of a spectrogram a second."""
+WHOLE = 30.0
+"""Seconds of sound that Whisper was trained on."""
+WINDOW_TOKENS = 220
+"""Longest text of one window: half of Whisper's context, as in the original, less the control tokens."""
+TOKENS_A_SECOND = 16
+"""More than anybody speaks: a model that writes faster is in a loop, and is stopped early."""
+BEST_OF = 5
+OWN = 0.8
+"""How sure a window must be of another language than its recording's."""
+FIRST_TIMESTAMP = 50
+"""Latest first timestamp, in ticks, as in the original."""
+_ORDINARY = 10
+"""Seconds of the window whose cost stands for all that are not cut yet."""
+_BASE_BYTES = 145_217_532
+"""Weights of the model whose speed the costs below are."""
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a model reads and how carefully it writes. Seconds."""
+
+    beam: int = 5
+    pad: float = 2.0
+    floor: float = 5.0
+    step: float = 1.0
+
+
+class Whisper:
+    """One model. `hear` may run in as many threads at once as `lanes` says."""
+
+    def __init__(self, folder: Path, shape: Shape, *, lanes: int, device: str = "cpu") -> None:
+        self._model: Any = ctranslate2.models.Whisper(
+            str(folder),
+            device=device,
+            compute_type="int8" if device == "cpu" else "float16",
+            inter_threads=lanes,
+            intra_threads=1,
+        )
+        self._shape = shape
+        self._multilingual: bool = self._model.is_multilingual
+        self._language = Language(folder, multilingual=self._multilingual)
+        self._features = FeatureExtractor(feature_size=self._model.n_mels)
+
+    def refuse_unknown(self, language: str | None) -> None:
+        """Raise `InvalidRequest` for a language that the model was not trained on."""
+        if language is not None and not self._language.knows(language):
+            raise InvalidRequest("The model does not know this language.", param="language")
+
+    def warm_up(self) -> None:
+        """Run every part of the work once, so that the first request does not pay for it."""
+        noise = (np.random.default_rng(0).normal(0, 0.05, RATE) * 32767).astype(np.int16)
+        features = self._read([noise], round(self._shape.floor * FRAMES))
+        encoded = self._model.encode(features)
+        if self._multilingual:
+            self._model.detect_language(encoded)
+        start = self._language.start("en", "transcribe")
+        self._model.generate(encoded, [start], beam_size=self._shape.beam, max_length=8)
+
+    def hear(self, tasks: Sequence[Task]) -> list[Heard | Rung]:
+        """The text of each window, or how it is to be tried again. All tasks have one `key`."""
+        rung = tasks[0].rung
+        samples = [task.window.samples for task in tasks]
+        encoded = self._model.encode(self._read(samples, frames(tasks[0].window, rung, self._shape)))
+        languages = self._languages(tasks, encoded)
+        longest = max(_tokens(task.window) for task in tasks)
+        results = self._generate(tasks, encoded, languages, longest)
+        heard: list[Heard | Rung] = []
+        for row, (task, result, code) in enumerate(zip(tasks, results, languages, strict=True)):
+            attempt = self._attempt(task.rung, result, code, longest)
+            task.attempts.append(attempt)
+            found = verdict(attempt)
+            further = next_rung(rung, task.job) if found == "wrong" else None
+            if further is not None:
+                heard.append(further)
+            elif found == "silent":
+                heard.append(Heard(segments=(), language=code))
+            else:
+                chosen = attempt if found == "good" else best(task.attempts)
+                heard.append(self._heard(task, chosen, encoded, row))
+        return heard
+
+    def _read(self, samples: Sequence[NDArray[np.int16]], count: int) -> Any:
+        """Spectrograms of `count` frames. What is missing is zero, as the model was trained to see it."""
+        whole = np.zeros((len(samples), self._model.n_mels, count), np.float32)
+        for row, sound in zip(whole, samples, strict=True):
+            found = self._features(sound.astype(np.float32) / np.float32(32768))
+            kept = min(count, found.shape[-1])
+            row[:, :kept] = found[:, :kept]
+        return ctranslate2.StorageView.from_array(whole)
+
+    def _languages(self, tasks: Sequence[Task], encoded: Any) -> list[str]:
+        """The language of each window: given, the recording's, or heard."""
+        if not self._multilingual:
+            return ["en"] * len(tasks)
+        if all(task.language and not self._may_differ(task) for task in tasks):
+            return [task.language or "en" for task in tasks]
+        codes = []
+        for task, found in zip(tasks, self._model.detect_language(encoded), strict=True):
+            heard, certainty = found[0][0].strip("<|>"), found[0][1]
+            differs = self._may_differ(task) and certainty >= OWN
+            codes.append(heard if task.language is None or differs else task.language)
+        return codes
+
+    @staticmethod
+    def _may_differ(task: Task) -> bool:
+        return task.rung.own and task.job.language is None
+
+    def _generate(
+        self, tasks: Sequence[Task], encoded: Any, languages: Sequence[str], longest: int
+    ) -> list[Any]:
+        job, rung = tasks[0].job, tasks[0].rung
+        context = [self._language.context(task.job.prompt) for task in tasks]
+        starts = [self._language.start(code, job.task) for code in languages]
+        prompts = [[*before, *start] for before, start in zip(context, starts, strict=True)]
+        if rung.temperature > 0:
+            search = {
+                "beam_size": 1,
+                "num_hypotheses": BEST_OF,
+                "sampling_topk": 0,
+                "sampling_temperature": rung.temperature,
+            }
+        else:
+            search = {"beam_size": self._shape.beam}
+        results: list[Any] = self._model.generate(
+            encoded,
+            prompts,
+            # CTranslate2 spares half of this for the prompt, whether there is one or not, or as much as it
+            # takes if that is more, all but the token that the text follows.
+            max_length=max(2 * longest, len(prompts[0]) - 1 + longest),
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=self._language.suppressed,
+            max_initial_timestamp_index=FIRST_TIMESTAMP,
+            **search,
+        )
+        return results
+
+    def _attempt(self, rung: Rung, result: Any, code: str, longest: int) -> Attempt:
+        tokens = result.sequences_ids[0]
+        return Attempt(
+            rung=rung,
+            tokens=tokens,
+            text=self._language.text(tokens).strip(),
+            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            no_speech_prob=result.no_speech_prob,
+            ended=len(tokens) < longest,
+            language=code,
+        )
+
+    def _heard(self, task: Task, attempt: Attempt, encoded: Any, row: int) -> Heard:
+        window = task.window
+        pieces = list(self._language.pieces(attempt.tokens, window.seconds))
+        words = self._words(task, attempt, pieces, encoded, row)
+        offset = window.start / RATE
+        segments = tuple(
+            Segment(
+                id=0,
+                seek=round(offset * FRAMES),
+                start=_seconds(offset + piece.start),
+                end=_seconds(offset + piece.end),
+                text=self._language.text(piece.tokens),
+                tokens=list(piece.tokens),
+                temperature=attempt.rung.temperature,
+                avg_logprob=attempt.avg_logprob,
+                compression_ratio=attempt.compression_ratio,
+                no_speech_prob=attempt.no_speech_prob,
+                words=[
+                    msgspec.structs.replace(
+                        word, start=_seconds(offset + word.start), end=_seconds(offset + word.end)
+                    )
+                    for word in said
+                ],
+            )
+            for piece, said in zip(pieces, words, strict=True)
+        )
+        return Heard(segments=segments, language=attempt.language)
+
+    def _words(
+        self, task: Task, attempt: Attempt, pieces: Sequence[Piece], encoded: Any, row: int
+    ) -> list[list[Any]]:
+        """Words where they are asked for, or where a neighbour shares sound; each piece's are a list."""
+        tokens = [token for piece in pieces for token in piece.tokens if token < self._language.eot]
+        if not tokens or not (task.job.words or task.window.head or task.window.tail):
+            return [[] for _ in pieces]
+        [found] = self._model.align(
+            _row(encoded, row),
+            self._language.start(attempt.language, task.job.task),
+            [tokens],
+            min(round(task.window.seconds * FRAMES), round(WHOLE * FRAMES)),
+        )
+        return timing.words(found, pieces, self._language, attempt.language)
+
+
+def frames(window: Window, rung: Rung, shape: Shape) -> int:
+    """The spectrogram's length: the window and a pad, at least the floor, in whole steps."""
+    if rung.full:
+        return round(WHOLE * FRAMES)
+    wanted = max(window.seconds + shape.pad, shape.floor)
+    return min(round(math.ceil(wanted / shape.step) * shape.step * FRAMES), round(WHOLE * FRAMES))
+
+
+def key(job: Job, window: Window, rung: Rung, shape: Shape) -> Hashable:
+    """Tasks with the same key can be one batch: one model, one length, one search, prompts of one length."""
+    return job.model, frames(window, rung, shape), rung.temperature, job.task, job.prompt
+
+
+def cost(window: Window, rung: Rung, shape: Shape, weights: int) -> float:
+    """Seconds that one thread is expected to take, from the sizes of the window and of the model's file.
+
+    The measured costs of whisper-base in int8; who schedules learns by how much this machine differs.
+    """
+    context = frames(window, rung, shape) / FRAMES
+    reading = 0.007 * context + 0.00032 * context**2
+    writing = 0.005 * (1 + 0.25 * shape.beam) * min(4 * window.seconds, WINDOW_TOKENS) * 0.5
+    return (reading + writing) * weights / _BASE_BYTES
+
+
+def rate(shape: Shape, weights: int) -> float:
+    """Seconds of one thread for a second of sound in windows of ordinary length."""
+    window = Window(number=0, start=0, samples=np.empty(_ORDINARY * RATE, np.int16))
+    return cost(window, Rung(), shape, weights) / _ORDINARY
+
+
+def _tokens(window: Window) -> int:
+    return min(WINDOW_TOKENS, 32 + round(TOKENS_A_SECOND * window.seconds))
+
+
+def _row(encoded: Any, row: int) -> Any:
+    """One row of an encoder's output, where the aligner takes one language at a time."""
+    if encoded.shape[0] == 1:
+        return encoded
+    on_host = encoded.to_device(ctranslate2.Device.cpu)
+    return ctranslate2.StorageView.from_array(np.array(on_host)[row : row + 1])
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)
+
+
+assert round(1 / TICK) * 2 == FRAMES

@@ -1,0 +1,66 @@
+"""Everything put together, with the bundled model; the process around it is tested from outside."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from antiphon.errors import EngineFailed
+from antiphon.workers.speech import engine
+from antiphon.workers.speech.engine import built, serve_speech
+from antiphon.workers.speech.options import Options
+from antiphon.workers.speech.transcriber import Transcriber
+from speech_exchange import Exchange, form
+from speech_house import Ear
+from until import until
+
+
+def parts_of_the_engine() -> tuple[set[str], int]:
+    """Names of its threads, and how many processes it has."""
+    names = {thread.name for thread in threading.enumerate()}
+    return {name for name in names if name.startswith(("lane-", "cut"))}, len(psutil.Process().children())
+
+
+async def test_the_engine_ends_with_its_lifespan(
+    whisper_base: Path, transcriber: Transcriber, clip: bytes
+) -> None:
+    threads, processes = parts_of_the_engine()
+    options = Options(socket=Path("unused"), models={"whisper-base": whisper_base}, threads=2)
+    app = built(options, transcriber)
+    async with app.router.lifespan_context(app):
+        running, decoding = parts_of_the_engine()
+        assert running >= {"lane-0", "lane-1"} and decoding == processes + 1
+        talk = Exchange("/v1/audio/transcriptions", form(clip, model="whisper-base"))
+        *_, done = (await talk.through(app)).events
+        assert done["language"] == "en" and done["text"].lower().count("ugly ones") == 2
+    await until(lambda: parts_of_the_engine() == (threads, processes))
+
+
+async def test_an_engine_that_does_not_start_leaves_nothing(
+    whisper_base: Path, transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(engine.Decoders):
+        async def start(self) -> None:
+            raise EngineFailed("The speech engine's decoder does not start.")
+
+    monkeypatch.setattr(engine, "Decoders", Broken)
+    before = parts_of_the_engine()
+    app = built(Options(socket=Path("unused"), models={"whisper-base": whisper_base}), transcriber)
+    with pytest.raises(EngineFailed):
+        async with app.router.lifespan_context(app):
+            raise AssertionError("it has started")
+    await until(lambda: parts_of_the_engine() == before)
+
+
+def test_models_are_loaded_before_anybody_is_served(
+    tmp_path: Path, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(ear, "warm_up", lambda: events.append("warm"))
+    monkeypatch.setattr(engine, "built", lambda options, transcriber: "app")
+    monkeypatch.setattr(engine, "serve", lambda app, socket: events.append(f"serve {app} {socket.name}"))
+    serve_speech(Options(socket=Path("a.sock"), models={"m": tmp_path}))
+    assert events == ["warm", "serve app a.sock"]

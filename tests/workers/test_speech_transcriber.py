@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.errors import EngineFailed, InvalidRequest
+from antiphon.workers.speech import transcriber as speech_transcriber
+from antiphon.workers.speech.options import Options
+from antiphon.workers.speech.schedule import Task
+from antiphon.workers.speech.transcriber import Transcriber, weights
+from antiphon.workers.speech.values import RATE, Job, Rung, Window
+from speech_house import Ear
+
+LITTLE, LARGE = 1_000_000, 2_000_000
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> dict[str, Path]:
+    for name, size in (("little", LITTLE), ("large", LARGE)):
+        (tmp_path / name).mkdir()
+        with (tmp_path / name / "model.bin").open("wb") as file:
+            file.truncate(size)
+    return {"little": tmp_path / "little", "large": tmp_path / "large"}
+
+
+@pytest.fixture
+def ears(monkeypatch: pytest.MonkeyPatch) -> dict[str, Ear]:
+    """What has been loaded in place of each model, by the name of its folder."""
+    ears: dict[str, Ear] = {}
+
+    def load(folder: Path, shape: object, *, lanes: int, device: str) -> Ear:
+        ears[folder.name] = Ear()
+        return ears[folder.name]
+
+    monkeypatch.setattr(speech_transcriber, "Whisper", load)
+    return ears
+
+
+def made(models: dict[str, Path], memory: int = 0) -> Transcriber:
+    return Transcriber(Options(socket=Path("unused"), models=models, memory=memory))
+
+
+def job(model: str = "little", language: str | None = None, temperature: float = 0.0) -> Job:
+    return Job(id="a", organization="ours", model=model, language=language, temperature=temperature)
+
+
+def window(seconds: float = 10) -> Window:
+    return Window(number=0, start=0, samples=np.zeros(round(seconds * RATE), np.int16))
+
+
+def test_the_weights_of_a_model_are_its_file(models: dict[str, Path], tmp_path: Path) -> None:
+    assert weights(models["little"]) == LITTLE
+    assert weights(tmp_path / "nothing") == 1
+
+
+def test_what_is_served_need_not_be_loaded(models: dict[str, Path], ears: dict[str, Ear]) -> None:
+    transcriber = made(models)
+    assert transcriber.serves("little") and transcriber.serves("large") and not transcriber.serves("other")
+    assert ears == {}
+
+
+def test_each_batch_is_heard_by_its_model(models: dict[str, Path], ears: dict[str, Ear]) -> None:
+    transcriber = made(models)
+    for model in ("large", "little"):
+        task = transcriber.task(job(model), window(), None, 0.0)
+        [heard] = transcriber.hear([task])
+        assert not isinstance(heard, Rung) and heard.segments
+        assert ears[model].batches == [[task]]
+    with pytest.raises(EngineFailed):
+        transcriber.hear([Task(job=job("other"), window=window(), rung=Rung(), key=0, cost=0.0)])
+
+
+def test_a_model_goes_when_another_one_needs_its_memory(
+    models: dict[str, Path], ears: dict[str, Ear]
+) -> None:
+    transcriber = made(models, memory=3_000_000)
+    for model in ("little", "large"):
+        transcriber.hear([transcriber.task(job(model), window(), None, 0.0)])
+    assert transcriber._models.loaded == ("large",)
+
+
+def test_a_task_is_on_its_first_rung(models: dict[str, Path]) -> None:
+    transcriber = made(models)
+    task = transcriber.task(job(temperature=0.4), window(), "de", 3.5)
+    assert (task.rung, task.language, task.remaining) == (Rung(0.4), "de", 3.5)
+    assert transcriber.task(job(language="fr"), window(), "de", 0.0).language == "fr"
+    key, cost = task.key, task.cost
+    task.rung = Rung(0.4, full=True)
+    transcriber.renew(task)
+    assert task.key != key and task.cost > cost
+
+
+def test_costs_grow_with_the_model_and_the_recording(models: dict[str, Path]) -> None:
+    transcriber = made(models)
+    little = transcriber.cost(job(), 60)
+    assert little > 0
+    assert transcriber.cost(job(), 120) == pytest.approx(2 * little)
+    assert transcriber.cost(job("large"), 60) == pytest.approx(2 * little)
+    assert transcriber.cost(job(), 0) == transcriber.cost(job(), -5) == 0
+    # As many windows of ordinary length cost what their recording does.
+    task = transcriber.task(job(), window(10), None, 0.0)
+    assert transcriber.cost(job(), 10) == pytest.approx(task.cost)
+
+
+def test_a_language_is_asked_of_the_model(models: dict[str, Path], ears: dict[str, Ear]) -> None:
+    transcriber = made(models)
+    transcriber.refuse_unknown(job())
+    assert ears == {}
+    transcriber.refuse_unknown(job(language="de"))
+    with pytest.raises(InvalidRequest) as refusal:
+        transcriber.refuse_unknown(job(language="xx"))
+    assert refusal.value.param == "language" and list(ears) == ["little"]
+
+
+class Broken(Ear):
+    """Loads, and then cannot be run."""
+
+    def warm_up(self) -> None:
+        raise RuntimeError("the secret inside")
+
+
+def test_a_model_that_cannot_be_used_leaves_the_others_alone(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load(folder: Path, shape: object, *, lanes: int, device: str) -> Ear:
+        if folder.name == "missing":
+            raise RuntimeError("the secret inside")
+        return Broken() if folder.name == "large" else Ear()
+
+    monkeypatch.setattr(speech_transcriber, "Whisper", load)
+    missing = models["little"].parent / "missing"
+    transcriber = made({"missing": missing, **models})
+    with caplog.at_level(logging.ERROR):
+        transcriber.warm_up()
+    told = " ".join(record.getMessage() for record in caplog.records)
+    assert "missing" in told and "large" in told and "little" not in told and "secret" not in caplog.text
+    with pytest.raises(EngineFailed):
+        made({"missing": missing, "large": models["large"]}).warm_up()
+
+
+def test_the_bundled_model_warms_up(transcriber: Transcriber) -> None:
+    transcriber.warm_up()
+    assert transcriber._models.loaded == ("whisper-base",)
