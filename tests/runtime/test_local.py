@@ -76,7 +76,7 @@ def test_the_environment_is_a_list_of_what_is_allowed() -> None:
     given = {"PATH": "/bin", "CT2_VERBOSE": "1", "LC_ALL": "C", "AWS_SECRET": "x", "ANTIPHON_HOME": "x"}
     assert environment(Path("/f"), given).keys() == {
         "PATH", "CT2_VERBOSE", "LC_ALL", "HOME", "TMPDIR", "PARENT_PID", "PYTHONSAFEPATH", "GOMP_SPINCOUNT",
-        "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_",
+        "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_",
     }  # fmt: skip
 
 
