@@ -9,8 +9,10 @@ from antiphon.workers.speech.judge import (
     LADDER,
     LONGEST_PHRASE,
     MOST_REPEATS,
+    PHRASE,
     Attempt,
     best,
+    echoes,
     next_rung,
     repeats,
     verdict,
@@ -30,6 +32,8 @@ def attempt(text: str = TEXT, **differing: object) -> Attempt:
         no_speech_prob=0.01,
         ended=True,
         language="en",
+        said=list(range(len(text.split()))),
+        timed=True,
     )
     return msgspec.structs.replace(plain, **differing)
 
@@ -51,6 +55,13 @@ def job(temperature: float = 0.0) -> Job:
         ({"text": LOOP}, "wrong"),
         ({"text": LOOP, "no_speech_prob": 0.99}, "wrong"),
         ({"tokens": [7, 8] * 6}, "wrong"),
+        ({"timed": False}, "wrong"),
+        ({"said": [*range(9), *range(9)]}, "wrong"),
+        ({"said": [*range(9), 99, *range(PHRASE)]}, "wrong"),
+        ({"said": [*range(9), 99, *range(PHRASE - 1)]}, "good"),
+        # The whole context does not tempt a model to go on.
+        ({"timed": False, "rung": Rung(full=True)}, "good"),
+        ({"said": [*range(9), *range(9)], "rung": Rung(full=True)}, "good"),
         ({"text": "", "tokens": [], "avg_logprob": 0.0}, "good"),
     ],
 )
@@ -64,6 +75,16 @@ def test_text_that_repeats_itself_packs_well() -> None:
 
 
 phrases = st.lists(st.integers(0, 50_000), min_size=1, max_size=LONGEST_PHRASE, unique=True)
+
+
+@given(st.lists(st.integers(0, 3), max_size=30))
+def test_an_echo_is_a_phrase_that_comes_again(said: list[int]) -> None:
+    found = any(
+        said[first : first + PHRASE] == said[second : second + PHRASE]
+        for first in range(len(said) - PHRASE + 1)
+        for second in range(first + PHRASE, len(said) - PHRASE + 1)
+    )
+    assert echoes(said) == found
 
 
 @given(st.lists(st.integers(60_000, 70_000), unique=True), phrases, st.integers(1, 12))

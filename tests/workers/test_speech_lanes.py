@@ -16,7 +16,7 @@ import pytest
 
 from antiphon.errors import EngineFailed, InvalidRequest, Unavailable
 from antiphon.workers.speech import lanes as speech_lanes
-from antiphon.workers.speech.lanes import STUCK_SECONDS, Lanes, Pace
+from antiphon.workers.speech.lanes import LONGER, STUCK_SECONDS, Lanes, Pace
 from antiphon.workers.speech.schedule import Schedule, Task
 from antiphon.workers.speech.values import Heard, Job, Rung, Window
 from until import until
@@ -146,6 +146,32 @@ async def test_what_waits_becomes_one_batch(start: Start, ear: Ear) -> None:
     ear.open.set()
     assert [one.language for one in await asyncio.gather(*futures)] == ["first", "a", "b", "c"]
     assert ear.seen == [["first"], ["a", "b", "c"]]
+
+
+async def test_a_short_recording_overtakes_much_longer_ones(start: Start, ear: Ear) -> None:
+    lanes = start(ear)
+    ear.open.clear()
+    futures = [lanes.submit(task("hour", 0.5, remaining=10 * LONGER))]
+    await until(lambda: ear.seen == [["hour"]])
+    futures.append(lanes.submit(task("long", 0.5, key=2, remaining=11.0)))
+    futures.append(lanes.submit(task("clip", 0.1, key=3)))
+    await until(lambda: len(ear.seen) == 2)
+    # There is one spare lane, and it holds one window.
+    futures.append(lanes.submit(task("late", 0.1, key=4)))
+    ear.open.set()
+    assert [one.language for one in await asyncio.gather(*futures)] == ["hour", "long", "clip", "late"]
+    assert ear.seen[:2] == [["hour"], ["clip"]] and len(ear.seen) == 4
+
+
+async def test_nobody_overtakes_what_is_as_short(start: Start, ear: Ear) -> None:
+    lanes = start(ear)
+    ear.open.clear()
+    futures = [lanes.submit(task("first", 0.3)), lanes.submit(task("second", 0.3, key=2))]
+    await until(lambda: ear.seen == [["first"]])
+    with pytest.raises(TimeoutError):
+        await until(lambda: len(ear.seen) > 1, seconds=0.2)
+    ear.open.set()
+    await asyncio.gather(*futures)
 
 
 async def test_lanes_work_at_the_same_time(start: Start) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.workers.speech.schedule import ADVANCE, IDLE, PATIENCE, Schedule, Task
+from antiphon.workers.speech.schedule import ADVANCE, IDLE, PATIENCE, SHARED, Schedule, Task, together
 from antiphon.workers.speech.values import Job, Rung, Window
 
 SILENCE = np.zeros(1, np.int16)
@@ -164,6 +164,7 @@ def test_organizations_take_turns_however_much_they_ask() -> None:
     schedule = filled(
         *(task(f"loud{n}", 0.5, organization="loud") for n in range(6)),
         *(task(f"quiet{n}", 0.5, organization="quiet") for n in range(3)),
+        rows=1,
     )
     names = [batch[0].removesuffix(batch[0][-1]) for batch in order(schedule)]
     assert names == ["loud", "quiet"] * 3 + ["loud"] * 3
@@ -174,7 +175,22 @@ def test_organizations_share_a_batch_evenly() -> None:
         *(task(f"loud{n}", 0.1, organization="loud") for n in range(50)),
         *(task(f"quiet{n}", 0.1, organization="quiet") for n in range(2)),
     )
-    assert sorted(order(schedule)[0]) == ["loud0", "loud1", "loud2", "quiet0", "quiet1"]
+    assert sorted(order(schedule)[0]) == [*(f"loud{n}" for n in range(5)), "quiet0", "quiet1"]
+
+
+def test_the_shortest_overtakes_if_it_is_short_enough() -> None:
+    schedule = filled(
+        task("long", 0.4, remaining=3.0), task("short", 0.2, organization="other", remaining=0.5)
+    )
+    assert schedule.overtake(0.49) == []
+    [taken] = schedule.overtake(0.5)
+    assert (taken.job.id, len(schedule)) == ("short", 1)
+    assert Schedule().overtake(1.0) == []
+
+
+def test_a_batch_takes_less_than_its_windows_alone() -> None:
+    assert together([0.5]) == 0.5
+    assert together([0.5, 0.2, 0.1]) == pytest.approx(0.5 + SHARED * 0.3)
 
 
 def test_filling_up_the_batches_of_others_is_not_served_for_nothing() -> None:
@@ -192,7 +208,7 @@ def test_filling_up_the_batches_of_others_is_not_served_for_nothing() -> None:
 
 
 def test_idleness_earns_nothing() -> None:
-    schedule = filled(*(task(f"loud{n}", 0.5, organization="loud") for n in range(100)))
+    schedule = filled(*(task(f"loud{n}", 0.5, organization="loud") for n in range(100)), rows=1)
     for _ in range(50):
         schedule.take(0.0)
     for n in range(50):
@@ -203,7 +219,7 @@ def test_idleness_earns_nothing() -> None:
 
 def test_going_away_for_a_moment_pays_nothing_off() -> None:
     """One who hands in a window at a time is served no more than one who hands them all in at once."""
-    schedule = filled(*(task(f"all{n}", 0.5, organization="all") for n in range(100)))
+    schedule = filled(*(task(f"all{n}", 0.5, organization="all") for n in range(100)), rows=1)
     names = []
     schedule.add(task("one", 0.5, organization="one"))
     for n in range(40):
@@ -364,7 +380,8 @@ def test_all_are_served_once_and_lanes_never_idle_beside_work(
     assert len(set(served)) == len(served) == sum(len(one.costs) for one in uploads)
     for batch in run.batches:
         assert len({(one.key, one.rung) for one in batch}) == 1
-        assert len(batch) == 1 or sum(one.cost for one in batch) <= BOUND + 1e-6
+        costs = [one.cost for one in batch]
+        assert len(batch) == 1 or together(costs) <= BOUND + 1e-6
         assert len(batch) <= rows
     # Every lane is busy while anybody waits: with other work, or with the last that was begun.
     most = total(uploads) / lanes + 1.0

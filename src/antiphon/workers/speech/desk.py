@@ -62,11 +62,13 @@ class Desk:
         slots: int,
         audio_seconds: float,
         window: float,
+        threads: int = 1,
     ) -> None:
         self._decoders, self._transcriber, self._lanes = decoders, transcriber, lanes
         self._slots, self._limit = slots, audio_seconds
         self._options = CutOptions(window=window)
-        self._ahead = max(2, int(AHEAD_SECONDS / window))
+        # A lone recording is to keep every lane busy, however many there are.
+        self._ahead = max(2 * threads, int(AHEAD_SECONDS / window))
         self._open: dict[str, Recording] = {}
         self._cutting = ThreadPoolExecutor(2, thread_name_prefix="cut")
 

@@ -46,6 +46,7 @@ def built(options: Options, transcriber: Transcriber) -> Starlette:
         slots=options.slots,
         audio_seconds=options.audio_seconds,
         window=options.window,
+        threads=options.threads,
     )
 
     @asynccontextmanager

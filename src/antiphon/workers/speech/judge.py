@@ -20,6 +20,8 @@ LEAST_LOGPROB = -1.0
 MOST_NO_SPEECH = 0.6
 MOST_REPEATS = 4
 """A phrase that follows itself so often is a loop, even where the text is too short to pack well."""
+PHRASE = 5
+"""Tokens that hardly anybody says twice within one window, but a loop does."""
 LONGEST_PHRASE = 8
 """Tokens of a phrase that is looked for."""
 
@@ -36,6 +38,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     """Whether the model came to an end by itself."""
     language: str
+    said: list[int]
+    """The tokens of its text alone."""
+    timed: bool
+    """Whether its last words have an end, as the model writes it where it heard one."""
 
     @property
     def compression_ratio(self) -> float:
@@ -49,7 +55,9 @@ def verdict(attempt: Attempt) -> Verdict:
     if unsure and attempt.no_speech_prob > MOST_NO_SPEECH:
         return "silent"
     looped = attempt.compression_ratio > MOST_COMPRESSION or repeats(attempt.tokens)
-    return "wrong" if unsure or looped or not attempt.ended else "good"
+    # A context that is cut short tempts the model to go on behind the last word, often with all of it again.
+    runs_on = not attempt.rung.full and (not attempt.timed or echoes(attempt.said))
+    return "wrong" if unsure or looped or runs_on or not attempt.ended else "good"
 
 
 def repeats(tokens: list[int]) -> bool:
@@ -60,6 +68,16 @@ def repeats(tokens: list[int]) -> bool:
             run = run + 1 if tokens[position] == tokens[position - length] else 0
             if run >= length * MOST_REPEATS:
                 return True
+    return False
+
+
+def echoes(said: list[int]) -> bool:
+    """Whether `PHRASE` tokens come again later, with whatever between them."""
+    seen: dict[tuple[int, ...], int] = {}
+    for position in range(len(said) - PHRASE + 1):
+        first = seen.setdefault(tuple(said[position : position + PHRASE]), position)
+        if position - first >= PHRASE:
+            return True
     return False
 
 

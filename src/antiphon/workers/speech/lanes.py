@@ -12,11 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from antiphon.errors import AntiphonError, EngineFailed, Unavailable
-from antiphon.workers.speech.schedule import Schedule, Task
+from antiphon.workers.speech.schedule import Schedule, Task, together
 from antiphon.workers.speech.values import Heard, Rung
 
 STUCK_SECONDS = 120.0
 """A batch that takes longer never ends."""
+LONGER = 4.0
+"""By how much all that run must be longer than a recording that overtakes them."""
 MOST_WAITING = 4096
 """Windows that may wait. Whoever submits them keeps a few of each recording here, so this is never near."""
 _KEPT = 0.9
@@ -59,6 +61,9 @@ _Outcome = tuple[Task, Heard | AntiphonError | None]
 class Lanes:
     """`count` threads that take batches from one schedule as soon as they are free.
 
+    One thread more is spare: while all others are busy with recordings that need `LONGER` times as much, it
+    takes single windows of a short one, which then shares the processor instead of waiting for a batch.
+
     `hear(tasks)` is called in them, by all at once. For each task it returns what was heard, or the rung on
     which to try again: the window is then queued anew as if it had waited all the time, after `renew(task)`
     has set the `key` and `cost` of the new rung. If `hear` raises, each window of the batch is tried once
@@ -87,8 +92,9 @@ class Lanes:
         """Guards all of the above; notified when there is something to take."""
         self._threads = [
             threading.Thread(target=self._work, args=(number,), name=f"lane-{number}", daemon=True)
-            for number in range(count)
+            for number in range(count + 1)
         ]
+        self._count = count
         for thread in self._threads:
             thread.start()
 
@@ -105,7 +111,7 @@ class Lanes:
             task.future = future = asyncio.get_running_loop().create_future()
             task.arrived = self._clock()
             self._schedule.add(task)
-            self._changed.notify()
+            self._changed.notify_all()
         future.add_done_callback(lambda done: self._given_up(task) if done.cancelled() else None)
         return future
 
@@ -129,7 +135,7 @@ class Lanes:
                 for task in batch.tasks:
                     left[task.job.id] = max(left.get(task.job.id, 0.0), task.remaining, task.cost)
             pace = self._pace.value
-        return pace * (cost + sum(min(others, cost) for others in left.values())) / len(self._threads)
+        return pace * (cost + sum(min(others, cost) for others in left.values())) / self._count
 
     def check(self, now: float) -> None:
         """Raise `EngineFailed` if a lane does not come to the end of its batch; `now` as `clock` tells it."""
@@ -164,14 +170,12 @@ class Lanes:
     def _turn(self, lane: int) -> bool:
         """Do one batch, when there is one. False once the lanes are closed."""
         with self._changed:
-            while not (self._closed or len(self._schedule)):
+            while not self._closed and not (batch := self._taken(lane)):
                 self._changed.wait()
             if self._closed:
                 return False
-            since = self._clock()
-            batch = self._schedule.take(since)
-            self._running[lane] = _Running(batch, since)
-        predicted = sum(task.cost for task in batch)
+            self._running[lane] = _Running(batch, self._clock())
+        predicted = together([task.cost for task in batch])
         try:
             results = self._hear(batch)
             if len(results) != len(batch):
@@ -182,6 +186,17 @@ class Lanes:
         else:
             self._done(lane, outcomes, predicted)
         return True
+
+    def _taken(self, lane: int) -> list[Task]:
+        """What a free lane may do now. The spare one may only overtake."""
+        if lane < self._count:
+            return self._schedule.take(self._clock())
+        if len(self._running) < self._count:
+            return []
+        left = [
+            max(max(task.remaining, task.cost) for task in batch.tasks) for batch in self._running.values()
+        ]
+        return self._schedule.overtake(min(left) / LONGER)
 
     def _outcome(self, task: Task, result: Heard | Rung) -> _Outcome:
         """The result; of a window that is to be tried on another rung, none, and it is ready for that."""
@@ -215,7 +230,7 @@ class Lanes:
                     _settle(task, result)
                 elif not self._closed and task.future is not None and not task.future.done():
                     self._schedule.add(task)
-                    self._changed.notify()
+                    self._changed.notify_all()
 
 
 def _settle(task: Task, result: Heard | AntiphonError) -> None:

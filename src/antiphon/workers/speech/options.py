@@ -6,8 +6,11 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +26,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     audio_seconds: float = 3600.0
     memory: int = 0
     """For all models together; 0 means half of the machine's."""
-    device: str = "cpu"
+    device: Device = "auto"
+    """Where models run; "auto" takes a GPU if CTranslate2 finds one."""
     beam: int = 5
     window: float = 15.0
     pad: float = 2.0
@@ -56,7 +60,7 @@ def read(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--slots", type=int, default=1, help="recordings in work at once")
     parser.add_argument("--audio-seconds", type=float, default=3600.0, help="longest recording")
     parser.add_argument("--memory", type=int, default=0, help="bytes for models; 0: half of the machine's")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where models run")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where models run")
     parser.add_argument("--beam", type=int, default=5, help="width of the search; 1 is greedy")
     parser.add_argument("--window", type=float, default=15.0, help="longest stretch in one go, in seconds")
     parser.add_argument("--pad", type=float, default=2.0, help="seconds encoded behind a window's end")

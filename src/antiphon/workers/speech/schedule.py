@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from bisect import insort
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from operator import attrgetter
@@ -19,6 +19,8 @@ ADVANCE = 1.0
 """Seconds added to every wait: the shortest of those that have just come is first."""
 IDLE = 1024
 """Organizations without work whose service is remembered."""
+SHARED = 0.6
+"""What a window costs in a batch with others, by what it costs alone: each step reads all weights once."""
 _LEAST = 1e-3
 """Seconds that a recording costs at least: something to divide by."""
 _ROUNDING = 1e-9
@@ -102,8 +104,8 @@ _Candidate = tuple[float, int, int, Task]
 class Schedule:
     """The windows that wait. Not thread-safe. `now` is seconds of the clock of `Task.arrived`, whichever.
 
-    A batch holds at most `rows` tasks that together cost `batch_seconds` / `pace` at most, or one task:
-    that is how long somebody who comes waits for a lane. `pace` is actual by predicted seconds.
+    A batch holds at most `rows` tasks that together take `batch_seconds` at most (see `together`; `pace` is
+    actual by predicted seconds), or one task: so long waits for a lane whoever comes.
 
     Organizations are served by start-time fair queueing (Goyal et al., 1996): the least served is next,
     and one that was idle starts where the others are. A batch is filled up with whoever's windows fit, but
@@ -151,6 +153,16 @@ class Schedule:
             self._remove(task)
         return batch
 
+    def overtake(self, within: float) -> list[Task]:
+        """The next window of the shortest recording, if all that is left of it costs at most `within`."""
+        shortest = min(self._recordings.values(), key=_cost, default=None)
+        if shortest is None or shortest.cost > within:
+            return []
+        task = shortest.tasks[0]
+        shortest.organization.served += task.cost
+        self._remove(task)
+        return [task]
+
     def cancel(self, job_id: str) -> list[Task]:
         """Take a recording's windows out, and return them."""
         recording = self._recordings.get(job_id)
@@ -186,7 +198,7 @@ class Schedule:
         """Add windows that can share the head's batch, from those who have been served least."""
         head = batch[0]
         bound = self._seconds / self.pace + _ROUNDING
-        room, furthest = bound - head.cost, self._clock + bound
+        room, furthest = (bound - head.cost) / SHARED, self._clock + bound
         queues: dict[_Organization, list[_Candidate]] = {}
         late = now + ADVANCE
         for task, recording in self._alike[_group(head)].items():
@@ -245,7 +257,12 @@ def _number(task: Task) -> int:
     return task.window.number
 
 
-_served = attrgetter("served")
+_served, _cost = attrgetter("served"), attrgetter("cost")
+
+
+def together(costs: Sequence[float]) -> float:
+    """Predicted seconds of a batch: the first window, and of each other one what sharing leaves."""
+    return costs[0] + SHARED * sum(costs[1:])
 
 
 def _group(task: Task) -> Hashable:

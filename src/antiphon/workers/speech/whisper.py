@@ -17,6 +17,7 @@ from antiphon.errors import InvalidRequest
 from antiphon.values import Segment
 from antiphon.workers.speech import timing
 from antiphon.workers.speech.judge import Attempt, best, next_rung, verdict
+from antiphon.workers.speech.options import Device
 from antiphon.workers.speech.schedule import Task
 from antiphon.workers.speech.tokens import TICK, Language, Piece
 from antiphon.workers.speech.values import RATE, Heard, Job, Rung, Window
@@ -52,12 +53,16 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 class Whisper:
     """One model. `hear` may run in as many threads at once as `lanes` says."""
 
-    def __init__(self, folder: Path, shape: Shape, *, lanes: int, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, shape: Shape, *, lanes: int, device: Device = "auto") -> None:
+        if device == "auto":
+            device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+        on_gpu = device == "cuda"
         self._model: Any = ctranslate2.models.Whisper(
             str(folder),
             device=device,
-            compute_type="int8" if device == "cpu" else "float16",
-            inter_threads=lanes,
+            compute_type="float16" if on_gpu else "int8",
+            # Also for the spare lane, which shares the processor with the others; a GPU takes turns.
+            inter_threads=1 if on_gpu else lanes + 1,
             intra_threads=1,
         )
         self._shape = shape
@@ -104,7 +109,7 @@ class Whisper:
         return heard
 
     def _read(self, samples: Sequence[NDArray[np.int16]], count: int) -> Any:
-        """Spectrograms of `count` frames. What is missing is zero, as the model was trained to see it."""
+        """Spectrograms of `count` frames. What is missing is zero, not silence, which is far below."""
         whole = np.zeros((len(samples), self._model.n_mels, count), np.float32)
         for row, sound in zip(whole, samples, strict=True):
             found = self._features(sound.astype(np.float32) / np.float32(32768))
@@ -169,6 +174,8 @@ class Whisper:
             no_speech_prob=result.no_speech_prob,
             ended=len(tokens) < longest,
             language=code,
+            said=[token for token in tokens if token < self._language.eot],
+            timed=not tokens or tokens[-1] >= self._language.timestamp_begin,
         )
 
     def _heard(self, task: Task, attempt: Attempt, encoded: Any, row: int) -> Heard:
