@@ -111,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 15.0
     speech_pad: Annotated[
         float, Meta(ge=0, le=25, description="Silence that a piece is heard with at its end, in seconds")
-    ] = 2.0
+    ] = 3.0
     speech_floor: Annotated[
         float, Meta(ge=1, le=30, description="Shortest context a piece is heard in, in seconds")
     ] = 5.0

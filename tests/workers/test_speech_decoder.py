@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import signal
@@ -55,10 +56,11 @@ async def shared() -> AsyncIterator[Decoders]:
 async def decoders(shared: Decoders) -> AsyncIterator[Decoders]:
     """The module's decoders; a test leaves neither a process nor a descriptor behind."""
     await shared.start()
+    gc.collect()
     before = descriptors()
     yield shared
-    await until(lambda: not children(shared))
-    assert descriptors() == before
+    # What earlier tests left to the garbage collector may go meanwhile.
+    await until(lambda: not children(shared) and descriptors() <= before)
 
 
 def descriptors() -> int:

@@ -62,7 +62,9 @@ def job(temperature: float = 0.0) -> Job:
         # The whole context does not tempt a model to go on.
         ({"timed": False, "rung": Rung(full=True)}, "good"),
         ({"said": [*range(9), *range(9)], "rung": Rung(full=True)}, "good"),
-        ({"text": "", "tokens": [], "avg_logprob": 0.0}, "good"),
+        ({"text": "", "tokens": [], "avg_logprob": 0.0}, "silent"),
+        ({"text": "..."}, "silent"),
+        ({"text": "是"}, "good"),
     ],
 )
 def test_what_is_thought_of_an_attempt(differing: dict[str, object], expected: str) -> None:

@@ -50,7 +50,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verdict(attempt: Attempt) -> Verdict:
-    """Silence needs both signs: a model that is sure of its words has heard some."""
+    """Silence has no words, or both signs: a model that is sure of its words has heard some."""
+    if not any(character.isalnum() for character in attempt.text):
+        return "silent"
     unsure = attempt.avg_logprob < LEAST_LOGPROB
     if unsure and attempt.no_speech_prob > MOST_NO_SPEECH:
         return "silent"

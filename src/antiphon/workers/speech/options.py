@@ -30,7 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Where models run; "auto" takes a GPU if CTranslate2 finds one."""
     beam: int = 5
     window: float = 15.0
-    pad: float = 2.0
+    pad: float = 3.0
     floor: float = 5.0
     step: float = 1.0
     batch_seconds: float = 0.5
@@ -63,7 +63,7 @@ def read(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where models run")
     parser.add_argument("--beam", type=int, default=5, help="width of the search; 1 is greedy")
     parser.add_argument("--window", type=float, default=15.0, help="longest stretch in one go, in seconds")
-    parser.add_argument("--pad", type=float, default=2.0, help="seconds encoded behind a window's end")
+    parser.add_argument("--pad", type=float, default=3.0, help="seconds encoded behind a window's end")
     parser.add_argument("--floor", type=float, default=5.0, help="seconds encoded at least")
     parser.add_argument("--step", type=float, default=1.0, help="seconds to which they are rounded up")
     parser.add_argument("--batch-seconds", type=float, default=0.5, help="longest batch, as predicted")

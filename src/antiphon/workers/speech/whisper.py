@@ -45,7 +45,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """How much a model reads and how carefully it writes. Seconds."""
 
     beam: int = 5
-    pad: float = 2.0
+    pad: float = 3.0
     floor: float = 5.0
     step: float = 1.0
 
