@@ -55,7 +55,6 @@ def test_what_only_bears_the_name_of_a_gguf_file_is_refused(tmp_path: Path, cont
 def test_every_beginning_of_a_gguf_file_is_refused(tmp_path: Path) -> None:
     whole = write_gguf(tmp_path / "whole.gguf").read_bytes()
     for length in range(1, len(whole) - 4096, 7):
-        # The reader maps the last file into memory, so the next one is another file.
         (tmp_path / f"{length}.gguf").write_bytes(whole[:length])
         with pytest.raises(ConfigurationError, match=rf"{length}\.gguf"):
             inspect(tmp_path, [f"{length}.gguf"], None)

@@ -16,7 +16,7 @@ from antiphon.catalogue.digest import sha256_of
 from antiphon.catalogue.entries import Entry, File, PathSource
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError
-from tiny_models import write_gguf, write_whisper
+from tiny_models import write_whisper
 
 
 def entry_of(folder: Path, names: list[str]) -> Entry:
@@ -123,15 +123,6 @@ def test_a_model_file_that_nobody_listed_is_refused(store: ModelStore, tiny: Ent
     store.install(tiny)
     assert not stray.exists()
     store.verify(tiny)
-
-
-def test_what_an_engine_keeps_beside_a_model_is_no_stray(store: ModelStore, tmp_path: Path) -> None:
-    write_gguf(tmp_path / "tiny.gguf")
-    entry = entry_of(tmp_path, ["tiny.gguf"])
-    store.install(entry)
-    assert store.path(entry).name == "tiny.gguf"
-    store.path(entry).with_name("tiny.gguf.vocabulary").write_text("{}")
-    store.verify(entry)
 
 
 def test_a_source_that_changed_is_refused_and_leaves_nothing(

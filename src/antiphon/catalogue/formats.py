@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from antiphon.engines import gguf
 from antiphon.engines.template import reviewed
 from antiphon.errors import ConfigurationError
 from antiphon.values import Task
@@ -32,13 +33,11 @@ def inspect(folder: Path, names: Sequence[str], template: str | None) -> Facts:
 
 
 def _gguf(path: Path, template: str | None) -> Facts:
-    from gguf import GGUFReader  # slow to import, and rarely needed
-
     try:
-        fields = {name: field.contents() for name, field in GGUFReader(path).fields.items() if _telling(name)}
-    except (OSError, ValueError, KeyError, IndexError, TypeError, MemoryError) as problem:
+        fields = gguf.metadata(path, _telling)
+    except (OSError, ValueError) as problem:
         raise ConfigurationError(
-            f"{path.name} cannot be read as GGUF: {type(problem).__name__}",
+            f"{path.name} cannot be read as GGUF: {problem}",
             fix="pull it again, or another file",
         ) from None
     context = fields.get(f"{fields.get('general.architecture')}.context_length")
