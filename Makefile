@@ -7,6 +7,8 @@ SPEECH ?= tests/data
 ROUNDS ?= 50
 CASES ?= 10000
 SEED ?= 0
+# Tests of whole servers have the machine to themselves; all others share it.
+SERVED := tests/e2e tests/bad_input
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: help serve install dev check format test coverage bench reliability soak metering bill fuzz docs lock clean
@@ -50,7 +52,8 @@ format: dev  ## Rewrite the code in its format
 	$(BIN)/ruff check --fix .
 
 test: check  ## Every test, on real models and real clients
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(SERVED:%=--ignore=%) $(ARGS)
+	$(BIN)/pytest $(SERVED) $(ARGS)
 
 coverage: dev  ## Branch coverage of the ledger and of admission: 100 %, or it fails
 	$(BIN)/coverage run --branch --source=src/antiphon/ledger,src/antiphon/admission -m pytest tests/ledger tests/admission

@@ -48,7 +48,7 @@ SENDS = 4
 """How often a request is sent with the same key."""
 PLACES = 64
 SETTINGS: dict[str, Any] = {
-    "requests_per_minute": 0, "queue_total": 1024, "queue_per_organization": 1024,
+    "requests_per_minute": 0, "queue_total": 1024, "queue_per_organization": 1024, "uploads_at_once": 2048,
 }  # fmt: skip
 WAYS = {"stay": 80, "leave midway": 10, "leave at once": 10}
 """What clients do, of a hundred."""

@@ -13,7 +13,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +53,20 @@ def arguments() -> argparse.Namespace:
 class ProbeClient:
     """The client of a fake engine, for tests that need no answers; `upstream` reaches the rest."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, unusable: Collection[str] = ()) -> None:
         self.upstream = Upstream(socket)
+        self.unusable = unusable
 
-    async def probe(self) -> None:
+    async def probe(self) -> Collection[str]:
         await self.upstream.get("/lora-adapters")
+        return self.unusable
 
     async def close(self) -> None:
         await self.upstream.close()
 
 
-def kind(*, shared: bool = False, **options: object) -> EngineKind:
-    """The kind "fake", whose processes run with these options."""
+def kind(*, shared: bool = False, unusable: Collection[str] = (), **options: object) -> EngineKind:
+    """The kind "fake", whose processes run with these options, and without the models `unusable`."""
     return EngineKind(
         name="fake",
         task="chat",
@@ -72,7 +74,7 @@ def kind(*, shared: bool = False, **options: object) -> EngineKind:
         command=lambda deployments, settings, socket: command(
             socket, slots=sum(d.slots for d in deployments), **options
         ),
-        connect=lambda deployments, settings, socket: ProbeClient(socket),
+        connect=lambda deployments, settings, socket: ProbeClient(socket, unusable),
     )
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import numpy as np
 import psutil
 
 import sounds
-from antiphon.errors import InvalidRequest
 from antiphon.values import Segment
 from antiphon.workers.speech.decoder import Decoders
 from antiphon.workers.speech.desk import Desk
@@ -56,6 +56,11 @@ def heard(task: Task) -> Heard:
     return Heard(segments=(said,), language=task.language or "en")
 
 
+def text(segments: Sequence[Segment]) -> str:
+    """What all of them say."""
+    return "".join(segment.text for segment in segments).strip()
+
+
 class Ear:
     """In place of `Whisper`: hears `answers`; while `open` is not set, batches stand still."""
 
@@ -70,10 +75,6 @@ class Ear:
 
     def warm_up(self) -> None:
         return
-
-    def refuse_unknown(self, language: str | None) -> None:
-        if language == "xx":
-            raise InvalidRequest("The model does not know this language.", param="language")
 
     def hear(self, tasks: Sequence[Task]) -> list[Heard | Rung]:
         self.batches.append(list(tasks))
@@ -90,6 +91,13 @@ class Ear:
     def seen(self) -> list[tuple[str, int]]:
         """Job and window of all that was heard, in order."""
         return [(task.job.id, task.window.number) for batch in self.batches for task in batch]
+
+
+def write_tokens(folder: Path, *languages: str, first: int = 50_257) -> None:
+    """A tokenizer as a model's folder has it, as far as languages are concerned."""
+    names = ["endoftext", "startoftranscript", *languages, "translate", "transcribe"]
+    tokens = [{"id": first + n, "content": f"<|{name}|>"} for n, name in enumerate(names)]
+    (folder / "tokenizer.json").write_bytes(msgspec.json.encode({"added_tokens": tokens, "model": {}}))
 
 
 @dataclass

@@ -31,6 +31,7 @@ from antiphon.api.info import InfoApi
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
 from antiphon.api.table import table
+from antiphon.api.uploads import Uploads
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import AntiphonError
@@ -196,7 +197,7 @@ def build_edge(
     services = (settings, catalogue, gate, pools, ledger.meter, metrics)
     routes = table(
         ChatApi(settings, Chat(*services), idempotency),
-        AudioApi(settings, Transcription(*services), uploads, idempotency),
+        AudioApi(Transcription(*services), Uploads(settings, uploads), idempotency),
         InfoApi(catalogue, metrics, readiness, settings.public_metrics),
         reference,
         admin,

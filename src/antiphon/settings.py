@@ -72,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue_per_organization: Annotated[
         int, Meta(ge=1, description="Requests of one organization that may wait for an engine")
     ] = 16
+    uploads_at_once: Annotated[
+        int, Meta(ge=2, description="Uploads that may arrive at once; half of them from one organization")
+    ] = 128
     queue_seconds: Annotated[float, Meta(gt=0, description="Longest wait for an engine, in seconds")] = 30.0
 
     json_bytes: Annotated[int, Meta(ge=1024, description="Largest JSON body, in bytes")] = 4_194_304

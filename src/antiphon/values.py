@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 Task = Literal["chat", "speech"]
+SpeechTask = Literal["transcribe", "translate"]
 FinishReason = Literal["stop", "length", "content_filter"]
 
 
@@ -168,7 +169,7 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True):
     """As the client named it: an alias or a snapshot. An engine is told the snapshot."""
     file: Path
     """The upload, received whole and not yet decoded."""
-    task: Literal["transcribe", "translate"] = "transcribe"
+    task: SpeechTask = "transcribe"
     language: str | None = None
     """ISO 639-1; None lets the model decide."""
     prompt: str | None = None

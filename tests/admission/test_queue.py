@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +16,7 @@ def drained(queue: Queue[str], capacity: int) -> list[str]:
     order = []
     while entry := queue.next(capacity):
         order.append(entry[0])
-        queue.leave(entry[1])
+        queue.leave(entry[0][0], entry[1])
     return order
 
 
@@ -30,7 +33,7 @@ def test_a_place_is_taken_until_it_is_given_back() -> None:
         queue.add("a", ticket, 1)
     assert queue.next(2) == ("a1", 1) and queue.next(2) == ("a2", 1)
     assert queue.next(2) is None and len(queue) == 1
-    queue.leave(1)
+    queue.leave("a", 1)
     assert queue.next(2) == ("a3", 1)
 
 
@@ -41,7 +44,7 @@ def test_a_heavy_request_waits_for_all_its_places_and_is_not_overtaken() -> None
     queue.add("c", "late", 1)
     assert queue.next(3) == ("light", 1)
     assert queue.next(3) is None, "the late one does not overtake"
-    queue.leave(1)
+    queue.leave("a", 1)
     assert queue.next(3) == ("heavy", 3)
 
 
@@ -50,7 +53,7 @@ def test_a_request_heavier_than_everything_takes_everything() -> None:
     queue.add("a", "heavy", 8)
     assert queue.next(0) is None, "nothing is ready"
     assert queue.next(2) == ("heavy", 2)
-    queue.leave(2)
+    queue.leave("a", 2)
     assert queue.running == 0
 
 
@@ -67,6 +70,40 @@ def test_those_who_give_up_are_forgotten() -> None:
     assert queue.next(1) is None
 
 
+def taken(queue: Queue[str], capacity: int, greed: int | None) -> dict[str, int]:
+    """Places by organization, once nobody gets another."""
+    places: Counter[str] = Counter()
+    while entry := queue.next(capacity, greed):
+        places[entry[0]] += entry[1]
+    return dict(places)
+
+
+def test_the_greedy_leave_places_for_others() -> None:
+    queue: Queue[str] = Queue()
+    for _ in range(100):
+        queue.add("loud", "loud", 1)
+    assert taken(queue, 32, 3) == {"loud": 24}
+    queue.add("late", "late", 1)
+    assert taken(queue, 32, 3) == {"late": 1}
+    queue.leave("late", 1)
+    assert queue.next(32, 3) is None, "what the loud one has is enough"
+    queue.leave("loud", 1)
+    assert queue.next(32, 3) == ("loud", 1)
+    for name in ("x", "y") * 50:
+        queue.add(name, name, 1)
+    assert taken(queue, 32, 3).keys() == {"x", "y"}
+    assert taken(queue, 64, None) != {}, "without greed all places are taken"
+    assert queue.running == 64
+
+
+@pytest.mark.parametrize(("capacity", "most"), [(1, 1), (2, 2), (3, 3), (4, 3), (8, 6)])
+def test_of_few_places_one_is_always_given(capacity: int, most: int) -> None:
+    queue: Queue[str] = Queue()
+    for _ in range(10):
+        queue.add("a", "a", 1)
+    assert taken(queue, capacity, 3) == {"a": most}
+
+
 @given(
     st.lists(
         st.one_of(
@@ -74,21 +111,22 @@ def test_those_who_give_up_are_forgotten() -> None:
             st.tuples(st.just("next"), st.just(""), st.integers(0, 8)),
             st.tuples(st.just("leave"), st.just(""), st.just(0)),
         )
-    )
+    ),
+    st.sampled_from([None, 1, 3]),
 )
-def test_places_always_add_up(steps: list[tuple[str, str, int]]) -> None:
-    queue: Queue[object] = Queue()
-    held: list[int] = []
+def test_places_always_add_up(steps: list[tuple[str, str, int]], greed: int | None) -> None:
+    queue: Queue[str] = Queue()
+    held: list[tuple[str, int]] = []
     added = 0
     for kind, organization, number in steps:
         if kind == "add":
-            queue.add(organization, object(), number)
+            queue.add(organization, organization, number)
             added += 1
-        elif kind == "next" and (entry := queue.next(number)):
-            held.append(entry[1])
-            assert sum(held) <= number
+        elif kind == "next" and (entry := queue.next(number, greed)):
+            held.append(entry)
+            assert sum(weight for _, weight in held) <= number
         elif kind == "leave" and held:
-            queue.leave(held.pop())
+            queue.leave(*held.pop())
             added -= 1
-        assert queue.running == sum(held)
+        assert queue.running == sum(weight for _, weight in held)
         assert len(queue) == added - len(held)

@@ -330,10 +330,30 @@ async def test_a_request_in_another_process_is_waited_for(monkeypatch: pytest.Mo
 
 
 async def test_the_wait_for_another_process_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idempotency, "ELSEWHERE_SECONDS", 0.0)
+    monkeypatch.setattr(idempotency, "PATIENCE_SECONDS", 0.0)
     with pytest.raises(Unavailable) as refused:
         await answered(Idempotency(Claims(InFlight("a"))))
     assert refused.value.retry_after
+
+
+async def test_the_wait_for_the_first_request_here_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A streamed hour may take longer than any retry should wait."""
+    desk, go = Idempotency(Claims(New())), asyncio.Event()
+    first = exchange("one")
+
+    async def work() -> None:
+        await go.wait()
+        await first.answer(b"{}")
+
+    running = asyncio.create_task(desk.answer(first, [b"body"], work))
+    await asyncio.sleep(0.1)
+    monkeypatch.setattr(idempotency, "PATIENCE_SECONDS", 0.0)
+    with pytest.raises(Unavailable) as refused:
+        await answered(desk)
+    assert refused.value.retry_after
+    go.set()
+    await running
+    assert first.status == 200
 
 
 async def test_a_key_that_could_not_be_freed_is_freed_by_the_next_try() -> None:

@@ -72,6 +72,14 @@ def test_verbose_json_has_what_was_asked_for(granularities: list[str], keys: set
     assert (found["task"], found["language"], found["duration"]) == ("translate", "english", 3724.5)
 
 
+def test_a_translation_is_in_english_whatever_was_spoken() -> None:
+    german = Transcript(language="de", duration=1.0, usage=Usage(seconds=1.0))
+    for task, language in (("transcribe", "german"), ("translate", "english")):
+        whole, _ = transcript_formats.render("verbose_json", SEGMENTS, german, task=task)  # type: ignore[arg-type]
+        assert json.loads(whole)["language"] == language
+        assert transcript_formats.done(SEGMENTS, german, task, verbose=True).language == language  # type: ignore[arg-type]
+
+
 def test_verbose_json_has_whispers_own_fields() -> None:
     found = json.loads(render("verbose_json", granularities=["word", "segment"])[0])
     assert found["segments"][0] == {

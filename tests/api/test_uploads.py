@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.ledger_faults import small_disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from antiphon.api import uploads
 from antiphon.api.uploads import FormReader
 from antiphon.errors import AntiphonError, InvalidRequest, TooLarge
 from service import serving
+from until import until
 
 BOUNDARY = b"x"
 
@@ -52,6 +58,7 @@ def test_it_is_the_same_in_whatever_pieces(size: int) -> None:
         part("model", b"m") + b"--x--\r\n",
         part("file", b"1") + part("file", b"2") + b"--x--\r\n",
         part("file", b"1") + part("model", b"m") + part("model", b"n") + b"--x--\r\n",
+        part("file", b"1") + part("include", b"m") + part("include[]", b"n") + b"--x--\r\n",
         part("file", b"1") + part("model", b"\xff") + b"--x--\r\n",
         part("file", b"1") + part("model", b"a\0b") + b"--x--\r\n",
         part("file", b"1") + part("prompt", b"a" * 70_000) + b"--x--\r\n",
@@ -105,9 +112,11 @@ async def test_media_types(tmp_path: Path, content_type: str, status: int) -> No
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
-async def test_a_file_past_the_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [3000, 300_000])
+async def test_a_file_past_the_limit(tmp_path: Path, size: int) -> None:
+    """However much of the form is read until that shows."""
     headers = {"content-type": "multipart/form-data; boundary=x"}
-    big = part("model", b"whisper-1") + part("file", b"a" * 3000) + b"--x--\r\n"
+    big = part("model", b"whisper-1") + part("file", b"a" * size) + b"--x--\r\n"
     async with serving(tmp_path, upload_bytes=2048) as service:
         status, _, body = await service.call("POST", "/v1/audio/transcriptions", data=big, headers=headers)
     assert status == 413 and "Maximum content size limit (2048) exceeded" in body["error"]["message"]
@@ -127,3 +136,49 @@ async def test_a_full_disk_is_507(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             headers={"content-type": "multipart/form-data; boundary=x"},
         )
     assert status == 507 and body["error"]["code"] == "storage_full"
+
+
+def test_a_disk_that_fills_up_midway_is_noticed(tmp_path: Path) -> None:
+    """The system writes what fits, and says so only by a number."""
+    try:
+        with small_disk(tmp_path / "disk") as disk, pytest.raises(OSError, match="No space left"):
+            with uploads._open(disk) as file:
+                uploads._write(file, bytes(shutil.disk_usage(disk).free + 1))
+    except OSError as problem:
+        pytest.skip(str(problem))
+
+
+async def test_so_many_uploads_arrive_at_once(tmp_path: Path) -> None:
+    """Half of them from one organization, so that it does not keep others out."""
+    go = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield FORM[:10]
+        await go.wait()
+        yield FORM[10:]
+
+    async with serving(tmp_path, uploads_at_once=4) as service:
+
+        async def send(key: str, form: Any = FORM) -> tuple[int, Any, Any]:
+            headers = {"content-type": "multipart/form-data; boundary=x", "authorization": f"Bearer {key}"}
+            return await service.call("POST", "/v1/audio/transcriptions", data=form, headers=headers)
+
+        async def refused(key: str) -> int:
+            status, headers, body = await send(key)
+            assert int(headers["retry-after"]) >= 1 and body["error"]["param"] is None
+            return status
+
+        async def fill(key: str, count: int) -> list[asyncio.Task[Any]]:
+            sending = [asyncio.create_task(send(key, slow())) for _ in range(2)]
+            await until(lambda: len(list((tmp_path / "uploads").iterdir())) == count)
+            return sending
+
+        arriving = await fill("sk-org-a", 2)
+        assert await refused("sk-org-a") == 429
+        arriving += await fill("sk-org-b", 4)
+        assert await refused("sk-org-c") == 503
+        go.set()
+        # The form asks for something that there is not: it has been read.
+        assert [one[0] for one in await asyncio.gather(*arriving)] == [400] * 4
+        assert (await send("sk-org-c"))[0] == 400
+    assert list((tmp_path / "uploads").iterdir()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from antiphon.api import languages, transcript_formats
 from antiphon.cli.output import CommandFailed
 from antiphon.cli.transcript import Transcribed
-from antiphon.values import Segment, Transcript, Usage, Word
+from antiphon.values import Segment, SpeechTask, Transcript, Usage, Word
 from antiphon.wire.audio import ResponseFormat
 
 seconds = st.floats(0, 36_000).map(lambda value: round(value, 3))
@@ -34,14 +33,16 @@ segments = st.builds(
 )
 
 
-def streamed(pieces: Sequence[Segment], transcript: Transcript, *, words: bool = False) -> Transcribed:
+def streamed(
+    pieces: Sequence[Segment], transcript: Transcript, task: SpeechTask, *, words: bool
+) -> Transcribed:
     """What is left of a transcript once it went through a stream."""
     found = Transcribed()
     for number, piece in enumerate(pieces):
         for event in transcript_formats.events(piece, first=number == 0, verbose=True, words=words):
             found.take(msgspec.json.encode(event))
     assert not found.whole
-    found.take(msgspec.json.encode(transcript_formats.done(pieces, transcript, verbose=True)))
+    found.take(msgspec.json.encode(transcript_formats.done(pieces, transcript, task, verbose=True)))
     assert found.whole
     return found
 
@@ -57,13 +58,13 @@ def streamed(pieces: Sequence[Segment], transcript: Transcript, *, words: bool =
 def test_it_is_written_as_the_server_writes_it(
     pieces: list[Segment],
     form: ResponseFormat,
-    task: Literal["transcribe", "translate"],
+    task: SpeechTask,
     granularities: Sequence[str],
     language: str,
     length: float,
 ) -> None:
     transcript = Transcript(language=language, duration=length, usage=Usage(seconds=length))
-    found = streamed(pieces, transcript, words="word" in granularities)
+    found = streamed(pieces, transcript, task, words="word" in granularities)
     whole, _ = transcript_formats.render(form, pieces, transcript, task=task, granularities=granularities)
     assert found.written(form, task=task, granularities=granularities) == whole.decode()
     assert found.seconds == length

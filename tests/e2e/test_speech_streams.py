@@ -95,17 +95,3 @@ def test_a_stream_ends_with_the_whole_text(client: openai.OpenAI, recordings: Pa
     assert done.type == "transcript.text.done"
     assert "".join(event.delta for event in deltas).strip() == done.text
     assert done.text == client.audio.transcriptions.create(model="whisper-1", file=path).text
-
-
-def test_an_hour_that_is_not_streamed_is_refused_if_it_would_take_too_long(
-    client: openai.OpenAI, hour: Path
-) -> None:
-    """Clients give up after five minutes; whether this machine needs longer is the engine's own guess."""
-    try:
-        client.with_options(timeout=8.0).audio.transcriptions.create(model="whisper-1", file=hour)
-    except openai.APITimeoutError:
-        return  # fast enough to be taken on
-    except openai.APIStatusError as refusal:
-        assert (refusal.status_code, refusal.code) == (413, "transcription_too_slow")
-        return
-    pytest.fail("an hour in eight seconds")

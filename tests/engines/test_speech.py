@@ -19,7 +19,7 @@ from antiphon.engines.speech import ENGINE
 from antiphon.errors import AntiphonError, EngineFailed
 from antiphon.settings import Settings
 from antiphon.values import Segment, SpeechJob, Transcript, Word
-from antiphon.wire.models import ErrorBody, ErrorEnvelope
+from antiphon.wire.models import EngineError, EngineHealth, ErrorBody
 from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, OpenedEvent, SegmentEvent
 
 STAGES = ("upload", "answer", "opened", "start", "segment")
@@ -35,7 +35,7 @@ SEGMENT = SegmentEvent(
     id=0, seek=0, start=0.5, end=2.0, text=" Hello.", tokens=[7], temperature=0.0, avg_logprob=-0.1,
     compression_ratio=1.0, no_speech_prob=0.0, words=[Word(" Hello.", 0.5, 2.0)],
 )  # fmt: skip
-DONE = sse(DoneEvent(text="Hello.", language="de", duration=2.5, usage=MeasuredUsage(seconds=2.5)))
+DONE = sse(DoneEvent(language="de", duration=2.5, usage=MeasuredUsage(seconds=2.5)))
 
 
 class FakeProcess:
@@ -49,6 +49,7 @@ class FakeProcess:
         self.frames = [sse(SEGMENT), DONE]
         self.refusal: tuple[int, bytes] | None = None
         self.start: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+        self.health = b""
         self.hangs = ""
         self.cuts = False
         """Whether it breaks the connection after its last frame, rather than to end the answer."""
@@ -61,6 +62,8 @@ class FakeProcess:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path)
+        if request.path == "/health":
+            return web.Response(body=self.health)
         if request.path.startswith("/v1/audio/recordings/"):
             return await self._start(request)
         self.connections += 1
@@ -116,9 +119,14 @@ async def parts(request: web.Request) -> list[tuple[str, bytes]]:
 
 
 def envelope(
-    type: str, code: str | None = None, param: str | None = None, message: str = "So it is."
+    type: str,
+    code: str | None = None,
+    param: str | None = None,
+    message: str = "So it is.",
+    retry_after: float | None = None,
 ) -> bytes:
-    return msgspec.json.encode(ErrorEnvelope(ErrorBody(message=message, type=type, param=param, code=code)))
+    body = ErrorBody(message=message, type=type, param=param, code=code)
+    return msgspec.json.encode(EngineError(body, retry_after=retry_after))
 
 
 @asynccontextmanager
@@ -254,6 +262,41 @@ async def test_what_is_not_the_requests_fault_is_the_engines(
     with pytest.raises(EngineFailed) as failure:
         await heard(engine, job)
     assert "/home" not in failure.value.message and failure.value.retry_after
+
+
+async def test_a_probe_tells_which_models_cannot_be_used(process: FakeProcess, engine: SpeechEngine) -> None:
+    process.health = msgspec.json.encode(EngineHealth(unusable=["broken"]))
+    assert await engine.probe() == ["broken"]
+    process.health = b"<p>fine</p>"
+    with pytest.raises(EngineFailed):
+        await engine.probe()
+
+
+@pytest.mark.parametrize("midway", [False, True])
+@pytest.mark.parametrize(
+    ("code", "kind"), [("server_is_overloaded", errors.Unavailable), ("engine_failed", EngineFailed)]
+)
+@pytest.mark.parametrize(("told", "carried"), [(37.5, 37.5), (None, None)])
+async def test_the_wait_that_the_process_predicts_is_carried(
+    process: FakeProcess,
+    engine: SpeechEngine,
+    job: SpeechJob,
+    code: str,
+    kind: type[AntiphonError],
+    told: float | None,
+    carried: float | None,
+    midway: bool,
+) -> None:
+    body = envelope("server_error", code, retry_after=told)
+    if midway:
+        process.frames = [b"data: " + body + b"\n\n"]
+    else:
+        process.refusal = (kind.status, body)
+    with pytest.raises(kind) as refusal:
+        await heard(engine, job)
+    # A failure is worth another try in any case.
+    assert refusal.value.retry_after == (1 if kind is EngineFailed and carried is None else carried)
+    await let_go(process)
 
 
 BROKEN = {

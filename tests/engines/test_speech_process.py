@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from subprocess import Popen
 
@@ -16,7 +16,15 @@ import pytest
 import sounds
 from antiphon.engines.base import SpeechEngine
 from antiphon.engines.speech import ENGINE
-from antiphon.errors import AntiphonError, AudioTooShort, EngineFailed, InvalidAudio, InvalidRequest, TooLarge
+from antiphon.errors import (
+    AntiphonError,
+    AudioTooShort,
+    EngineFailed,
+    InvalidAudio,
+    InvalidRequest,
+    TooLarge,
+    Unavailable,
+)
 from antiphon.settings import Settings
 from antiphon.values import Deployment, Segment, SpeechJob, Transcript
 
@@ -134,6 +142,18 @@ async def test_the_length_that_is_billed_is_known_before(engine: SpeechEngine, t
     assert isinstance(transcript, Transcript) and recording.expected < 60
     assert recording.seconds == pytest.approx(transcript.usage.seconds, abs=0.1)
     assert transcript.usage.seconds == pytest.approx(2.34, abs=0.2)
+
+
+async def test_the_wait_that_is_predicted_reaches_whoever_finds_no_place(
+    engine: SpeechEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(sounds.encode(sounds.silence(1)))
+    async with AsyncExitStack() as held:
+        with pytest.raises(Unavailable) as refusal:
+            for _ in range(20):
+                await held.enter_async_context(engine.open(job(tmp_path / "file")))
+        assert type(refusal.value) is Unavailable
+        assert refusal.value.retry_after is not None and refusal.value.retry_after >= 1
 
 
 async def test_leaving_early_frees_the_slot(engine: SpeechEngine, recordings: Path, tmp_path: Path) -> None:

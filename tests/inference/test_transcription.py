@@ -103,15 +103,25 @@ async def test_a_failure_midway_is_paid_for_what_was_handed_over(
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])
-@pytest.mark.parametrize("problem", [TooLarge("Too long."), InvalidAudio("It lied about its length.")])
-async def test_a_recording_that_lied_is_free_whatever_was_handed_over(
-    tmp_path: Path, problem: Exception, stream: str
-) -> None:
-    async with serving(tmp_path, ScriptedEngine(speech=script(1.5, then=problem))) as service:
+async def test_a_recording_that_is_too_long_after_all_is_free(tmp_path: Path, stream: str) -> None:
+    failing = script(1.5, then=TooLarge("Too long."))
+    async with serving(tmp_path, ScriptedEngine(speech=failing)) as service:
         _, _, body = await transcribe(service, 5, stream=stream)
         paid = await service.books.only()
-    assert (paid.status, paid.cost, paid.reason) == ("voided", 0, type(problem).__name__)
+    assert (paid.status, paid.cost, paid.reason) == ("voided", 0, "TooLarge")
     assert stream == "false" or ("until 1.5" in body and "error" in body and "[DONE]" not in body)
+
+
+@pytest.mark.parametrize(("stream", "seconds"), [("true", 2), ("false", 0)])
+async def test_a_recording_that_lied_pays_what_was_handed_over(
+    tmp_path: Path, stream: str, seconds: int
+) -> None:
+    """Else a file with a broken end would be transcribed for nothing, as often as one likes."""
+    failing = script(1.5, then=InvalidAudio("It lied about its length."))
+    async with serving(tmp_path, ScriptedEngine(speech=failing)) as service:
+        await transcribe(service, 5, stream=stream)
+        paid = await service.books.only()
+    assert (paid.status, paid.seconds) == ("settled" if seconds else "voided", seconds)
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])
@@ -173,6 +183,22 @@ async def test_a_transcript_that_would_take_too_long_is_only_streamed(tmp_path: 
         engine.expected = 10.0
         assert (await transcribe(service, 1))[0] == 200
         assert len(await service.books.requests(2)) == 2, "what is refused is in no books"
+
+
+async def late(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+    await asyncio.sleep(0.4)
+    async for piece in spoken(job):
+        yield piece
+
+
+@pytest.mark.parametrize(("expected", "status"), [(0.0, 408), (5.0, 200)])
+async def test_the_first_segment_may_take_as_long_as_the_engine_said(
+    tmp_path: Path, expected: float, status: int
+) -> None:
+    engine = ScriptedEngine(speech=late)
+    engine.expected = expected
+    async with serving(tmp_path, engine, speech_seconds=0.1) as service:
+        assert (await transcribe(service, 1))[0] == status
 
 
 async def test_a_recording_that_passes_a_rate_is_let_go(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import fake_engine
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, Unavailable
 from antiphon.pools.attached import AttachedReplica
-from antiphon.pools.member import Status
+from antiphon.pools.member import UNUSABLE, Status
 from antiphon.pools.policy import Pace
 from antiphon.pools.pool import Pools
 from antiphon.pools.replica import Replica
@@ -157,6 +157,30 @@ async def test_it_goes_on_without_a_wrong_model_and_takes_it_when_it_starts_anew
         await until(lambda: pools.ready)
         assert only(pools, "base").state == "ready"
         await probed(pools, "base")
+
+
+async def test_both_go_on_without_a_model_that_the_engine_cannot_use(serve: Callable[..., Any]) -> None:
+    unusable = {"base"}
+    kinds = {"fake": fake_engine.kind(shared=True, unusable=unusable)}
+    async with serve(AttachedReplica, kinds) as attached, serve(OWN, kinds) as own:
+        for pools in (own, attached):
+            await until(lambda pools=pools: pools.get("tiny").ready)
+            await probed(pools, "tiny")
+            base = only(pools, "base")
+            assert (base.state, base.pid, base.error) == ("crashed", None, UNUSABLE)
+            assert (pools.ready, pools.get("base").capacity, only(pools, "tiny").error) == (False, 0, None)
+        unusable.clear()
+        os.kill(pid(own, "tiny"), signal.SIGKILL)
+        await until(lambda: own.ready and attached.ready)
+        await probed(attached, "base")
+
+
+async def test_what_is_wrong_and_what_cannot_be_used_are_both_left_out(serve: Callable[..., Any]) -> None:
+    kinds = {"fake": fake_engine.kind(shared=True, unusable=["tiny"])}
+    async with serve(partial(Replica, verify=Spoilt("base")), kinds) as pools:
+        await until(lambda: only(pools, "tiny").error == UNUSABLE)
+        assert only(pools, "base").error == "base is not what it should be"
+        assert {only(pools, name).state for name in SLOTS} == {"crashed"}
 
 
 async def test_without_a_sound_model_nothing_starts_and_each_pool_says_why(

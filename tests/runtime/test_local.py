@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from antiphon.runtime import local
 from antiphon.runtime.local import LocalRuntime, environment
 from until import until
 
@@ -183,7 +184,11 @@ async def test_a_cancelled_start_leaves_nothing(
     assert mark not in running.stdout
 
 
-async def test_folders_of_dead_gateways_go_and_others_stay(runtime: LocalRuntime, tmp_path: Path) -> None:
+async def test_folders_of_dead_gateways_go_and_others_stay(
+    runtime: LocalRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However deep the folder of the tests is: nothing binds a socket here.
+    monkeypatch.setattr(local, "_SOCKET_PATH_MAX", 1000)
     dead = await runtime.start("engine", python(""))
     await dead.wait()
     left = tmp_path / "run" / f"{dead.pid}-abcdefgh"

@@ -16,7 +16,7 @@ from antiphon.workers.speech.options import Options
 from antiphon.workers.speech.tokens import Language
 from antiphon.workers.speech.transcriber import Transcriber
 from antiphon.workers.speech.whisper import Shape, Whisper
-from speech_house import WINDOWS, Desks, Ear, house, spaced
+from speech_house import WINDOWS, Desks, Ear, house, spaced, write_tokens
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ def long(parts: list[sounds.Samples]) -> bytes:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def decoders() -> AsyncIterator[Decoders]:
     """For tests that run in the loop of their module."""
-    decoders = Decoders()
+    decoders = Decoders(32)
     yield decoders
     await decoders.close()
 
@@ -82,4 +82,5 @@ def ear(monkeypatch: pytest.MonkeyPatch) -> Ear:
 @pytest.fixture
 def fake(decoders: Decoders, ear: Ear, tmp_path: Path) -> Desks:
     """Desks whose one model, `m`, is the ear."""
+    write_tokens(tmp_path, "en", "de", "fr")
     return partial(house, decoders, Transcriber(Options(socket=tmp_path, models={"m": tmp_path})))

@@ -38,10 +38,14 @@ async def break_down(request):
 def check():
     if broken:
         raise EngineFailed("It stands still.")
+    return {"one", "another"}
 
 routes = [Route("/fail", fail), Route("/slow", slow, methods=["POST"]), Route("/break", break_down)]
 serve(application(routes, check), Path(sys.argv[1]))
 """
+
+
+HEALTHY = {"status": "ok", "unusable": ["another", "one"]}
 
 
 @asynccontextmanager
@@ -72,7 +76,7 @@ async def process(path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process,
 async def _answers(session: aiohttp.ClientSession) -> bool:
     try:
         async with session.get("/health") as response:
-            return response.status == 200 and await response.json() == {"status": "ok"}
+            return response.status == 200 and await response.json() == HEALTHY
     except aiohttp.ClientConnectorError:
         return False
 

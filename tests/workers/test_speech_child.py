@@ -36,18 +36,20 @@ def warm() -> Iterator[socket.socket]:
         assert process.stderr is not None and process.stderr.read() == b""
 
 
-def asked(warm: socket.socket, data: bytes, path: Path) -> list[Frame]:
-    """All that is answered to a message that brings a file."""
+def asked(warm: socket.socket, data: bytes, path: Path, ended: bytes = b"\0") -> list[Frame]:
+    """All that is answered to a message that brings a file; `ended` is what the note says then."""
     ours, theirs = socket.socketpair()
-    with ours, path.open("rb") as file:
-        with theirs:
-            socket.send_fds(warm, [data], [file.fileno(), theirs.fileno()])
+    note, told = socket.socketpair()
+    with ours, note, path.open("rb") as file:
+        with theirs, told:
+            socket.send_fds(warm, [data], [file.fileno(), theirs.fileno(), told.fileno()])
         frames, found = Frames(), []
         ours.settimeout(30)
         while received := ours.recv(65536):
             frames.feed(received)
             while frame := frames.take():
                 found.append(frame)
+        assert note.recv(10) == ended
     return found
 
 
@@ -67,7 +69,7 @@ def test_what_is_no_job_is_dropped(warm: socket.socket, tmp_path: Path) -> None:
     job = Job(measure=True, limit=60).pack()
     (tmp_path / "sound").write_bytes(sounds.encode(sounds.tone(2)))
     warm.sendall(job)
-    assert asked(warm, job[:4], tmp_path / "sound") == []
+    assert asked(warm, job[:4], tmp_path / "sound", ended=b"") == []
     with (tmp_path / "sound").open("rb") as file:
         socket.send_fds(warm, [job], [file.fileno()])
     assert asked(warm, job, tmp_path / "sound")[-1].kind is Kind.DONE

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import errno
 import io
+import os
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
 
 import sounds
 from antiphon.errors import AntiphonError, AudioTooShort, ClientGone, InvalidAudio, TooLarge
@@ -245,6 +251,63 @@ except TooLarge:
 """
     ran = subprocess.run([sys.executable, "-c", code, str(bomb)], capture_output=True, timeout=60, check=True)
     assert int(ran.stdout) < 64 * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_decoding_starts_no_threads() -> None:
+    before = os.listdir("/proc/self/task")
+    with closing(samples(io.BytesIO(sounds.encode(sounds.tone(60), "mp4")), 3600, idle)) as pieces:
+        next(pieces)
+        assert os.listdir("/proc/self/task") == before
+
+
+class _Hungry:
+    """A container, and a packet, for which there is no memory."""
+
+    def demux(self, track: object) -> Iterator[_Hungry]:
+        yield self
+        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+
+    def decode(self) -> list[object]:
+        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+
+
+def test_a_want_of_memory_is_not_the_end_of_the_recording() -> None:
+    packets = decode._packets(_Hungry(), None, idle)  # type: ignore[arg-type]
+    assert next(packets)
+    with pytest.raises(MemoryError):
+        next(packets)
+    with pytest.raises(MemoryError):
+        next(decode._frames(_Hungry(), None, idle))  # type: ignore[arg-type]
+
+
+def frame(layout: str, rate: int, value: int) -> AudioFrame:
+    """Twenty milliseconds of one value."""
+    channels = {"mono": 1, "stereo": 2}[layout]
+    made = AudioFrame.from_ndarray(np.full((1, channels * rate // 50), value, np.int16), layout=layout)
+    made.sample_rate = rate
+    return made
+
+
+@pytest.mark.parametrize("rates", [(16_000, 16_000), (44_100, 22_050), (8_000, 48_000)])
+def test_a_recording_may_change_its_shape_all_the_time(
+    rates: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    real = decode._resampler
+    monkeypatch.setattr(decode, "_resampler", lambda *shape: made.append(shape) or real(*shape))
+    frames = [frame(("mono", "stereo")[n % 2], rates[n % 2], 4000) for n in range(500)]
+    found = np.concatenate(list(decode._resampled(iter(frames))))
+    assert len(made) == 2
+    assert len(found) == pytest.approx(10 * RATE, abs=2)
+    assert np.abs(found[100:-100].astype(int) - 4000).max() < 400
+
+
+def test_of_many_shapes_the_latest_resamplers_are_kept() -> None:
+    shapes = [8_000 + 50 * n for n in range(3 * decode._SHAPES)]
+    frames = [frame("mono", rate, 4000) for _ in range(2) for rate in shapes]
+    found = np.concatenate(list(decode._resampled(iter(frames))))
+    assert len(found) == pytest.approx(len(frames) * RATE / 50, abs=len(frames))
 
 
 def test_work_ends_when_a_step_says_so() -> None:

@@ -46,7 +46,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared() -> AsyncIterator[Decoders]:
-    decoders = Decoders()
+    decoders = Decoders(32)
     await decoders.start()
     yield decoders
     await decoders.close()
@@ -188,6 +188,15 @@ async def test_the_limit_is_passed_mid_way(decoders: Decoders) -> None:
             with pytest.raises(TooLarge) as refused:
                 await sound.read()
     assert refused.value.code == "audio_too_long"
+
+
+@pytest.mark.parametrize("name", ["mp3", "mp4", "flac", "wav"])
+async def test_what_a_codec_adds_is_not_over_the_limit(decoders: Decoders, name: str) -> None:
+    with upload(sounds.encode(sounds.tone(10.3), name)) as file:
+        seconds = await decoders.scan(file, 10)
+        assert seconds == 10
+        async with decoders.open(file, 10, seconds) as sound:
+            assert len(await everything(sound)) == pytest.approx(10.3 * RATE, abs=0.15 * RATE)
 
 
 async def test_a_container_that_states_too_little_is_refused_when_it_shows(decoders: Decoders) -> None:
@@ -357,15 +366,27 @@ async def test_a_file_may_be_closed_once_it_is_open(decoders: Decoders) -> None:
     await opening.__aexit__(None, None, None)
 
 
-async def test_a_killed_child_costs_its_recording_alone(decoders: Decoders) -> None:
+@pytest.mark.parametrize(
+    ("ending", "problem"),
+    [
+        # What a file does to a decoder, and what only the machine does.
+        (signal.SIGSEGV, InvalidAudio),
+        (signal.SIGABRT, InvalidAudio),
+        (signal.SIGXCPU, InvalidAudio),
+        (signal.SIGKILL, EngineFailed),
+    ],
+)
+async def test_a_child_that_ends_costs_its_recording_alone(
+    decoders: Decoders, ending: signal.Signals, problem: type[AntiphonError]
+) -> None:
     with upload(hour()) as file, upload(hour()) as second:
         async with decoders.open(file, 3600) as sound, decoders.open(second, 3600) as other:
             await sound.read()
             oldest = min(children(decoders), key=lambda child: child.pid)
-            oldest.kill()
-            with pytest.raises(InvalidAudio) as refused:
+            oldest.send_signal(ending)
+            with pytest.raises(problem) as refused:
                 await everything(sound)
-            assert refused.value.message == UNREADABLE
+            assert problem is not InvalidAudio or refused.value.message == UNREADABLE
             assert len(await everything(other)) > 1800 * RATE
 
 
@@ -378,7 +399,7 @@ async def test_a_child_that_stands_still_is_given_up(
             await sound.read()
             (child,) = children(decoders)
             child.suspend()
-            with pytest.raises(InvalidAudio):
+            with pytest.raises(EngineFailed):
                 await everything(sound)
     await until(lambda: not child.is_running())
 
@@ -398,6 +419,16 @@ async def test_a_killed_warm_process_is_started_again(decoders: Decoders) -> Non
     await until(lambda: not child.is_running() and not first.is_running())
 
 
+async def test_a_frozen_warm_process_is_replaced(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "BEGIN_SECONDS", 1.0)
+    frozen = warm(decoders)
+    frozen.suspend()
+    with upload(hour()) as file:
+        both = await asyncio.gather(decoders.scan(file, 3600), decoders.scan(file, 3600))
+    assert both[0] == both[1] > 1800
+    assert warm(decoders) != frozen and not frozen.is_running()
+
+
 async def test_signals_to_the_group_do_not_end_what_is_under_way(decoders: Decoders) -> None:
     with upload(hour()) as file:
         async with decoders.open(file, 3600) as sound:
@@ -412,7 +443,7 @@ async def test_a_warm_process_that_cannot_start_is_a_failed_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for program in ("/nowhere/python", "/bin/false"):
-        broken = Decoders()
+        broken = Decoders(32)
         monkeypatch.setattr(sys, "executable", program)
         with pytest.raises(EngineFailed):
             await broken.start()
@@ -422,7 +453,7 @@ async def test_a_warm_process_that_cannot_start_is_a_failed_engine(
 
 
 async def test_nothing_begins_once_it_is_closed() -> None:
-    closed = Decoders()
+    closed = Decoders(32)
     await closed.start()
     process = warm(closed)
     with upload(hour()) as file:
@@ -438,7 +469,7 @@ async def test_nothing_begins_once_it_is_closed() -> None:
 
 async def test_closing_ends_what_is_still_starting() -> None:
     before = psutil.Process().children()
-    decoders = Decoders()
+    decoders = Decoders(32)
     starting = asyncio.create_task(decoders.start())
     await asyncio.sleep(0)
     await decoders.close()
@@ -454,7 +485,9 @@ async def test_a_child_can_open_nothing(decoders: Decoders) -> None:
             (child,) = children(decoders)
             for limit in (psutil.RLIMIT_NOFILE, psutil.RLIMIT_CORE, psutil.RLIMIT_FSIZE):
                 assert child.rlimit(limit) == (0, 0)
-            assert child.rlimit(psutil.RLIMIT_CPU) == (180, 180)
+            # The first of these sends SIGXCPU, the second SIGKILL.
+            assert child.rlimit(psutil.RLIMIT_CPU) == (180, 185)
+            assert child.nice() == min(19, warm(decoders).nice() + 5)
             # Standard input, output and errors, the file, the answer.
             assert child.num_fds() == 5
 
@@ -464,7 +497,7 @@ async def test_no_socket_of_the_worker_is_inherited(tmp_path: Path) -> None:
         listener.bind(str(tmp_path / "socket"))
         listener.listen()
         listener.set_inheritable(True)
-        decoders = Decoders()
+        decoders = Decoders(32)
         await decoders.start()
     with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
         client.connect(str(tmp_path / "socket"))
@@ -477,7 +510,7 @@ import psutil, uvloop
 from antiphon.workers.speech.decoder import Decoders
 
 async def main():
-    decoders = Decoders()
+    decoders = Decoders(32)
     with open(sys.argv[1], "rb") as file:
         async with decoders.open(file, 3600) as sound:
             await sound.read()

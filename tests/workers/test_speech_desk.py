@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import re
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -30,16 +31,28 @@ from antiphon.errors import (
 )
 from antiphon.values import Segment, Transcript, Usage
 from antiphon.workers.speech import desk as speech_desk
+from antiphon.workers.speech import transcript as speech_transcript
 from antiphon.workers.speech.decoder import Decoders
-from antiphon.workers.speech.desk import EXTRA
+from antiphon.workers.speech.desk import ALONE, EXTRA
 from antiphon.workers.speech.lanes import STUCK_SECONDS
 from antiphon.workers.speech.refusals import WRONG_LENGTH
 from antiphon.workers.speech.schedule import Task
 from antiphon.workers.speech.transcriber import Transcriber
-from antiphon.workers.speech.transcript import text
-from antiphon.workers.speech.values import Heard, Job, Rung
+from antiphon.workers.speech.values import Heard, Job, Rung, Window
 from bad_input.lies import _mp4_count
-from speech_house import SECONDS, WINDOWS, Answer, Desks, Ear, House, heard, house, spaced, upload
+from speech_house import (
+    SECONDS,
+    WINDOWS,
+    Answer,
+    Desks,
+    Ear,
+    House,
+    heard,
+    house,
+    spaced,
+    text,
+    upload,
+)
 from until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -152,17 +165,54 @@ async def test_silence_is_never_heard(
 # How windows go to the lanes, and back.
 
 
-async def test_the_first_window_with_speech_tells_the_language(fake: Desks, ear: Ear, clip: bytes) -> None:
-    def answer(task: Task) -> Answer:
-        if task.window.number == 0:
-            return Heard(segments=(), language="nn")
-        return Heard(segments=heard(task).segments, language=task.language or "de")
+def telling(told: list[tuple[str, float]]) -> Callable[[Task], Answer]:
+    """An ear that is so sure of these languages for the first windows, and of Danish for all others."""
 
-    ear.answers = answer
+    def answer(task: Task) -> Answer:
+        language, certainty = [*told, ("da", 1.0)][min(task.window.number, len(told))]
+        segments = heard(task).segments if certainty else ()
+        if task.language is not None:
+            return Heard(segments=segments, language=task.language)
+        return Heard(segments=segments, language=language, certainty=certainty)
+
+    return answer
+
+
+async def test_the_first_certain_language_is_that_of_all_that_follows(
+    fake: Desks, ear: Ear, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech_transcript, "CERTAIN", 2.0)
+    ear.answers = telling([("nn", 0.0), ("de", 0.9)])
     async with fake() as house:
         segments, transcript = await heard_in(house, job(), clip)
     assert [batch[0].language for batch in ear.batches] == [None, None, "de"]
     assert transcript.language == "de" and text(segments) == "window 1 window 2"
+
+
+async def test_an_uncertain_window_decides_for_none_but_itself(fake: Desks, ear: Ear, long: bytes) -> None:
+    """Nor does it hold the others up: only the first ones are waited for."""
+    ear.answers = telling([("nn", 0.2)] * 4)
+    async with fake() as house:
+        segments, transcript = await heard_in(house, job(), long)
+    languages = [task.language for batch in ear.batches for task in batch]
+    assert languages[:4] == [None] * 4 and languages[-1] == "da" and set(languages) == {None, "da"}
+    assert transcript.language == "da" and len(segments) == 24
+
+
+async def test_windows_of_an_unknown_language_are_heard_side_by_side(
+    fake: Desks, ear: Ear, long: bytes
+) -> None:
+    def answer(task: Task) -> Answer:
+        if task.window.number == ALONE:
+            ear.open.clear()
+        return Heard(segments=(), language="nn")
+
+    ear.answers = answer
+    async with fake() as house:
+        reader = client(house, job(), long)
+        await until(lambda: len(house.lanes._schedule) >= house.desk._ahead - 1)
+        ear.open.set()
+        await reader.task
 
 
 async def test_a_language_that_is_given_is_that_of_every_window(fake: Desks, ear: Ear, clip: bytes) -> None:
@@ -415,10 +465,47 @@ async def test_a_decoder_that_dies_midway_ends_one_recording(
         [child] = house.children()
         child.kill()
         ear.open.set()
-        with pytest.raises(InvalidAudio):
+        with pytest.raises(EngineFailed):
             await first.task
         assert house.desk._ahead <= len(first.got) < 24
         assert text((await heard_in(house, job("b"), clip))[0]) == ALL
+
+
+async def test_hours_of_silence_of_one_organization_do_not_hold_up_another(
+    fake: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut, running, go = list[str](), list[str](), threading.Semaphore(0)
+
+    class Slow(speech_desk.Cutter):
+        """Takes a piece when it is allowed to; the sound tells whose it is."""
+
+        def feed(self, samples: sounds.Samples) -> list[Window]:
+            name = "loud" if samples[0] else "quiet"
+            cut.append(name)
+            running.append(name)
+            assert go.acquire(timeout=SECONDS)
+            running.remove(name)
+            return []
+
+    monkeypatch.setattr(speech_desk, "Cutter", Slow)
+    loud = sounds.encode(np.full(100 * 16_000, 1, np.int16), "flac")
+    async with fake(slots=16) as house:
+        line = house.desk._turns._lines
+        readers = [client(house, job(f"{n}", organization="loud"), loud) for n in range(8)]
+        await until(lambda: len(running) == 2 and len(line.get("loud", ())) == 6)
+        readers.append(client(house, job("quiet"), sounds.encode(sounds.silence(8))))
+        steps = 0
+        while cut.count("quiet") < 8:
+            await until(lambda: "ours" in line or "quiet" in running)
+            before = len(cut)
+            go.release()
+            await until(lambda before=before: len(cut) > before)
+            steps += 1
+        # Every other turn or so; in one line with the others it would be every ninth.
+        assert steps <= 8 * 4
+        go.release(10_000)
+        for reader in readers:
+            await reader.leave()
 
 
 async def test_the_desk_is_healthy_as_long_as_its_lanes_move(fake: Desks, ear: Ear, clip: bytes) -> None:

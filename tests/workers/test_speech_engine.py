@@ -7,9 +7,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from starlette.applications import Starlette
 
 from antiphon.errors import EngineFailed
 from antiphon.workers.speech import engine
+from antiphon.workers.speech.desk import EXTRA
 from antiphon.workers.speech.engine import built, serve_speech
 from antiphon.workers.speech.options import Options
 from antiphon.workers.speech.transcriber import Transcriber
@@ -34,9 +36,26 @@ async def test_the_engine_ends_with_its_lifespan(
         running, decoding = parts_of_the_engine()
         assert running >= {"lane-0", "lane-1"} and decoding == processes + 1
         talk = Exchange("/v1/audio/transcriptions", form(clip, model="whisper-base"))
-        *_, done = (await talk.through(app)).events
-        assert done["language"] == "en" and done["text"].lower().count("ugly ones") == 2
+        _, *segments, done = (await talk.through(app)).events
+        text = "".join(segment["text"] for segment in segments)
+        assert done["language"] == "en" and text.lower().count("ugly ones") == 2
     await until(lambda: parts_of_the_engine() == (threads, processes))
+
+
+async def test_there_are_decoders_for_all_that_are_let_in(
+    whisper_base: Path, transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    class Counted(engine.Decoders):
+        def __init__(self, at_once: int) -> None:
+            made.append(at_once)
+            super().__init__(at_once)
+
+    monkeypatch.setattr(engine, "Decoders", Counted)
+    options = Options(socket=Path("unused"), models={"whisper-base": whisper_base}, slots=96)
+    async with built(options, transcriber).router.lifespan_context(Starlette()):
+        assert made == [96 + EXTRA]
 
 
 async def test_an_engine_that_does_not_start_leaves_nothing(

@@ -14,9 +14,11 @@ from typing import Protocol
 import numpy as np
 import pytest
 
+import speech_house
 from antiphon.errors import EngineFailed, InvalidRequest, Unavailable
 from antiphon.workers.speech import lanes as speech_lanes
 from antiphon.workers.speech.lanes import LONGER, STUCK_SECONDS, Lanes, Pace
+from antiphon.workers.speech.models import LOADING_SECONDS, MEMORY_SECONDS
 from antiphon.workers.speech.schedule import Schedule, Task
 from antiphon.workers.speech.values import Heard, Job, Rung, Window
 from until import until
@@ -26,8 +28,6 @@ SECONDS = 10.0
 FIRST = Rung()
 SECRET = "what was said"
 
-Answer = Heard | Rung | Exception
-
 
 def task(
     job: str = "a",
@@ -36,9 +36,10 @@ def task(
     number: int = 0,
     key: Hashable = "key",
     remaining: float | None = None,
+    organization: str = "ours",
 ) -> Task:
     return Task(
-        job=Job(id=job, organization="ours", model="m"),
+        job=Job(id=job, organization=organization, model="m"),
         window=Window(number=number, start=0, samples=np.zeros(16, np.int16)),
         rung=FIRST,
         key=key,
@@ -51,28 +52,18 @@ def heard(task: Task) -> Heard:
     return Heard(segments=(), language=task.job.id)
 
 
-class Ear:
+class Ear(speech_house.Ear):
     """Hears the name of the recording, unless `answers` says otherwise; stands still while it is shut."""
 
     def __init__(self) -> None:
-        self.batches: list[list[Task]] = []
-        self.answers: Callable[[Task], Answer] = heard
-        self.open = threading.Event()
-        self.open.set()
+        super().__init__()
+        self.answers = heard
 
     def __call__(self, tasks: list[Task]) -> list[Heard | Rung]:
-        self.batches.append(list(tasks))
-        assert self.open.wait(SECONDS)
-        answers = []
-        for one in tasks:
-            answer = self.answers(one)
-            if isinstance(answer, Exception):
-                raise answer
-            answers.append(answer)
-        return answers
+        return self.hear(tasks)
 
     @property
-    def seen(self) -> list[list[str]]:
+    def recordings(self) -> list[list[str]]:
         return [[one.job.id for one in batch] for batch in self.batches]
 
 
@@ -121,7 +112,7 @@ async def busy(lanes: Lanes, ear: Ear, job: str = "first") -> asyncio.Future[Hea
     """Shut the ear, and have the only lane stand before it."""
     ear.open.clear()
     future = lanes.submit(task(job, key=object()))
-    await until(lambda: [job] in ear.seen)
+    await until(lambda: [job] in ear.recordings)
     return future
 
 
@@ -145,31 +136,51 @@ async def test_what_waits_becomes_one_batch(start: Start, ear: Ear) -> None:
     futures = [await busy(lanes, ear), *(lanes.submit(task(name)) for name in "abc")]
     ear.open.set()
     assert [one.language for one in await asyncio.gather(*futures)] == ["first", "a", "b", "c"]
-    assert ear.seen == [["first"], ["a", "b", "c"]]
+    assert ear.recordings == [["first"], ["a", "b", "c"]]
 
 
 async def test_a_short_recording_overtakes_much_longer_ones(start: Start, ear: Ear) -> None:
     lanes = start(ear)
     ear.open.clear()
     futures = [lanes.submit(task("hour", 0.5, remaining=10 * LONGER))]
-    await until(lambda: ear.seen == [["hour"]])
+    await until(lambda: ear.recordings == [["hour"]])
     futures.append(lanes.submit(task("long", 0.5, key=2, remaining=11.0)))
     futures.append(lanes.submit(task("clip", 0.1, key=3)))
-    await until(lambda: len(ear.seen) == 2)
+    await until(lambda: len(ear.recordings) == 2)
     # There is one spare lane, and it holds one window.
     futures.append(lanes.submit(task("late", 0.1, key=4)))
     ear.open.set()
     assert [one.language for one in await asyncio.gather(*futures)] == ["hour", "long", "clip", "late"]
-    assert ear.seen[:2] == [["hour"], ["clip"]] and len(ear.seen) == 4
+    assert ear.recordings[:2] == [["hour"], ["clip"]] and len(ear.recordings) == 4
+
+
+async def test_the_spare_lane_notices_that_the_others_have_become_busy(start: Start, ear: Ear) -> None:
+    go = {name: threading.Event() for name in ("first", "hour")}
+
+    def answer(one: Task) -> Heard:
+        assert one.job.id not in go or go[one.job.id].wait(SECONDS)
+        return heard(one)
+
+    ear.answers = answer
+    lanes = start(ear)
+    futures = [lanes.submit(task("first", 0.1))]
+    await until(lambda: ear.recordings == [["first"]])
+    # Of an organization that has not been served yet, so it is next; until then nothing may overtake.
+    futures.append(lanes.submit(task("hour", 0.5, key=2, remaining=100.0, organization="theirs")))
+    futures.append(lanes.submit(task("clip", 0.1, key=3)))
+    go["first"].set()
+    await until(lambda: ear.recordings == [["first"], ["hour"], ["clip"]])
+    go["hour"].set()
+    await asyncio.gather(*futures)
 
 
 async def test_nobody_overtakes_what_is_as_short(start: Start, ear: Ear) -> None:
     lanes = start(ear)
     ear.open.clear()
     futures = [lanes.submit(task("first", 0.3)), lanes.submit(task("second", 0.3, key=2))]
-    await until(lambda: ear.seen == [["first"]])
+    await until(lambda: ear.recordings == [["first"]])
     with pytest.raises(TimeoutError):
-        await until(lambda: len(ear.seen) > 1, seconds=0.2)
+        await until(lambda: len(ear.recordings) > 1, seconds=0.2)
     ear.open.set()
     await asyncio.gather(*futures)
 
@@ -197,7 +208,7 @@ async def test_of_a_batch_that_fails_each_window_is_tried_alone(
     assert isinstance(a, Heard) and isinstance(c, Heard)
     assert (type(b), str(b)) == (EngineFailed, "The speech engine failed.")
     assert d is errors["d"]
-    assert ear.seen == [["first"], list("abcd"), ["a"], ["b"], ["c"], ["d"]]
+    assert ear.recordings == [["first"], list("abcd"), ["a"], ["b"], ["c"], ["d"]]
     assert "ValueError" in caplog.text and SECRET not in caplog.text
 
 
@@ -209,7 +220,7 @@ async def test_a_lone_window_that_fails_is_not_tried_again(start: Start, ear: Ea
     # The chain of an exception is printed where nobody handles it.
     assert failure.value.__cause__ is None
     assert (await lanes.submit(task("b"))).language == "b"
-    assert ear.seen == [["a"], ["b"]]
+    assert ear.recordings == [["a"], ["b"]]
 
 
 @pytest.mark.parametrize("results", [[], [Heard(segments=(), language="en")] * 2])
@@ -230,7 +241,7 @@ async def test_another_rung_is_another_try_that_keeps_its_place(start: Start, ea
     clock.now += 5
     assert (await future).language == "a"
     assert (one.arrived, one.rung, one.key, one.cost) == (1000.0, second, ("renewed", second), 0.4)
-    assert ear.seen == [["a"], ["a"]]
+    assert ear.recordings == [["a"], ["a"]]
     assert lanes.expected(0.0) == 0.0
 
 
@@ -242,7 +253,7 @@ async def test_only_those_on_the_same_rung_share_a_batch(start: Start, ear: Ear)
     futures = [await busy(lanes, ear), *(lanes.submit(task(name)) for name in "abc")]
     ear.open.set()
     await asyncio.gather(*futures)
-    assert ear.seen == [["first"], ["a", "b", "c"], ["a", "b"]]
+    assert ear.recordings == [["first"], ["a", "b", "c"], ["a", "b"]]
 
 
 async def test_a_window_whose_next_try_cannot_be_prepared_fails(start: Start, ear: Ear) -> None:
@@ -260,16 +271,16 @@ async def test_cancelling_drops_what_waits_and_ignores_what_runs(start: Start, e
     assert running.cancelled() and waiting.cancelled()
     ear.open.set()
     assert (await other).language == "b"
-    assert ear.seen == [["a"], ["b"]]
+    assert ear.recordings == [["a"], ["b"]]
 
 
 @pytest.mark.parametrize(("answer", "further"), [(Rung(temperature=0.2), []), (ValueError(), [["b"]])])
 async def test_what_was_cancelled_is_not_tried_again(
-    start: Start, ear: Ear, answer: Answer, further: list[list[str]]
+    start: Start, ear: Ear, answer: speech_house.Answer, further: list[list[str]]
 ) -> None:
     entered, go = threading.Event(), threading.Event()
 
-    def answers(one: Task) -> Answer:
+    def answers(one: Task) -> speech_house.Answer:
         if one.job.id != "a":
             return heard(one)
         entered.set()
@@ -285,7 +296,7 @@ async def test_what_was_cancelled_is_not_tried_again(
     go.set()
     assert (await futures[2]).language == "b"
     assert (await lanes.submit(task("c"))).language == "c"
-    assert ear.seen == [["first"], ["a", "b"], *further, ["c"]]
+    assert ear.recordings == [["first"], ["a", "b"], *further, ["c"]]
 
 
 async def test_a_waiter_that_goes_away_gives_its_window_up(start: Start, ear: Ear) -> None:
@@ -304,7 +315,7 @@ async def test_a_waiter_that_goes_away_gives_its_window_up(start: Start, ear: Ea
     ear.open.set()
     await first
     assert (await lanes.submit(task("b"))).language == "b"
-    assert ear.seen == [["first"], ["b"]]
+    assert ear.recordings == [["first"], ["b"]]
 
 
 async def test_closing_fails_what_waits_and_what_runs(start: Start, ear: Ear) -> None:
@@ -319,12 +330,12 @@ async def test_closing_fails_what_waits_and_what_runs(start: Start, ear: Ear) ->
     ear.open.set()
     lanes.close(wait=SECONDS)
     assert not any(thread.is_alive() for thread in lanes._threads)
-    assert ear.seen == [["first"]]
+    assert ear.recordings == [["first"]]
 
 
 @pytest.mark.parametrize("answer", [heard, lambda one: ValueError()], ids=["heard", "failed"])
 def test_a_loop_that_is_gone_is_nobody_to_tell(
-    start: Start, ear: Ear, answer: Callable[[Task], Answer]
+    start: Start, ear: Ear, answer: Callable[[Task], speech_house.Answer]
 ) -> None:
     lanes = start(ear)
 
@@ -335,7 +346,7 @@ def test_a_loop_that_is_gone_is_nobody_to_tell(
     async def stay() -> Heard:
         ear.answers = answer
         ear.open.set()
-        await until(lambda: ["waiting"] in ear.seen)
+        await until(lambda: ["waiting"] in ear.recordings)
         ear.answers = heard
         return await lanes.submit(task("late"))
 
@@ -392,6 +403,22 @@ async def test_the_lanes_learn_how_fast_they_are(start: Start, ear: Ear) -> None
     ear.open.set()
     await asyncio.gather(first, *futures)
     assert [len(batch) for batch in ear.batches[-3:]] == [3, 3, 3]
+
+
+async def test_a_wait_for_the_model_teaches_nothing_about_speed(start: Start, ear: Ear) -> None:
+    clock, schedule = Clock(), Schedule()
+
+    def late(tasks: list[Task]) -> list[Heard | Rung]:
+        tasks[0].waited = 5.0
+        clock.now += 5.0 + tasks[0].cost
+        return ear(tasks)
+
+    await start(late, clock=clock, schedule=schedule).submit(task(cost=0.5))
+    assert schedule.pace == pytest.approx(1.0)
+
+
+def test_a_batch_may_wait_for_its_model_and_is_not_stuck() -> None:
+    assert STUCK_SECONDS > MEMORY_SECONDS + LOADING_SECONDS
 
 
 async def test_failures_teach_nothing_about_speed(start: Start, ear: Ear) -> None:
@@ -485,4 +512,4 @@ async def test_whatever_happens_every_window_has_an_end(start: Start, seed: int)
     for result, one in zip(results, futures.values(), strict=True):
         assert isinstance(result, EngineFailed | asyncio.CancelledError) or result == heard(one)
     await until(lambda: not lanes._running)  # what was cancelled may still run
-    assert (len(schedule), schedule.backlog()) == (0, 0.0)
+    assert len(schedule) == 0

@@ -63,7 +63,7 @@ def order(schedule: Schedule, now: float = 0.0) -> list[list[str]]:
 
 def test_nothing_waits() -> None:
     schedule = Schedule()
-    assert (schedule.take(0.0), len(schedule), schedule.backlog(), schedule.remaining()) == ([], 0, 0.0, {})
+    assert (schedule.take(0.0), len(schedule), schedule.remaining()) == ([], 0, {})
 
 
 def test_a_batch_is_of_one_key_and_one_rung() -> None:
@@ -134,7 +134,7 @@ def test_the_cost_that_counts_is_what_is_left() -> None:
     nearly_done = task("hour", 0.5, number=900, remaining=0.5)
     assert order(filled(task("minute", 0.5, remaining=2.0), nearly_done)) == [["hour"], ["minute"]]
     # What has been taken since is known even if no further window has come.
-    ending = [task("ending", 0.5, number=number, remaining=2.0) for number in range(4)]
+    ending = [task("ending", 0.5, number=number, remaining=2.0 - number / 2) for number in range(4)]
     schedule = filled(*ending, task("other", 0.5, remaining=1.4))
     assert order(schedule) == [["other"], *[["ending"]] * 4]
     schedule = filled(*ending)
@@ -240,12 +240,11 @@ def test_the_memory_of_organizations_is_bounded() -> None:
 
 def test_cancelling_takes_a_recording_out() -> None:
     schedule = filled(task("a", 1.0), task("b", 2.0), task("a", 4.0, number=1))
-    assert schedule.backlog() == 7.0
     assert [one.window.number for one in schedule.cancel("a")] == [0, 1]
     assert (schedule.cancel("a"), schedule.cancel("unknown")) == ([], [])
-    assert (len(schedule), schedule.backlog(), schedule.remaining()) == (1, 2.0, {"b": 2.0})
+    assert (len(schedule), schedule.remaining()) == (1, {"b": 2.0})
     assert order(schedule) == [["b"]]
-    assert schedule.backlog() == 0.0
+    assert len(schedule) == 0
 
 
 def test_one_window_is_taken_out_if_it_waits() -> None:
@@ -259,9 +258,30 @@ def test_one_window_is_taken_out_if_it_waits() -> None:
 
 def test_remaining_is_what_is_not_taken_yet() -> None:
     schedule = filled(*(task("a", 1.0, number=n, remaining=10.0 - n) for n in range(3)))
-    assert schedule.remaining() == {"a": 8.0}
+    assert schedule.remaining() == {"a": 10.0}
     schedule.take(0.0)
-    assert schedule.remaining() == {"a": 7.0}
+    assert schedule.remaining() == {"a": 9.0}
+    schedule.add(task("a", 1.0, number=3, remaining=7.0))
+    assert schedule.remaining() == {"a": 9.0}
+    schedule.cancel("a")
+    assert schedule.remaining() == {}
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+def test_a_further_try_adds_what_it_costs(taken: int) -> None:
+    schedule = filled(*(task("a", 0.5, number=n, remaining=5.0 - n / 2) for n in range(4)))
+    again = [schedule.take(0.0) for _ in range(taken)][-1][0]
+    again.cost = 1.5
+    schedule.add(again)
+    assert schedule.remaining() == {"a": 5.0 - taken / 2 + 1.5}
+
+
+def test_windows_that_wait_count_when_another_one_comes() -> None:
+    """Four windows and no more to come are two seconds, not the half that the last one takes."""
+    schedule = filled(*(task("four", 0.5, number=n, remaining=2.0 - n / 2) for n in range(4)))
+    schedule.add(task("two", 0.5, remaining=1.0))
+    assert schedule.remaining() == {"four": 2.0, "two": 1.0}
+    assert schedule.take(0.0)[0].job.id == "two"
 
 
 @pytest.mark.parametrize("organizations", [1, 40, 2000])

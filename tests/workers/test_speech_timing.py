@@ -91,6 +91,18 @@ def test_the_last_word_of_a_piece_does_not_reach_far_behind_it(language: Languag
     assert words[-1].start == pytest.approx(0.8) and words[-1].end == pytest.approx(1.4)
 
 
+def test_the_last_word_never_ends_behind_what_was_heard(language: Language) -> None:
+    times = [(0.0, 0.8), (0.8, 1.6), (1.6, 2.4), (2.4, 2.98)]
+    [words] = aligned(language, ("One two three four", times), bounds=(0.0, 2.44))
+    assert words[-1].end == pytest.approx(2.98)
+
+
+def test_the_first_word_of_a_window_does_not_begin_before_anybody_speaks(language: Language) -> None:
+    times = [(0.0, 1.6), (1.6, 2.0), (2.0, 2.4), (2.4, 2.8)]
+    [words] = aligned(language, ("One two three four", times))
+    assert words[0].start == pytest.approx(0.8) and words[0].end == pytest.approx(1.6)
+
+
 def test_without_an_alignment_there_are_no_words(language: Language) -> None:
     pieces = [Piece(0, 1, [400]), Piece(1, 2, [500])]
     assert timing.words(SimpleNamespace(alignments=[]), pieces, language, "en") == [[], []]

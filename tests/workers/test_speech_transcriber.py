@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
 import logging
+import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from antiphon.workers.speech.options import Options
 from antiphon.workers.speech.schedule import Task
 from antiphon.workers.speech.transcriber import Transcriber, weights
 from antiphon.workers.speech.values import RATE, Job, Rung, Window
-from speech_house import Ear
+from speech_house import Ear, write_tokens
 
 LITTLE, LARGE = 1_000_000, 2_000_000
 
@@ -23,6 +26,7 @@ def models(tmp_path: Path) -> dict[str, Path]:
         (tmp_path / name).mkdir()
         with (tmp_path / name / "model.bin").open("wb") as file:
             file.truncate(size)
+        write_tokens(tmp_path / name, "en", "de")
     return {"little": tmp_path / "little", "large": tmp_path / "large"}
 
 
@@ -41,6 +45,10 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> dict[str, Ear]:
 
 def made(models: dict[str, Path], memory: int = 0) -> Transcriber:
     return Transcriber(Options(socket=Path("unused"), models=models, memory=memory))
+
+
+def in_memory(transcriber: Transcriber) -> list[str]:
+    return [name for name, held in transcriber._models._held.items() if held.model is not None]
 
 
 def job(model: str = "little", language: str | None = None, temperature: float = 0.0) -> Job:
@@ -79,7 +87,7 @@ def test_a_model_goes_when_another_one_needs_its_memory(
     transcriber = made(models, memory=3_000_000)
     for model in ("little", "large"):
         transcriber.hear([transcriber.task(job(model), window(), None, 0.0)])
-    assert transcriber._models.loaded == ("large",)
+    assert in_memory(transcriber) == ["large"]
 
 
 def test_a_task_is_on_its_first_rung(models: dict[str, Path]) -> None:
@@ -105,14 +113,23 @@ def test_costs_grow_with_the_model_and_the_recording(models: dict[str, Path]) ->
     assert transcriber.cost(job(), 10) == pytest.approx(task.cost)
 
 
-def test_a_language_is_asked_of_the_model(models: dict[str, Path], ears: dict[str, Ear]) -> None:
+def test_a_language_is_asked_of_the_models_files(models: dict[str, Path], ears: dict[str, Ear]) -> None:
     transcriber = made(models)
     transcriber.refuse_unknown(job())
-    assert ears == {}
     transcriber.refuse_unknown(job(language="de"))
-    with pytest.raises(InvalidRequest) as refusal:
-        transcriber.refuse_unknown(job(language="xx"))
-    assert refusal.value.param == "language" and list(ears) == ["little"]
+    for wrong in ("xx", "translate", "transcribe", "endoftext"):
+        with pytest.raises(InvalidRequest) as refusal:
+            transcriber.refuse_unknown(job(language=wrong))
+        assert refusal.value.param == "language"
+    # Whoever asks drives no other model out.
+    assert ears == {}
+
+
+def test_a_language_is_not_refused_where_the_files_do_not_tell(
+    models: dict[str, Path], ears: dict[str, Ear]
+) -> None:
+    (models["little"] / "tokenizer.json").unlink()
+    made(models).refuse_unknown(job(language="xx"))
 
 
 class Broken(Ear):
@@ -141,6 +158,66 @@ def test_a_model_that_cannot_be_used_leaves_the_others_alone(
         made({"missing": missing, "large": models["large"]}).warm_up()
 
 
+def test_as_many_models_are_warmed_up_as_fit_together(
+    models: dict[str, Path], ears: dict[str, Ear], caplog: pytest.LogCaptureFixture
+) -> None:
+    third = models["little"].parent / "third"
+    third.mkdir()
+    transcriber = made({**models, "third": third}, memory=3_000_000)
+    with caplog.at_level(logging.ERROR):
+        transcriber.warm_up()
+    # The large one would drive the little one out; of what is not loaded the files are there, or not.
+    assert list(ears) == ["little", "third"] and in_memory(transcriber) == ["little", "third"]
+    assert transcriber.unusable == frozenset() and not caplog.records
+
+    (models["large"] / "tokenizer.json").unlink()
+    transcriber = made({**models, "third": third}, memory=round(1.3 * LITTLE))
+    with caplog.at_level(logging.ERROR):
+        transcriber.warm_up()
+    assert in_memory(transcriber) == ["little"]
+    assert transcriber.unusable == {"large", "third"} and len(caplog.records) == 2
+
+
+def test_the_first_model_may_be_larger_than_the_budget(models: dict[str, Path], ears: dict[str, Ear]) -> None:
+    transcriber = made(models, memory=1)
+    transcriber.warm_up()
+    assert list(ears) == ["little"] and transcriber.unusable == frozenset()
+
+
+def test_no_two_models_are_in_memory_that_do_not_fit(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first can be loaded and then not be used: it is gone when the next is loaded."""
+    alive: weakref.WeakSet[Ear] = weakref.WeakSet()
+    most = 0
+
+    def load(folder: Path, shape: object, *, lanes: int, device: str) -> Ear:
+        nonlocal most
+        model = Broken() if folder.name == "little" else Ear()
+        alive.add(model)
+        gc.collect()
+        most = max(most, len(alive))
+        return model
+
+    monkeypatch.setattr(speech_transcriber, "Whisper", load)
+    transcriber = made(models, memory=2_700_000)
+    transcriber.warm_up()
+    assert most == 1 and transcriber.unusable == {"little"} and in_memory(transcriber) == ["large"]
+
+
+def test_the_wait_for_a_model_is_noted(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(folder: Path, shape: object, *, lanes: int, device: str) -> Ear:
+        time.sleep(0.1)
+        return Ear()
+
+    monkeypatch.setattr(speech_transcriber, "Whisper", load)
+    transcriber = made(models)
+    first, second = (transcriber.task(job(), window(), None, 0.0) for _ in range(2))
+    transcriber.hear([first])
+    transcriber.hear([second])
+    assert 0.1 <= first.waited and second.waited < 0.1
+
+
 def test_the_bundled_model_warms_up(transcriber: Transcriber) -> None:
     transcriber.warm_up()
-    assert transcriber._models.loaded == ("whisper-base",)
+    assert in_memory(transcriber) == ["whisper-base"]

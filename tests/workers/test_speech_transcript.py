@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.values import Segment, Word
-from antiphon.workers.speech.transcript import Assembly, text
+from antiphon.workers.speech.transcript import CERTAIN, Assembly, Languages
 from antiphon.workers.speech.values import RATE, Heard, Window
+from speech_house import text
 
 
 def segment(start: float, end: float, *said: str, words: bool = False) -> Segment:
@@ -44,8 +46,8 @@ def window(number: int, start: float, end: float, *, head: float = 0, tail: floa
     )
 
 
-def heard(*segments: Segment, language: str = "en") -> Heard:
-    return Heard(segments=segments, language=language)
+def heard(*segments: Segment, language: str = "en", certainty: float = 1.0) -> Heard:
+    return Heard(segments=segments, language=language, certainty=certainty)
 
 
 def test_segments_are_numbered_through_all_windows() -> None:
@@ -55,16 +57,36 @@ def test_segments_are_numbered_through_all_windows() -> None:
     assert assembly.end() == []
     assert [(one.id, one.start, one.end) for one in (*first, *second)] == [(0, 0, 2), (1, 2, 5), (2, 7, 9)]
     assert text([*first, *second]) == "One two. Three."
-    assert text([]) == ""
 
 
-def test_the_language_is_that_of_the_first_window_with_speech() -> None:
+def test_the_language_is_that_which_is_spoken_most() -> None:
     assembly = Assembly()
     assembly.add(window(0, 0, 2), heard(language="nn"))
-    assert assembly.language is None
+    assert assembly.languages.main is None
     assembly.add(window(1, 3, 5), heard(segment(3, 5, "Ja"), language="de"))
-    assembly.add(window(2, 6, 8), heard(segment(6, 8, "Yes"), language="en"))
-    assert assembly.language == "de"
+    assert assembly.languages.main == "de"
+    assembly.add(window(2, 6, 8), heard(segment(6, 7.5, "Yes"), language="en"))
+    assert assembly.languages.main == "de"
+    assembly.add(window(3, 8, 9), heard(segment(8, 9, "Yes"), language="en"))
+    assert assembly.languages.main == "en"
+
+
+def test_a_language_is_certain_after_seconds_of_speech() -> None:
+    languages = Languages()
+    languages.add(heard(language="nn"))
+    languages.add(heard(segment(0, 1, "Oh"), language="nn", certainty=0.3))
+    languages.add(heard(segment(1, 2 * CERTAIN, "Ja"), language="de", certainty=0.5))
+    assert languages.certain is None
+    languages.add(heard(segment(20, 21, "Ja"), language="de", certainty=0.5))
+    assert languages.certain == "de"
+    languages.add(heard(segment(21, 40, "Yes"), language="en"))
+    assert (languages.certain, languages.main) == ("de", "en")
+
+
+def test_one_window_is_enough_if_the_model_is_sure() -> None:
+    languages = Languages()
+    languages.add(heard(segment(0, 6, "Guten", "Tag"), language="de", certainty=0.98))
+    assert languages.certain == "de"
 
 
 def test_what_a_seam_may_change_waits_for_its_other_side() -> None:
@@ -120,6 +142,16 @@ def test_a_segment_that_would_go_back_begins_where_the_last_one_ended() -> None:
     assert [(one.start, one.end) for one in (*first, *second)] == [(0, 5), (5, 5), (5, 9)]
 
 
+def test_words_stay_within_their_segment() -> None:
+    assembly = Assembly()
+    assembly.add(window(0, 0, 5), heard(segment(0, 5, "long")))
+    given = segment(4, 9, "three", "words", "more", words=True)
+    crossed = [Word(" three", 4, 5.5), Word(" words", 5.25, 7), Word(" more", 7, 10)]
+    [told] = assembly.add(window(1, 4, 9), heard(msgspec.structs.replace(given, words=crossed)))
+    assert (told.start, told.end, told.text) == (5, 9, " three words more")
+    assert told.words == [Word(" three", 5, 5.5), Word(" words", 5.5, 7), Word(" more", 7, 9)]
+
+
 @st.composite
 def recordings(draw: st.DrawFn, *, seams: bool) -> list[tuple[Window, Heard]]:
     """Windows in order, each with segments somewhere about it, as a model may place them."""
@@ -150,6 +182,10 @@ def check(segments: list[Segment]) -> None:
     moment = 0.0
     for one in segments:
         assert moment <= one.start <= one.end
+        moment = one.start
+        for word in one.words:
+            assert moment <= word.start <= word.end <= one.end
+            moment = word.end
         moment = one.end
 
 

@@ -68,6 +68,7 @@ class Gate:
         )
         self._queues: dict[str, Queue[Ticket]] = {}
         self._capacities: dict[str, Callable[[], int]] = {}
+        self._greed: dict[str, int | None] = {}
         self._lasting: dict[str, float] = {}
 
     def room(self, caller: Caller) -> WaitStanding:
@@ -89,15 +90,18 @@ class Gate:
         weight: int = 1,
         demand: Demand = _ONE_REQUEST,
         show: Show = unseen,
+        greed: int | None = None,
     ) -> AsyncIterator[Place]:
         """Hold `weight` of the places that `capacity()` counts, for as long as the block runs.
+
+        `greed`, always the same for one deployment, bounds what an organization may hold: see `queue`.
 
         `demand` is what is known by now of what the request takes; the `Place` is told what is found out
         later. `show` learns how the project stands against its limits. Raises `RateLimited` or `Unavailable`
         at once when a bound is passed, `Unavailable` after `queue_seconds`.
         """
         queue = self._queues.setdefault(deployment, Queue())
-        self._capacities[deployment] = capacity
+        self._capacities[deployment], self._greed[deployment] = capacity, greed
         advice = self._predicted(deployment, queue)
         async with self._rates.enter(caller, deployment, demand, advice, show) as place:
             ticket = Ticket()
@@ -109,7 +113,7 @@ class Gate:
                 self._learn(deployment, self._clock() - began)
             finally:
                 if ticket.weight:
-                    queue.leave(ticket.weight)
+                    queue.leave(caller.organization_id, ticket.weight)
                 else:
                     queue.remove(caller.organization_id, ticket)
                 self.pump(deployment)
@@ -119,7 +123,9 @@ class Gate:
     def pump(self, deployment: str) -> None:
         """Admit whoever may go now. Called when a place is given back, and when the capacity changes."""
         queue = self._queues.get(deployment)
-        while queue is not None and (entry := queue.next(self._capacities[deployment]())):
+        while queue is not None and (
+            entry := queue.next(self._capacities[deployment](), self._greed[deployment])
+        ):
             ticket, weight = entry
             ticket.weight = weight
             ticket.admitted.set()

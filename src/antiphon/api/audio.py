@@ -17,7 +17,6 @@ from antiphon.api.languages import code
 from antiphon.api.validation import convert, refuse_unserved
 from antiphon.errors import InvalidRequest
 from antiphon.inference.transcription import SpeechAnswer, Transcription
-from antiphon.settings import Settings
 from antiphon.values import Segment, SpeechJob, Transcript
 from antiphon.wire import fields
 from antiphon.wire.audio import ResponseFormat, TranscriptionRequest, TranslationRequest
@@ -27,18 +26,17 @@ SECONDS_HEADER = "antiphon-audio-seconds"
 
 
 class AudioApi:
-    """The handlers of the audio routes. Uploads lie in `folder` while they are worked on."""
+    """The handlers of the audio routes."""
 
     def __init__(
-        self, settings: Settings, transcription: Transcription, folder: Path, idempotency: Idempotency
+        self, transcription: Transcription, uploads: uploads.Uploads, idempotency: Idempotency
     ) -> None:
-        self._settings = settings
         self._transcription = transcription
         self._idempotency = idempotency
-        self._folder = folder
+        self._uploads = uploads
 
     async def create_transcription(self, exchange: Exchange) -> None:
-        async with uploads.receive(exchange, self._folder, self._settings.upload_bytes) as form:
+        async with self._uploads.receive(exchange) as form:
             request = convert(form.fields, TranscriptionRequest, strict=False)
             refuse_unserved(request, fields.SPEECH)
             granularities = request.timestamp_granularities or []
@@ -63,7 +61,7 @@ class AudioApi:
             )
 
     async def create_translation(self, exchange: Exchange) -> None:
-        async with uploads.receive(exchange, self._folder, self._settings.upload_bytes) as form:
+        async with self._uploads.receive(exchange) as form:
             request = convert(form.fields, TranslationRequest, strict=False)
             job = SpeechJob(
                 id=exchange.id,
@@ -126,7 +124,7 @@ class AudioApi:
         async with self._answered(exchange, job, streamed=True) as answer:
             async for piece in answer.pieces:
                 if isinstance(piece, Transcript):
-                    done = sse.event(transcript_formats.done(segments, piece, verbose=verbose))
+                    done = sse.event(transcript_formats.done(segments, piece, job.task, verbose=verbose))
                     continue
                 events = transcript_formats.events(
                     piece, first=not segments, verbose=verbose, words=job.words

@@ -85,11 +85,15 @@ class Exchange:
 
     # --- reading -------------------------------------------------------------------------------------------
 
-    async def body(self, limit: int) -> AsyncGenerator[bytes, None]:
-        """The pieces of the body. Raises `TooLarge` past `limit` bytes, counted as they arrive."""
+    async def body(self, limit: int, *, told: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The pieces of the body. Raises `TooLarge` past `limit` bytes, counted as they arrive.
+
+        `told` is the limit that the error names, if that is another one.
+        """
+        named = limit if told is None else told
         stated = self.headers.get("content-length", "")
         if stated.isdigit() and int(stated) > limit:
-            raise _too_large(limit, int(stated))
+            raise _too_large(named, int(stated))
         began, count = time.monotonic(), 0
         while not self._read.is_set():
             message = await self._next()
@@ -98,7 +102,7 @@ class Exchange:
             piece = message.get("body", b"")
             count += len(piece)
             if count > limit:
-                raise _too_large(limit, count)
+                raise _too_large(named, count)
             passed = time.monotonic() - began
             if passed > self._settings.body_seconds and count < passed * self._settings.body_rate:
                 raise RequestTimeout("The request's body arrived too slowly.")

@@ -26,8 +26,8 @@ from antiphon.ledger.claims import Claim, Ended, InFlight, Mismatch
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
-ELSEWHERE_SECONDS = 60.0
-"""Longest wait for a request that another process answers: a process that died is given up before."""
+PATIENCE_SECONDS = 60.0
+"""Longest wait for the first request of a key. One whose process died is given up before."""
 LOOK_SECONDS = 0.5
 AT_ONCE = 2
 """Claims that are written at once: keys must not take the database from those who send none."""
@@ -102,7 +102,11 @@ class Idempotency:
         await self._keys.over(digest, exchange.id, used=True)
 
     async def _retry(self, exchange: Exchange, entry: Entry) -> None:
-        await entry.over.wait()  # which the deadlines of the first request bound
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await entry.over.wait()
+        except TimeoutError:
+            raise _still_running() from None
         if entry.error is not None:
             raise entry.error
         recording = entry.recording
@@ -138,7 +142,7 @@ class _Keys:
         """Return once the key is this request's. Raises `InvalidRequest`, or what `Claims` does."""
         if (before := self._unrecorded.get(digest)) is not None:
             await self._record(digest, before)
-        give_up = time.monotonic() + ELSEWHERE_SECONDS
+        give_up = time.monotonic() + PATIENCE_SECONDS
         while True:
             async with self._turn():
                 found = await self._claims.claim(digest, fingerprint, request_id)
@@ -150,7 +154,7 @@ class _Keys:
                 case InFlight() if time.monotonic() < give_up:
                     await asyncio.sleep(LOOK_SECONDS)
                 case InFlight():
-                    raise Unavailable("The first request with this key is still running.", retry_after=5)
+                    raise _still_running()
                 case _:
                     return
 
@@ -229,6 +233,10 @@ def _refuse_other_content() -> NoReturn:
         param=HEADER,
         code="idempotency_key_in_use",
     )
+
+
+def _still_running() -> Unavailable:
+    return Unavailable("The first request with this key is still running.", retry_after=5)
 
 
 def _refuse_expired() -> NoReturn:

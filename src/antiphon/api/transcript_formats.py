@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from typing import Literal
 
 import msgspec
 from msgspec import UNSET
 
 from antiphon.api import languages
-from antiphon.values import Segment, Transcript
+from antiphon.values import Segment, SpeechTask, Transcript
 from antiphon.wire.audio import (
     DurationUsage,
     JsonTranscript,
@@ -36,7 +35,7 @@ def render(
     segments: Sequence[Segment],
     transcript: Transcript,
     *,
-    task: Literal["transcribe", "translate"] = "transcribe",
+    task: SpeechTask = "transcribe",
     granularities: Collection[str] = (),
 ) -> tuple[bytes, str]:
     """The body and its content type. `granularities` ("segment", "word") concern `verbose_json` alone."""
@@ -67,7 +66,7 @@ def usage(transcript: Transcript) -> DurationUsage:
 def verbose(
     segments: Sequence[Segment],
     transcript: Transcript,
-    task: Literal["transcribe", "translate"],
+    task: SpeechTask,
     granularities: Collection[str],
 ) -> VerboseTranscript:
     """Everything that is known; segments unless only words are asked for, words if asked for."""
@@ -75,7 +74,7 @@ def verbose(
     wants_segments = "segment" in granularities or not wants_words
     return VerboseTranscript(
         task=task,
-        language=languages.name(transcript.language),
+        language=_language(transcript, task),
         duration=transcript.duration,
         text=text(segments),
         segments=[_segment(segment) for segment in segments] if wants_segments else UNSET,
@@ -92,14 +91,19 @@ def events(segment: Segment, *, first: bool, verbose: bool, words: bool) -> Iter
         yield TextSegment(**known, words=list(_words([segment])) if words else UNSET)
 
 
-def done(segments: Sequence[Segment], transcript: Transcript, *, verbose: bool) -> TextDone:
+def done(segments: Sequence[Segment], transcript: Transcript, task: SpeechTask, *, verbose: bool) -> TextDone:
     """The last event of a stream."""
     return TextDone(
         text=text(segments),
-        language=languages.name(transcript.language) if verbose else UNSET,
+        language=_language(transcript, task) if verbose else UNSET,
         duration=transcript.duration if verbose else UNSET,
         usage=usage(transcript),
     )
+
+
+def _language(transcript: Transcript, task: SpeechTask) -> str:
+    """Of the text, as OpenAI names it: a translation's is always English."""
+    return languages.name("en" if task == "translate" else transcript.language)
 
 
 def _segment(segment: Segment) -> TranscriptSegment:

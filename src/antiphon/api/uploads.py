@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,41 +16,92 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from antiphon.api.body import require_identity
 from antiphon.api.exchange import Exchange
-from antiphon.errors import InvalidRequest, TooLarge, UnsupportedMediaType
+from antiphon.errors import InvalidRequest, RateLimited, TooLarge, Unavailable, UnsupportedMediaType
+from antiphon.settings import Settings
 
 _PARTS = 20
 _FIELD_BYTES = 64 * 1024
 _OVERHEAD = 256 * 1024
 """Bytes that a form may have besides its file."""
 _FLUSH = 1024 * 1024
+_RETRY_SECONDS = 2.0
 
 
 class Form(msgspec.Struct, frozen=True):
-    """A form as received: its fields (`name[]` and repeated names are lists), and the file on disk."""
+    """A form as received: its fields (`name[]` is a list of all that were sent), and the file on disk."""
 
     fields: dict[str, Any]
     file: Path
 
 
-@asynccontextmanager
-async def receive(exchange: Exchange, folder: Path, limit: int) -> AsyncIterator[Form]:
-    """The form, whose file exists for as long as the block runs. The client's file name is never used."""
-    reader = FormReader(_boundary(exchange), limit)
-    file = await asyncio.to_thread(_open, folder)
-    try:
-        async with aclosing(exchange.body(limit + _OVERHEAD)) as pieces:
-            async for piece in pieces:
-                reader.feed(piece)
-                if len(reader.unwritten) >= _FLUSH:
-                    await asyncio.to_thread(file.write, reader.take())
-        await asyncio.to_thread(file.write, reader.take())
-        yield Form(reader.finish(), Path(file.name))
-    finally:
-        file.close()
+class Uploads:
+    """Where uploads lie while they are worked on, and how many may be on their way at once.
+
+    Once it is whole an upload stands in line like any request; until then nothing else bounds it.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+        self._arriving: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def receive(self, exchange: Exchange) -> AsyncIterator[Form]:
+        """The form, whose file exists for as long as the block runs. The client's file name is never used.
+
+        Raises `RateLimited` or `Unavailable` if too many are arriving, before anything is read.
+        """
+        limit = self._settings.upload_bytes
+        reader = FormReader(_boundary(exchange), limit)
+        with self._one_more(exchange.known_caller.organization_id):
+            file = await asyncio.to_thread(_open, self._folder)
+            try:
+                await _received(exchange, reader, file, limit)
+            except BaseException:
+                file.close()
+                raise
+        try:
+            yield Form(reader.finish(), Path(file.name))
+        finally:
+            file.close()
+
+    @contextmanager
+    def _one_more(self, organization: str) -> Iterator[None]:
+        total = self._settings.uploads_at_once
+        most = total // 2
+        if self._arriving[organization] >= most:
+            raise RateLimited(
+                f"Too many uploads of your organization are arriving (limit {most}). Please try again later.",
+                retry_after=_RETRY_SECONDS,
+            )
+        if self._arriving.total() >= total:
+            raise Unavailable("The server is overloaded. Please try again later.", retry_after=_RETRY_SECONDS)
+        self._arriving[organization] += 1
+        try:
+            yield
+        finally:
+            self._arriving[organization] -= 1
+            if not self._arriving[organization]:
+                del self._arriving[organization]
+
+
+async def _received(exchange: Exchange, reader: FormReader, file: IO[bytes], limit: int) -> None:
+    async with aclosing(exchange.body(limit + _OVERHEAD, told=limit)) as pieces:
+        async for piece in pieces:
+            reader.feed(piece)
+            if len(reader.unwritten) >= _FLUSH:
+                await asyncio.to_thread(_write, file, reader.take())
+    await asyncio.to_thread(_write, file, reader.take())
 
 
 def _open(folder: Path) -> IO[bytes]:
     return tempfile.NamedTemporaryFile(dir=folder, prefix="upload-", buffering=0)
+
+
+def _write(file: IO[bytes], content: bytes) -> None:
+    """All of it, or `OSError`: where a disk is nearly full the system writes what fits, and says how much."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _boundary(exchange: Exchange) -> bytes:
@@ -116,7 +168,13 @@ class FormReader:
             raise InvalidRequest(
                 "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
             )
-        return {name.removesuffix("[]"): _value(name, values) for name, values in self._fields.items()}
+        found: dict[str, Any] = {}
+        for name, values in self._fields.items():
+            plain = name.removesuffix("[]")
+            if plain in found:
+                raise _repeated(plain)
+            found[plain] = _value(name, values)
+        return found
 
     def _begin(self) -> None:
         self._parts += 1
@@ -183,5 +241,9 @@ def _value(name: str, values: list[bytearray]) -> str | list[str]:
     if name.endswith("[]"):
         return texts
     if len(texts) > 1:
-        raise InvalidRequest(f"'{name[:200]}' was sent more than once.", param=name[:200])
+        raise _repeated(name)
     return texts[0]
+
+
+def _repeated(name: str) -> InvalidRequest:
+    return InvalidRequest(f"'{name[:200]}' was sent more than once.", param=name[:200])

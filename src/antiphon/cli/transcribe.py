@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich import progress as bars
 
 from antiphon.cli.options import BaseUrl, Key, required_key, server_address
 from antiphon.cli.output import CommandFailed, ExitCode, err_console, report
+from antiphon.values import SpeechTask
 
 Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
 ENDINGS = {"json": ".json", "text": ".txt", "srt": ".srt", "verbose_json": ".json", "vtt": ".vtt"}
@@ -58,7 +60,7 @@ def transcribe(
             transcript = asyncio.run(
                 client.transcribe(file, fields, translate=translate, sent=bar.sent, heard=bar.heard)
             )
-        task: Literal["transcribe", "translate"] = "translate" if translate else "transcribe"
+        task: SpeechTask = "translate" if translate else "transcribe"
         _write(transcript.written(response_format, task=task, granularities=granularities), target)
 
     _each(targets, one)
@@ -89,7 +91,17 @@ def _targets(files: list[Path], response_format: str, output: Path | None) -> di
     }
     if len(set(targets.values())) < len(targets):
         raise typer.BadParameter("two files of the same name would overwrite each other's transcript")
+    _try_out(output)
     return targets
+
+
+def _try_out(folder: Path) -> None:
+    """Make the folder, and see now that it takes files: transcripts are paid before they are written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as problem:
+        raise CommandFailed(f"{folder} cannot be written: {problem.strerror}") from problem
 
 
 def _write(text: str, target: Path | None) -> None:
@@ -98,7 +110,6 @@ def _write(text: str, target: Path | None) -> None:
         typer.echo(whole, nl=False)
         return
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(whole, encoding="utf-8")
     except OSError as problem:
         raise CommandFailed(f"{target} cannot be written: {problem.strerror}") from problem

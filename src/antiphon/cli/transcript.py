@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from antiphon.api import transcript_formats
 from antiphon.cli.output import CommandFailed
-from antiphon.values import Segment, Transcript, Usage
+from antiphon.values import Segment, SpeechTask, Transcript, Usage
 from antiphon.wire.audio import ResponseFormat, TextDone, TextSegment
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Transcribed:
         self,
         form: ResponseFormat,
         *,
-        task: Literal["transcribe", "translate"] = "transcribe",
+        task: SpeechTask = "transcribe",
         granularities: Collection[str] = (),
     ) -> str:
         """The body that the server would have answered, had it been asked for it as a whole."""

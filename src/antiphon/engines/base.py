@@ -6,7 +6,7 @@ composition root and the contract tests find it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -31,9 +31,10 @@ from antiphon.values import (
 class Engine(Protocol):
     """A connection to one running engine process."""
 
-    async def probe(self) -> None:
+    async def probe(self) -> Collection[str]:
         """Return once the process has said that it would serve a request now, or raise `EngineFailed`.
 
+        What is returned are the snapshots that it does not serve, since their models cannot be used.
         It answers from the loop that does the work, so a frozen engine does not answer at all: the caller
         sets the deadline.
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,13 @@ class LlamaEngine:
         self._vocabulary: vocabulary.Vocabulary | None = None
         self._template: ChatTemplate | None = None
 
-    async def probe(self) -> None:
+    async def probe(self) -> Collection[str]:
         if self._template is None:
             self._vocabulary = await asyncio.to_thread(vocabulary.read, self._deployment.model)
             self._template = self._make_template(self._vocabulary)
         # Unlike /health and /slots, this is answered by the loop that computes.
         await self._upstream.get("/lora-adapters")
+        return ()
 
     async def close(self) -> None:
         await self._upstream.close()

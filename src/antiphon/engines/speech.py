@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +27,7 @@ from antiphon.errors import (
 )
 from antiphon.settings import Settings
 from antiphon.values import Deployment, Segment, SpeechJob, Transcript, Usage
-from antiphon.wire.models import ErrorBody, ErrorEnvelope
+from antiphon.wire.models import EngineError, EngineHealth, ErrorBody
 from antiphon.wire.transcript_events import DoneEvent, OpenedEvent, SegmentEvent, TranscriptEvent
 
 _PATHS = {"transcribe": "/v1/audio/transcriptions", "translate": "/v1/audio/translations"}
@@ -47,8 +47,12 @@ class SpeechEngine:
     def __init__(self, socket: Path) -> None:
         self._upstream = Upstream(socket)
 
-    async def probe(self) -> None:
-        await self._upstream.get("/health")
+    async def probe(self) -> Collection[str]:
+        answer = await self._upstream.get("/health")
+        try:
+            return msgspec.json.decode(answer, type=EngineHealth).unusable
+        except msgspec.DecodeError:
+            raise _unreadable() from None
 
     async def close(self) -> None:
         await self._upstream.close()
@@ -174,15 +178,18 @@ def _unreadable() -> EngineFailed:
 def _error(body: bytes) -> AntiphonError:
     """The error that the process raised; what is not the request's fault becomes `EngineFailed`."""
     try:
-        found = msgspec.json.decode(body, type=ErrorEnvelope).error
+        told = msgspec.json.decode(body, type=EngineError)
     except msgspec.DecodeError:
         return _unreadable()
+    found, retry_after = told.error, told.retry_after
     kind = _KINDS.get(found.code) or _kind_by_type(found)
     if kind is None:
-        return EngineFailed("The speech engine failed.", retry_after=1)
+        return EngineFailed(
+            "The speech engine failed.", retry_after=1 if retry_after is None else retry_after
+        )
     error = kind.__new__(kind)
     # Not the class's own initializer: that one may write the message itself.
-    AntiphonError.__init__(error, found.message, param=found.param, code=found.code)
+    AntiphonError.__init__(error, found.message, param=found.param, code=found.code, retry_after=retry_after)
     return error
 
 

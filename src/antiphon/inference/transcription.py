@@ -13,10 +13,13 @@ import msgspec
 from antiphon.admission.limits import upload_demand
 from antiphon.admission.rates import Show
 from antiphon.engines.base import OpenRecording, SpeechEngine
-from antiphon.errors import InvalidAudio, RequestTimeout, TooLarge, TranscriptionTooSlow
+from antiphon.errors import RequestTimeout, TooLarge, TranscriptionTooSlow
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
 from antiphon.values import Caller, Segment, Snapshot, SpeechJob, Transcript, Usage
+
+_GREED = 3
+"""An hour of sound holds its place for minutes, and needs no engine meanwhile that others could not share."""
 
 
 class SpeechAnswer(msgspec.Struct, frozen=True):
@@ -45,14 +48,17 @@ class Transcription(Conductor):
         """The transcript of `job`, for as long as the block runs; leaving it early cancels the work.
 
         `show` is told how the caller stands against its limits. Raises any of `AntiphonError`, in the block
-        as well. The deadline is `speech_seconds` for the time until the recording is open, and for each time
-        without a new segment: a long recording that moves on is never cut off. One that is not `streamed`
-        and would take longer than `speech_answer_seconds` is refused.
+        as well. The deadline is `speech_seconds` for the time until the recording is open, and as much on top
+        of what the engine expects it to take for each time without a new segment: a long recording that
+        moves on, or is silent for long, is not cut off. One that is not `streamed` and would take longer than
+        `speech_answer_seconds` is refused.
         """
         snapshot = self._resolve(job.model, "speech")
         pool = self._pools.get(snapshot.id)
         demand = upload_demand((await asyncio.to_thread(job.file.stat)).st_size)
-        async with self._gate.enter(caller, snapshot.id, lambda: pool.capacity, 1, demand, show) as place:
+        async with self._gate.enter(
+            caller, snapshot.id, lambda: pool.capacity, 1, demand, show, greed=_GREED
+        ) as place:
             with pool.acquire() as lease:
                 engine = cast(SpeechEngine, lease.engine)
                 asked = msgspec.structs.replace(job, model=snapshot.id)
@@ -87,17 +93,18 @@ class Transcription(Conductor):
     ) -> AsyncGenerator[Segment | Transcript, None]:
         """The pieces, observed; who asks for more after the last has them paid."""
         began, first = time.monotonic(), True
+        patience = self._settings.speech_seconds + recording.expected
         async with aclosing(recording.transcribe()) as pieces:
             while True:
                 try:
-                    async with asyncio.timeout(self._settings.speech_seconds):
+                    async with asyncio.timeout(patience):
                         piece = await anext(pieces)
                 except TimeoutError:
                     raise RequestTimeout("The transcription took too long.") from None
                 except StopAsyncIteration:
                     return
-                except (TooLarge, InvalidAudio) as problem:
-                    # It is not the recording that it said it was. The segments so far were no answer to it.
+                except TooLarge as problem:
+                    # Longer than any may be, which it did not say. The segments so far were no answer to it.
                     bill.waive(type(problem).__name__)
                     raise
                 if isinstance(piece, Transcript):

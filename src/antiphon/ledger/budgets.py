@@ -175,7 +175,7 @@ def _insufficient(scope: Scope, amount: int) -> InsufficientQuota:
     return InsufficientQuota(
         f"You exceeded your current quota: this request may cost up to ${amount / 1e9:.9f}, and the "
         f"{whose or 'monthly budget of your organization'} does not leave that much. "
-        "A smaller max_tokens lowers what a request may cost."
+        "A smaller max_tokens, or a shorter recording, may cost less."
     )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
 from antiphon.engines.base import ChatEngine, SpeechEngine
 from antiphon.errors import EngineFailed
-from antiphon.pools.member import Member, explain, log
+from antiphon.pools.member import UNUSABLE, Member, explain, log
 
 _LEFT_OUT = "The engine runs without this model: the log of its supervisor tells why."
 
@@ -40,12 +41,13 @@ class AttachedReplica(Member):
     async def _follow(self, socket: Path, served: frozenset[str]) -> None:
         """Use the engine at `socket`, which serves these snapshots, for as long as it is the one."""
         snapshots = [deployment.snapshot for deployment in self._unit.deployments]
-        deployments = self._without({s: _LEFT_OUT for s in snapshots if s not in served})
-        engine = self._kind.connect(deployments, self._settings, socket)
+        left_out = {s: _LEFT_OUT for s in snapshots if s not in served}
+        engine = self._kind.connect(self._without(left_out), self._settings, socket)
         try:
-            while await self._answers(engine, socket):
+            while (unusable := await self._answers(engine, socket)) is not None:
                 if self._state != "ready":
-                    self._enter("ready", engine, deployments)
+                    serves = self._without(left_out | dict.fromkeys(unusable, UNUSABLE))
+                    self._enter("ready", engine, serves)
                     log.info("attached to the engine of %s", self._unit.name)
                 if not await self._rest(socket):
                     break
@@ -63,8 +65,8 @@ class AttachedReplica(Member):
                 return False
         return True
 
-    async def _answers(self, engine: ChatEngine | SpeechEngine, socket: Path) -> bool:
-        """Probe until it succeeds; False once the engine is no longer the one.
+    async def _answers(self, engine: ChatEngine | SpeechEngine, socket: Path) -> Collection[str] | None:
+        """Probe until it succeeds, and return what the probe does; None once the engine is not the one.
 
         A ready engine that is silent too long does not serve meanwhile. It is its supervisor who ends it.
         """
@@ -72,14 +74,13 @@ class AttachedReplica(Member):
         while await self._find() == socket:
             try:
                 async with asyncio.timeout(self._settings.engine_silence_seconds):
-                    await engine.probe()
-                return True
+                    return await engine.probe()
             except (EngineFailed, TimeoutError):
                 silent = time.monotonic() - began >= self._settings.engine_silence_seconds
                 if silent and self._state == "ready":
                     self._enter("starting")
                 await asyncio.sleep(self._pace.retry)
-        return False
+        return None
 
     async def _find(self) -> Path | None:
         return await asyncio.to_thread(self._runtime.find, self._unit.name)

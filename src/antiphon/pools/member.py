@@ -21,6 +21,8 @@ from antiphon.values import Deployment
 
 State = Literal["starting", "ready", "crashed", "ejected", "backoff", "stopping", "stopped"]
 
+UNUSABLE = "The engine cannot use this model: its log tells why."
+
 log = logging.getLogger("antiphon.pools")
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from antiphon.engines.base import ChatEngine, EngineKind, SpeechEngine
 from antiphon.errors import EngineFailed
-from antiphon.pools.member import Ended, Member, Unit, explain, log
+from antiphon.pools.member import UNUSABLE, Ended, Member, Unit, explain, log
 from antiphon.pools.policy import Pace, after_failure
 from antiphon.runtime.local import LocalRuntime, Process
 from antiphon.settings import Settings
@@ -29,8 +29,8 @@ T = TypeVar("T")
 class Replica(Member):
     """Keeps one process running from `start` to `stop`.
 
-    Models that fail their verification are left out: the process serves the others, and they are tried again
-    when it next starts. Without any other it does not start.
+    Models that fail their verification, or that the process says it cannot use, are left out: it serves the
+    others, and they are tried again when it next starts. Without any other it does not start.
     """
 
     def __init__(
@@ -88,7 +88,10 @@ class Replica(Member):
         process = self._process = await self._launch(deployments)
         self._pid = process.pid
         engine = self._engine = self._kind.connect(deployments, self._settings, process.socket)
-        await _while_running(process, self._become_ready(engine))
+        unusable = await _while_running(process, self._become_ready(engine))
+        if unusable:
+            log.warning("the engine of %s goes on without %s", self._unit.name, ", ".join(sorted(unusable)))
+            deployments = self._without(self._left_out | dict.fromkeys(unusable, UNUSABLE))
         self._ready_at = time.monotonic()
         self._enter("ready", engine, deployments)
         log.info("the engine of %s is ready (process %d)", self._unit.name, process.pid)
@@ -128,11 +131,12 @@ class Replica(Member):
             text = f"The engine process could not be started ({problem.strerror})."
             raise Ended("crashed", text) from None
 
-    async def _become_ready(self, engine: ChatEngine | SpeechEngine) -> None:
+    async def _become_ready(self, engine: ChatEngine | SpeechEngine) -> Collection[str]:
+        """The snapshots that the ready engine does not serve."""
         seconds = self._settings.engine_start_seconds
         try:
             async with asyncio.timeout(seconds):
-                await self._answer(engine)
+                return await self._answer(engine)
         except TimeoutError:
             raise Ended("crashed", f"The engine did not become ready within {seconds:g} s.") from None
 
@@ -146,8 +150,8 @@ class Replica(Member):
             except TimeoutError:
                 raise Ended("ejected", f"The engine did not answer for {seconds:g} s.") from None
 
-    async def _answer(self, engine: ChatEngine | SpeechEngine) -> None:
-        """Return when a probe succeeds. The deadline is the caller's."""
+    async def _answer(self, engine: ChatEngine | SpeechEngine) -> Collection[str]:
+        """Return what a probe does when one succeeds. The deadline is the caller's."""
         while True:
             try:
                 return await engine.probe()

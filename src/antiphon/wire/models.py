@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +39,23 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
     error: ErrorBody
 
 
+class EngineError(ErrorEnvelope, frozen=True, omit_defaults=True):
+    """An error as an engine process of ours tells it to the platform, as an answer or as an event.
+
+    `retry_after` are the seconds to wait, if waiting helps: of an event, no header can tell.
+    """
+
+    retry_after: Annotated[float, Meta(ge=0)] | None = None
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["ok"] = "ok"
+
+
+class EngineHealth(Health, frozen=True, kw_only=True):
+    """What an engine process of ours says while it serves: all its models, or all but those `unusable`."""
+
+    unusable: list[str] = []
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 First one `OpenedEvent`, once the recording was looked at; a `SegmentEvent` for each stretch of speech as soon
 as it is known; then one `DoneEvent`. An error before the first event is an answer of its own; a later one is
-sent as an `ErrorEnvelope` in place of an event, and is the last thing sent.
+sent as an `EngineError` in place of an event, and is the last thing sent.
 """
 
 from __future__ import annotations
@@ -41,9 +41,8 @@ class MeasuredUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoneEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="transcript.text.done"):
-    """The end of the recording: its whole text, its language (ISO 639-1) and its length in seconds."""
+    """The end of the recording: its language (ISO 639-1) and its length in seconds."""
 
-    text: str
     language: str
     duration: float
     usage: MeasuredUsage

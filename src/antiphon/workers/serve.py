@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import FrameType
@@ -35,7 +35,7 @@ from antiphon.errors import (
     NotFound,
     StorageFull,
 )
-from antiphon.wire.models import ErrorBody, ErrorEnvelope, Health
+from antiphon.wire.models import EngineError, EngineHealth, ErrorBody
 from antiphon.workers.parent import exit_with_parent
 
 DRAIN_SECONDS = 30
@@ -48,16 +48,17 @@ Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 def application(
-    routes: Sequence[BaseRoute], check: Callable[[], None], lifespan: Lifespan | None = None
+    routes: Sequence[BaseRoute], check: Callable[[], Collection[str]], lifespan: Lifespan | None = None
 ) -> Starlette:
     """The routes of an engine, and `GET /health`, which answers 200 unless `check` raises.
 
+    `check` returns the names of the models that cannot be used, which are told.
     `lifespan` is entered before the first request and left after the last.
     """
 
     async def health(request: Request) -> Response:
-        check()
-        return Response(msgspec.json.encode(Health()), media_type="application/json")
+        found = EngineHealth(unusable=sorted(check()))
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
     return Starlette(
         routes=[Route("/health", health), *routes],
@@ -145,9 +146,9 @@ def as_error(problem: Exception) -> AntiphonError:
     return InternalError("The engine met an error of its own.")
 
 
-def envelope(error: AntiphonError) -> ErrorEnvelope:
+def envelope(error: AntiphonError) -> EngineError:
     body = ErrorBody(message=error.message, type=error.type, param=error.param, code=error.code)
-    return ErrorEnvelope(body)
+    return EngineError(body, retry_after=error.retry_after)
 
 
 def _answer(error: AntiphonError) -> Response:

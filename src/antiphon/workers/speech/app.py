@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Literal
 
 import msgspec
 from starlette.applications import Starlette
@@ -18,14 +17,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from antiphon.errors import InvalidRequest
-from antiphon.values import Segment, Transcript
+from antiphon.values import Segment, SpeechTask, Transcript
 from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, OpenedEvent, SegmentEvent
 from antiphon.workers.serve import Lifespan, application, send_events
 from antiphon.workers.speech.desk import Desk, Recording
-from antiphon.workers.speech.transcript import text
 from antiphon.workers.speech.values import Job
-
-TaskName = Literal["transcribe", "translate"]
 
 
 def create(desk: Desk, lifespan: Lifespan) -> Starlette:
@@ -49,9 +45,9 @@ def create(desk: Desk, lifespan: Lifespan) -> Starlette:
 class Recordings:
     """The endpoint of one task. An ASGI application, to notice at any time that the client has gone."""
 
-    def __init__(self, desk: Desk, task: TaskName) -> None:
+    def __init__(self, desk: Desk, task: SpeechTask) -> None:
         self._desk = desk
-        self._task: TaskName = task
+        self._task: SpeechTask = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with Request(scope, receive).form(max_files=1, max_fields=16) as form:
@@ -76,19 +72,16 @@ class Recordings:
     async def _heard(
         self, job: Job, recording: Recording, upload: UploadFile
     ) -> AsyncGenerator[msgspec.Struct, None]:
-        segments: list[Segment] = []
         async with aclosing(self._desk.transcribe(job, recording, upload.file)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Segment):
-                    segments.append(piece)
                     yield msgspec.convert(piece, SegmentEvent, from_attributes=True)
                 else:
-                    yield _done(segments, piece)
+                    yield _done(piece)
 
 
-def _done(segments: list[Segment], transcript: Transcript) -> DoneEvent:
+def _done(transcript: Transcript) -> DoneEvent:
     return DoneEvent(
-        text=text(segments),
         language=transcript.language,
         duration=transcript.duration,
         usage=MeasuredUsage(seconds=transcript.usage.seconds),
@@ -142,7 +135,7 @@ def _fields(form: FormData) -> _Fields:
         raise InvalidRequest("A field of the form is missing, or has a wrong value.") from None
 
 
-def _job(given: _Fields, task: TaskName, *, words: bool) -> Job:
+def _job(given: _Fields, task: SpeechTask, *, words: bool) -> Job:
     return Job(
         id=uuid.uuid4().hex,
         organization=given.organization,

@@ -1,11 +1,14 @@
 """`python -m antiphon.workers.speech.child`: a warm process that forks one confined child for each file.
 
 Decoders of hostile files run where a crash, a loop or a hunger for memory costs one recording: in a process
-of its own that can open nothing, write nothing but its answer, and holds no more than a bounded memory.
+of its own that opens no further file or socket, writes to no file, and holds no more than a bounded memory.
+These are resource limits, not a sandbox: whoever takes a child over still runs as the worker's user, may
+signal what else does, and as root may lift the limits.
 Loading FFmpeg takes longer than decoding a short file, so that is done once, here, and children are forked.
 
-Standard input is a socket to the worker. Each message on it is a `Job` with two file descriptors: the file,
-and a socket for `frames`. Closing that socket ends the job; closing standard input ends everything.
+Standard input is a socket to the worker. Each message on it is a `Job` with three file descriptors: the file,
+a socket for `frames`, and one for a note of how the child ended: one byte, the signal, or 0 if it exited.
+Closing the first socket ends the job; closing standard input ends everything.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import time
 import traceback
 from contextlib import closing, suppress
 from types import FrameType
-from typing import BinaryIO, NoReturn, cast
+from typing import BinaryIO, NamedTuple, NoReturn, cast
 
 import msgspec
 
@@ -59,13 +62,24 @@ def main() -> None:
         _Parent(control).run()
 
 
+class _Child(NamedTuple):
+    """What is kept of a child until it is buried: so that no process id is ever taken for another."""
+
+    answer: socket.socket
+    note: socket.socket
+
+    def close(self) -> None:
+        self.answer.close()
+        self.note.close()
+
+
 class _Parent:
     """Forks a child for each job, ends those whose client has gone, and buries them. One thread."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._children: dict[int, socket.socket] = {}
-        """By process id. Held until the child is buried, so that no process id is ever taken for another."""
+        self._children: dict[int, _Child] = {}
+        """By process id."""
         self._wake, self._waker = os.pipe()
         for end in (self._wake, self._waker):
             os.set_blocking(end, False)
@@ -91,33 +105,34 @@ class _Parent:
     def _take(self) -> bool:
         """Start the next job; False if there will be none."""
         try:
-            data, given, _, _ = socket.recv_fds(self._control, _JOB.size, 2)
+            data, given, _, _ = socket.recv_fds(self._control, _JOB.size, 3)
         except OSError:
             return False
-        if len(given) == 2 and len(data) == _JOB.size:
-            answer = socket.socket(fileno=given[1])
+        if len(given) == 3 and len(data) == _JOB.size:
+            child = _Child(socket.socket(fileno=given[1]), socket.socket(fileno=given[2]))
             try:
-                self._fork(data, given[0], answer)
+                self._fork(data, given[0], child)
             except OSError:
-                answer.close()  # The worker sees a child that never began.
+                child.close()  # The worker sees a child that never began.
             os.close(given[0])
         else:
             for descriptor in given:
                 os.close(descriptor)
         return bool(data)
 
-    def _fork(self, data: bytes, file: int, answer: socket.socket) -> None:
+    def _fork(self, data: bytes, file: int, child: _Child) -> None:
         measure, limit = _JOB.unpack(data)
         parent, pid = os.getpid(), os.fork()
         if pid == 0:
             try:
                 self._let_go()
+                child.note.close()
                 confine(limit, parent)
-                _decode(Job(bool(measure), limit), file, _Telling(answer, parent))
+                _decode(Job(bool(measure), limit), file, _Telling(child.answer, parent))
             finally:
                 os._exit(1)
-        self._children[pid] = answer
-        self._selector.register(answer, selectors.EVENT_READ, pid)
+        self._children[pid] = child
+        self._selector.register(child.answer, selectors.EVENT_READ, pid)
 
     def _let_go(self) -> None:
         """In a child: close what is not its own, above all the sockets of other children."""
@@ -137,18 +152,21 @@ class _Parent:
     def _hang_up(self, pid: int) -> None:
         """Nothing is ever sent to a child: its socket can be read because the other end was closed."""
         if pid in self._children:  # Not buried since `select`.
-            self._selector.unregister(self._children[pid])
+            self._selector.unregister(self._children[pid].answer)
             os.kill(pid, signal.SIGKILL)
 
     def _bury(self) -> None:
         with suppress(BlockingIOError):
             os.read(self._wake, 4096)
         for pid in list(self._children):
-            if os.waitpid(pid, os.WNOHANG)[0] == pid:
-                answer = self._children.pop(pid)
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended == pid:
+                child = self._children.pop(pid)
                 with suppress(KeyError):
-                    self._selector.unregister(answer)
-                answer.close()
+                    self._selector.unregister(child.answer)
+                with suppress(OSError):  # Whoever asked may have gone.
+                    child.note.send(bytes([os.WTERMSIG(status)]))
+                child.close()
 
     def _end(self) -> None:
         for pid in self._children:

@@ -19,6 +19,9 @@ picture takes three times its size.
 CPU_SECONDS = 60
 SOUND_PER_CPU_SECOND = 30
 """What decoding may cost: ten times what the slowest codec takes on one slow core."""
+_GRACE = 5
+"""Processor seconds between the signal that tells the reason, SIGXCPU, and the one that does not."""
+_NICE = 5
 _LINUX = sys.platform.startswith("linux")
 _SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -33,18 +36,24 @@ def confine(limit: float, parent: int) -> None:
         _prctl(_SET_NO_NEW_PRIVS, 1)
         pages = int(Path("/proc/self/statm").read_bytes().split()[0])
         _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + MEMORY)
-    _lower(resource.RLIMIT_CPU, CPU_SECONDS + int(limit / SOUND_PER_CPU_SECOND))
+    # Decoding runs ahead of what reads it anyway: it gives way to transcribing and to answering.
+    os.nice(_NICE)
+    cpu = CPU_SECONDS + int(limit / SOUND_PER_CPU_SECOND)
+    _lower(resource.RLIMIT_CPU, cpu, cpu + _GRACE)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, 0)
     # What is open stays open; no file and no socket can be opened any more.
     _lower(resource.RLIMIT_NOFILE, 0)
 
 
-def _lower(kind: int, value: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+def _lower(kind: int, soft: int, hard: int | None = None) -> None:
+    """Set a limit, as far as the one that is there allows; the hard one is `soft` too if it is not given."""
+    hard = soft if hard is None else hard
+    _, most = resource.getrlimit(kind)
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
     with suppress(ValueError, OSError):
-        resource.setrlimit(kind, (value, value))
+        resource.setrlimit(kind, (soft, hard))
 
 
 def leave_the_network() -> None:

@@ -7,15 +7,15 @@ FFmpeg's own never leave this module.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, BinaryIO, NoReturn
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.filter import Graph
 from av.packet import Packet
 from numpy.typing import NDArray
 
@@ -27,8 +27,8 @@ from antiphon.workers.speech.values import RATE
 _MINIMUM = RATE // 10
 _DOUBTED = 1.0
 """Seconds: packets that claim to be less than this in all are decoded, which is quick unless they lie."""
-_PRIMING = 0.5
-"""Seconds that decoding drops of what packets hold, at most: what a codec needs before the sound begins."""
+PRIMING = 0.5
+"""Seconds over the limit that are no sound of the recording's: what a codec needs before and behind it."""
 
 _STATES_LENGTH = {"flac", "ogg", "matroska", "mov"}
 """Containers that state their length; that of others FFmpeg guesses from the bit rate."""
@@ -42,20 +42,23 @@ _RATES = range(4_000, 384_001)
 _CHANNELS = range(1, 33)
 _HEAVIEST = 8 * 96_000
 """Most samples a second, over all channels: an hour of that takes some ten seconds to decode."""
+_SHAPES = 32
+"""Resamplers that are kept: more than an MP3 has rates and channels."""
 
 
 def samples(file: BinaryIO, limit: float, step: Callable[[], None]) -> Generator[NDArray[np.int16]]:
     """The sound of a recording's first audio track: pieces of one second, the last one shorter.
 
-    `limit` is the longest recording accepted, in seconds; `step` is called before each piece of work and may
-    raise. A damaged file gives what can be decoded. Raises `InvalidAudio` (not a recording, or one without
-    sound), `AudioTooShort` (under 0.1 s) and `TooLarge` (at once when the file says that it is longer).
+    `limit` is the longest recording accepted, in seconds, `PRIMING` aside; `step` is called before each piece
+    of work and may raise. A damaged file gives what can be decoded. Raises `InvalidAudio` (not a recording,
+    or one without sound), `AudioTooShort` (under 0.1 s) and `TooLarge` (at once when the file says that it is
+    longer).
     """
     count = 0
     with closing(_seconds_long(_decoded(file, limit, step))) as pieces:
         for piece in pieces:
             count += len(piece)
-            if count > limit * RATE:
+            if count > (limit + PRIMING) * RATE:
                 raise too_long(limit)
             yield piece
     if count < _MINIMUM:
@@ -72,7 +75,7 @@ def scan(file: BinaryIO, limit: float, step: Callable[[], None]) -> float:
     if told is not None and told >= _DOUBTED:
         return told
     with closing(samples(file, limit, step)) as pieces:
-        return sum(len(piece) for piece in pieces) / RATE
+        return min(sum(len(piece) for piece in pieces) / RATE, limit)
 
 
 def _told(file: BinaryIO, limit: float, step: Callable[[], None]) -> float | None:
@@ -80,7 +83,7 @@ def _told(file: BinaryIO, limit: float, step: Callable[[], None]) -> float | Non
     with _opened(file, limit) as (container, track):
         if track.time_base is None:
             return None
-        ticks, most = 0, int((limit + _PRIMING) / track.time_base)
+        ticks, most = 0, int((limit + PRIMING) / track.time_base)
         for packet in _packets(container, track, step):
             if packet.size == 0:
                 continue
@@ -120,7 +123,8 @@ def _opened(file: BinaryIO, limit: float) -> Iterator[tuple[InputContainer, Audi
     try:
         with _open(file, name) as container:
             track = _track(container)
-            if name in _STATES_LENGTH and container.duration and container.duration > limit * av.time_base:
+            most = (limit + PRIMING) * av.time_base
+            if name in _STATES_LENGTH and container.duration and container.duration > most:
                 raise too_long(limit)
             yield container, track
     except (av.FFmpegError, ValueError, UnicodeError):
@@ -154,6 +158,7 @@ def _track(container: InputContainer) -> AudioStream:
         or not _bearable(track.codec_context.sample_rate, track.codec_context.channels)
     ):
         raise InvalidAudio(UNREADABLE)
+    track.codec_context.thread_count = 1
     return track
 
 
@@ -166,7 +171,8 @@ def _packets(
         step()
         try:
             packet = next(packets, None)
-        except av.FFmpegError:
+        except av.FFmpegError as problem:
+            _refuse_hunger(problem)
             return
         if packet is None:
             return
@@ -178,11 +184,18 @@ def _frames(container: InputContainer, track: AudioStream, step: Callable[[], No
     for packet in _packets(container, track, step):
         try:
             frames = packet.decode()
-        except av.FFmpegError:
+        except av.FFmpegError as problem:
+            _refuse_hunger(problem)
             continue
         for frame in frames:
             if isinstance(frame, AudioFrame) and _bearable(frame.sample_rate, frame.layout.nb_channels):
                 yield frame
+
+
+def _refuse_hunger(problem: av.FFmpegError) -> None:
+    """Raise a want of memory again: no damage to pass over, for what is left would be missing unsaid."""
+    if isinstance(problem, MemoryError):
+        raise problem
 
 
 def _bearable(rate: int, channels: int) -> bool:
@@ -190,20 +203,38 @@ def _bearable(rate: int, channels: int) -> bool:
 
 
 def _resampled(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.int16]]:
-    shape: tuple[str, str, int] | None = None
-    resampler: AudioResampler | None = None
+    """The sound of frames, each of which may have a shape of its own: resamplers are kept, as they cost most.
+
+    What one holds back when the shape changes, a millisecond, comes with its next frame, or when it goes.
+    """
+    kept: dict[tuple[str, str, int], Graph] = {}  # The one least recently used first.
     for frame in frames:
         frame.pts = None  # Timestamps that jump would be refused; the samples count.
-        found = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if resampler is None or found != shape:
-            if resampler is not None:
-                yield from _arrays(resampler.resample(None))
-            shape, resampler = found, AudioResampler(format="s16", layout="mono", rate=RATE)
-        yield from _arrays(resampler.resample(frame))
-    if resampler is not None:
-        yield from _arrays(resampler.resample(None))
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        resampler = kept.pop(shape, None) or _resampler(*shape)
+        if len(kept) == _SHAPES:
+            yield from _through(kept.pop(next(iter(kept))), None)
+        kept[shape] = resampler
+        yield from _through(resampler, frame)
+    for resampler in kept.values():
+        yield from _through(resampler, None)
 
 
-def _arrays(frames: list[AudioFrame]) -> Iterator[NDArray[np.int16]]:
-    for frame in frames:
-        yield frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+def _resampler(sample_format: str, layout: str, rate: int) -> Graph:
+    graph = Graph()
+    # Else it starts one for each core, and their stacks count as memory of the file.
+    graph.threads = 1
+    graph.link_nodes(
+        graph.add("abuffer", sample_fmt=sample_format, channel_layout=layout, sample_rate=str(rate)),
+        graph.add("aformat", sample_fmts="s16", channel_layouts="mono", sample_rates=str(RATE)),
+        graph.add("abuffersink"),
+    ).configure()
+    return graph
+
+
+def _through(resampler: Graph, frame: AudioFrame | None) -> Iterator[NDArray[np.int16]]:
+    """What a resampler gives for a frame; for None, the rest."""
+    resampler.push(frame)
+    with suppress(BlockingIOError, EOFError):
+        while True:
+            yield resampler.pull().to_ndarray().reshape(-1).astype(np.int16, copy=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,17 +19,18 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import EngineFailed, InvalidAudio, Unavailable
+from antiphon.errors import AntiphonError, EngineFailed, InvalidAudio, Unavailable
 from antiphon.workers.speech.child import READY, Job
+from antiphon.workers.speech.decode import PRIMING
 from antiphon.workers.speech.frames import Broken, Frame, Frames, Kind, number
 from antiphon.workers.speech.refusals import WRONG_LENGTH, Refusal, error, too_long
 from antiphon.workers.speech.sniff import UNREADABLE
 from antiphon.workers.speech.values import RATE
 
-AT_ONCE = 64
-"""Most children at once, each of some 10 MiB."""
 START_SECONDS = 60.0
 """Longest wait for the warm process: on a busy machine its imports take seconds."""
+BEGIN_SECONDS = 10.0
+"""Longest wait for the warm process to take up work, a matter of milliseconds: else it is frozen."""
 STUCK_SECONDS = 60.0
 """Longest silence of a child that is being read; one that works speaks every second."""
 _CHUNK = 64 * 1024
@@ -38,9 +40,12 @@ _SLACK_SECONDS, _SLACK_PART = 1.0, 0.02
 
 
 class Decoders:
-    """Decoding for the whole process. Everything is to be called from one event loop."""
+    """Decoding for the whole process: `at_once` children at most, each of some 10 MiB.
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    Everything is to be called from one event loop.
+    """
+
+    def __init__(self, at_once: int) -> None:
         self._free = at_once
         self._parent: _Parent | None = None
         self._renewal: asyncio.Task[_Parent] | None = None
@@ -98,17 +103,18 @@ class Decoders:
             self._free += 1
 
     async def _begin(self, file: int, job: Job) -> _Answer:
-        """A child at work; tried twice, because the warm process may have died since it was last used."""
+        """A child at work; tried twice: since it was last used, the warm process may have died or frozen."""
         for _ in range(2):
             parent = await self._living()
             answer = await parent.begin(file, job)
+            begun = False
             try:
-                if await answer.begun():
-                    return answer
-            except BaseException:
-                answer.close()
-                raise
-            answer.close()
+                begun = await answer.begun()
+            finally:
+                if not begun:
+                    answer.close()
+            if begun:
+                return answer
         raise EngineFailed("The speech engine cannot decode recordings.")
 
     async def _living(self) -> _Parent:
@@ -164,7 +170,7 @@ class Sound:
             raise InvalidAudio(UNREADABLE)
         samples = np.frombuffer(frame.content, np.int16)
         self._count += len(samples)
-        if self.seconds > self._limit:
+        if self.seconds > self._limit + PRIMING:
             raise too_long(self._limit)
         if self.seconds > self._most:
             raise InvalidAudio(WRONG_LENGTH)
@@ -174,32 +180,33 @@ class Sound:
 class _Answer:
     """What one child says. It ends when this is closed."""
 
-    def __init__(self, parent: _Parent, ours: socket.socket, limit: float) -> None:
+    def __init__(self, parent: _Parent, ours: socket.socket, note: socket.socket, limit: float) -> None:
         self._parent = parent
         self._ours = ours
+        self._note = note
         self._limit = limit
         self._frames = Frames()
 
     async def begun(self) -> bool:
-        """Whether a child has taken up the work."""
+        """Whether a child has taken up the work. A warm process that is frozen is ended."""
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(BEGIN_SECONDS):
                 return await self._next() is not None
         except TimeoutError:
-            raise EngineFailed("The speech engine does not begin to decode.") from None
+            await self._parent.close()
+            return False
 
     async def frame(self) -> Frame:
         """The next message. Raises what a refusal stands for, and what the end of a child means."""
         try:
             async with asyncio.timeout(STUCK_SECONDS):
                 frame = await self._next()
-        except (TimeoutError, Broken):
+        except TimeoutError:
+            raise _stopped() from None
+        except Broken:
             raise InvalidAudio(UNREADABLE) from None
         if frame is None:
-            # The warm process is seen to be gone before its children are.
-            if not self._parent.alive():
-                raise EngineFailed("The speech engine stopped decoding.")
-            raise InvalidAudio(UNREADABLE)
+            raise self._ended()
         if frame.kind is Kind.REFUSED:
             raise error(_refusal(frame), self._limit)
         return frame
@@ -212,8 +219,17 @@ class _Answer:
             self._frames.feed(data)
         return frame
 
+    def _ended(self) -> AntiphonError:
+        """What the end of a child means: what nobody explains, or SIGKILL does, is not the file's fault."""
+        try:
+            note = self._note.recv(1)
+        except OSError:
+            note = b""
+        return _stopped() if note in (b"", bytes([signal.SIGKILL])) else InvalidAudio(UNREADABLE)
+
     def close(self) -> None:
         self._ours.close()
+        self._note.close()
 
 
 class _Parent:
@@ -258,22 +274,25 @@ class _Parent:
     async def begin(self, file: int, job: Job) -> _Answer:
         """Have a child forked for a file. Raises `EngineFailed` if the warm process takes no more work."""
         ours, theirs = socket.socketpair()
+        note, told = socket.socketpair()
+        answer = _Answer(self, ours, note, job.limit)
         try:
-            with theirs:
+            with theirs, told:
                 ours.setblocking(False)
+                note.setblocking(False)
                 theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-                await self._send(job.pack(), [file, theirs.fileno()])
+                await self._send(job.pack(), [file, theirs.fileno(), told.fileno()])
         except BaseException:
-            ours.close()
+            answer.close()
             raise
-        return _Answer(self, ours, job.limit)
+        return answer
 
     async def _send(self, data: bytes, descriptors: list[int]) -> None:
         async with self._turn:
             try:
                 # If it has died, that is told by the missing answer.
                 with suppress(ConnectionError):
-                    async with asyncio.timeout(START_SECONDS):
+                    async with asyncio.timeout(BEGIN_SECONDS):
                         await _sent(self._control, data, descriptors)
             except TimeoutError:
                 await self.close()
@@ -286,6 +305,10 @@ class _Parent:
                 self._process.kill()
         await self._process.wait()
         self._control.close()
+
+
+def _stopped() -> EngineFailed:
+    return EngineFailed("The speech engine stopped decoding.", retry_after=1)
 
 
 def _descriptor(file: BinaryIO) -> int:

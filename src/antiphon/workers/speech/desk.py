@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
-from typing import BinaryIO
+from functools import partial
+from typing import BinaryIO, TypeVar
 
 from antiphon.errors import AntiphonError, InvalidRequest, NotFound, RequestTimeout, Unavailable
 from antiphon.values import Segment, Transcript, Usage
@@ -15,13 +16,18 @@ from antiphon.workers.speech.cut import CutOptions, Cutter
 from antiphon.workers.speech.decoder import Decoders, Sound
 from antiphon.workers.speech.lanes import Lanes
 from antiphon.workers.speech.transcriber import Transcriber
-from antiphon.workers.speech.transcript import Assembly
+from antiphon.workers.speech.transcript import Assembly, Languages
+from antiphon.workers.speech.turns import Turns
 from antiphon.workers.speech.values import RATE, Heard, Job, Window
+
+T = TypeVar("T")
 
 HOLD_SECONDS = 120.0
 """Longest time between the opening of a recording and its start."""
 AHEAD_SECONDS = 60.0
 """Sound of one recording that is decoded and waits: its windows, whose sum bounds the memory."""
+ALONE = 2
+"""Windows that are heard one after another, until the language is certain; all others side by side."""
 EXTRA = 4
 """Recordings beyond the slots that are let in: the gateway's count and ours differ for moments."""
 
@@ -70,7 +76,10 @@ class Desk:
         # A lone recording is to keep every lane busy, however many there are.
         self._ahead = max(2 * threads, int(AHEAD_SECONDS / window))
         self._open: dict[str, Recording] = {}
-        self._cutting = ThreadPoolExecutor(2, thread_name_prefix="cut")
+        cutting = max(2, threads // 2)
+        self._cutting = ThreadPoolExecutor(cutting, thread_name_prefix="cut")
+        self._turns = Turns(cutting)
+        """Silence is cut as fast as it is decoded, since no lane holds it up: none may take all threads."""
 
     @asynccontextmanager
     async def open(self, job: Job, file: BinaryIO) -> AsyncIterator[Recording]:
@@ -81,12 +90,12 @@ class Desk:
         """
         if not self._transcriber.serves(job.model):
             raise InvalidRequest("The speech engine does not serve this model.", param="model")
+        self._transcriber.refuse_unknown(job)
         if len(self._open) >= self._slots + EXTRA:
             raise Unavailable("The speech engine is busy.", retry_after=max(1.0, self._lanes.expected(1.0)))
         recording = Recording(job.id)
         self._open[recording.id] = recording
         try:
-            await asyncio.to_thread(self._transcriber.refuse_unknown, job)
             recording.seconds = await self._decoders.scan(file, self._limit)
             cost = self._transcriber.cost(job, recording.seconds)
             recording.expected = self._lanes.expected(cost)
@@ -133,46 +142,50 @@ class Desk:
             raise item
         for segment in assembly.end():
             yield segment
-        language = assembly.language or language or "en"
+        language = language or assembly.languages.main or "en"
         yield Transcript(language=language, duration=item, usage=Usage(seconds=item))
 
     async def _pump(self, job: Job, recording: Recording, sound: Sound, line: asyncio.Queue[Item]) -> None:
         """Decode, cut and submit, as far ahead as `line` has room."""
-        language = job.language
+        languages = Languages()
         try:
-            async with aclosing(self._windows(sound)) as windows:
+            async with aclosing(self._windows(sound, job.organization)) as windows:
                 async for window in windows:
                     left = self._transcriber.cost(job, recording.seconds - window.start / RATE)
-                    future = self._lanes.submit(self._transcriber.task(job, window, language, left))
-                    future.add_done_callback(_seen)
+                    future = self._lanes.submit(self._transcriber.task(job, window, languages.certain, left))
+                    future.add_done_callback(partial(_note, languages))
                     await line.put((window, future))
-                    if language is None:
-                        # The first window in which somebody speaks tells the language of all.
-                        heard = await asyncio.shield(future)
-                        language = heard.language if heard.segments else None
+                    if window.number < ALONE and not (job.language or languages.certain):
+                        # What the first windows tell of the language is for all that follow.
+                        await asyncio.wait([future])
             await line.put(sound.seconds)
         except Exception as problem:
             await line.put(as_error(problem))
 
-    async def _windows(self, sound: Sound) -> AsyncGenerator[Window, None]:
-        loop = asyncio.get_running_loop()
-        cutter = await loop.run_in_executor(self._cutting, Cutter, self._options)
+    async def _windows(self, sound: Sound, organization: str) -> AsyncGenerator[Window, None]:
+        cutter = await self._cut(organization, Cutter, self._options)
         while len(samples := await sound.read()):
-            for window in await loop.run_in_executor(self._cutting, cutter.feed, samples):
+            for window in await self._cut(organization, cutter.feed, samples):
                 yield window
-        for window in await loop.run_in_executor(self._cutting, cutter.end):
+        for window in await self._cut(organization, cutter.end):
             yield window
+
+    async def _cut(self, organization: str, work: Callable[..., T], *given: object) -> T:
+        """Do a piece of work in a thread, when it is the organization's turn."""
+        async with self._turns.turn(organization):
+            return await asyncio.get_running_loop().run_in_executor(self._cutting, work, *given)
 
     def close(self) -> None:
         """Let go of the threads; to be called once no recording is open."""
         self._cutting.shutdown(wait=False, cancel_futures=True)
 
-    def check(self, now: float) -> None:
-        """Raise `EngineFailed` if the lanes do not move on."""
+    def check(self, now: float) -> Collection[str]:
+        """The models that cannot be used. Raises `EngineFailed` if the lanes do not move on."""
         self._lanes.check(now)
+        return self._transcriber.unusable
 
 
-def _seen(future: asyncio.Future[Heard]) -> None:
+def _note(languages: Languages, future: asyncio.Future[Heard]) -> None:
     """Of several windows that fail, only the first one's error is raised; the others' are no surprise."""
-    if not future.cancelled():
-        future.exception()
+    if not future.cancelled() and future.exception() is None:
+        languages.add(future.result())

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from antiphon.workers.serve import serve
 from antiphon.workers.speech.app import create
 from antiphon.workers.speech.decoder import Decoders
-from antiphon.workers.speech.desk import Desk
+from antiphon.workers.speech.desk import EXTRA, Desk
 from antiphon.workers.speech.lanes import Lanes
 from antiphon.workers.speech.options import Options
 from antiphon.workers.speech.schedule import Schedule
@@ -32,7 +32,8 @@ def serve_speech(options: Options) -> None:
 
 def built(options: Options, transcriber: Transcriber) -> Starlette:
     """The application. Its lifespan starts and ends the decoders and the lanes."""
-    decoders = Decoders()
+    # As many as the desk lets in: whoever is let in finds a decoder, when scanned and when transcribed.
+    decoders = Decoders(options.slots + EXTRA)
     lanes = Lanes(
         transcriber.hear,
         options.threads,

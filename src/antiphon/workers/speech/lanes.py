@@ -12,11 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from antiphon.errors import AntiphonError, EngineFailed, Unavailable
+from antiphon.workers.speech.models import LOADING_SECONDS, MEMORY_SECONDS
 from antiphon.workers.speech.schedule import Schedule, Task, together
 from antiphon.workers.speech.values import Heard, Rung
 
-STUCK_SECONDS = 120.0
-"""A batch that takes longer never ends."""
+STUCK_SECONDS = MEMORY_SECONDS + LOADING_SECONDS + 60.0
+"""A batch that takes longer never ends: it may wait for its model, and then has a minute for itself."""
 LONGER = 4.0
 """By how much all that run must be longer than a recording that overtakes them."""
 MOST_WAITING = 4096
@@ -41,7 +42,7 @@ class Pace:
 
     def learn(self, predicted: float, actual: float) -> float:
         """Note how long a batch took, if anything was predicted, and return `value`."""
-        # One batch that had to wait for its model to be loaded is not how fast the model is.
+        # One batch that was held up by something is not how fast the model is.
         actual = min(max(actual, _PACES[0] * predicted), _PACES[1] * predicted)
         if predicted > 0:
             self._predicted = _KEPT * self._predicted + predicted
@@ -68,6 +69,7 @@ class Lanes:
     which to try again: the window is then queued anew as if it had waited all the time, after `renew(task)`
     has set the `key` and `cost` of the new rung. If `hear` raises, each window of the batch is tried once
     more alone; what is raised for a lone one is its own error, `EngineFailed` unless an `AntiphonError`.
+    What it notes as `waited` on the first task of a batch does not count as the batch's time.
 
     `schedule` is the lanes' own from here on. `clock` gives seconds that only ever grow.
     Everything but `close` is called in the thread of an event loop.
@@ -175,6 +177,9 @@ class Lanes:
             if self._closed:
                 return False
             self._running[lane] = _Running(batch, self._clock())
+            if len(self._schedule):
+                # With this one the others may all be busy, which the spare lane waits for.
+                self._changed.notify_all()
         predicted = together([task.cost for task in batch])
         try:
             results = self._hear(batch)
@@ -223,8 +228,9 @@ class Lanes:
     def _done(self, lane: int, outcomes: list[_Outcome], predicted: float) -> None:
         """The lane is free. What has no result waits again, unless nobody waits for it any more."""
         with self._changed:
-            since = self._running.pop(lane).since
-            self._schedule.pace = self._pace.learn(predicted, self._clock() - since)
+            done = self._running.pop(lane)
+            took = self._clock() - done.since - done.tasks[0].waited
+            self._schedule.pace = self._pace.learn(predicted, took)
             for task, result in outcomes:
                 if result is not None:
                     _settle(task, result)

@@ -63,12 +63,6 @@ class Models(Generic[M]):
         """Who waits for memory: none is overtaken by those who use what is loaded, which might never end."""
         self._changed = threading.Condition(threading.Lock())
 
-    @property
-    def loaded(self) -> tuple[str, ...]:
-        """Names of the models in memory, the least recently used one first."""
-        with self._changed:
-            return tuple(name for name, held in self._held.items() if held.model is not None)
-
     @contextmanager
     def use(self, name: str) -> Iterator[M]:
         """The model, which stays in memory meanwhile. Not to be nested in one thread.

@@ -22,7 +22,7 @@ IDLE = 1024
 SHARED = 0.6
 """What a window costs in a batch with others, by what it costs alone: each step reads all weights once."""
 _LEAST = 1e-3
-"""Seconds that a recording costs at least: something to divide by."""
+"""Seconds that a recording costs at least."""
 _ROUNDING = 1e-9
 """Ten tenths are one second."""
 
@@ -40,7 +40,7 @@ class Task:
     """Tasks of one key and rung can be one batch."""
     cost: float
     remaining: float = 0.0
-    """The cost of all of its recording that is not done yet, this window included."""
+    """The cost of its recording from this window to the end, when it was first submitted."""
     future: asyncio.Future[Heard] | None = None
     """Who waits for it; set by the lanes."""
     arrived: float = 0.0
@@ -49,6 +49,8 @@ class Task:
     """What was heard on the rungs before, kept for the model."""
     alone: bool = False
     """Whether it shares no batch: one that it was part of has failed."""
+    waited: float = 0.0
+    """Seconds of its last try in which nothing was computed; set by whoever hears it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -57,11 +59,14 @@ class _Recording:
     organization: _Organization
     tasks: list[Task] = field(default_factory=list)
     """By number of the window; never empty between two calls."""
+    latest: int = -1
+    """The highest number of a window that was added."""
     remaining: float = 0.0
+    """The cost of all that is not taken yet, whether its windows have come or not."""
     arrived: float = 0.0
     """When the first of them came."""
     cost: float = _LEAST
-    """Of all that is not taken yet; never zero."""
+    """`remaining`, but never zero: something to divide by."""
 
     def note(self) -> None:
         """Keep what its place depends on, after a change: it is read far more often."""
@@ -123,20 +128,22 @@ class Schedule:
         """Service of the organization that was last at the head."""
         self._numbers = count()
         self._waiting = 0
-        self._backlog = 0.0
 
     def __len__(self) -> int:
         return self._waiting
 
     def add(self, task: Task) -> None:
-        """Queue a window; its recording's remaining cost is from now on what the task says."""
+        """Queue a window: the next of its recording, or one that was taken and is to be tried again."""
         recording = self._recordings.get(task.job.id) or self._begin(task.job)
-        recording.remaining = task.remaining
+        if task.window.number > recording.latest:
+            recording.latest = task.window.number
+            recording.remaining = task.remaining + sum(one.cost for one in recording.tasks)
+        else:
+            recording.remaining += task.cost
         insort(recording.tasks, task, key=_number)
         recording.note()
         self._alike.setdefault(_group(task), {})[task] = recording
         self._waiting += 1
-        self._backlog += task.cost
 
     def take(self, now: float) -> list[Task]:
         """The next batch, of one key and rung; empty if nothing waits."""
@@ -175,10 +182,6 @@ class Schedule:
         """Take one window out, if it waits."""
         if task in self._alike.get(_group(task), ()):
             self._remove(task)
-
-    def backlog(self) -> float:
-        """Predicted seconds of one lane for all that waits here."""
-        return self._backlog
 
     def remaining(self) -> dict[str, float]:
         """The recordings of which windows wait, each with the cost of all that is not taken yet."""
@@ -236,7 +239,6 @@ class Schedule:
         recording.tasks.remove(task)
         recording.remaining -= task.cost
         self._waiting -= 1
-        self._backlog = self._backlog - task.cost if self._waiting else 0.0
         if recording.tasks:
             recording.note()
         else:

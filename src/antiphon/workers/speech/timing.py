@@ -29,6 +29,9 @@ def words(alignment: Any, pieces: Sequence[Piece], language: Language, code: str
         return [[] for _ in pieces]
     longest = _tame(timed)
     merge_punctuations(timed, _BEFORE, _AFTER)
+    # Attention to the first word begins with the window, up to a second before anybody speaks.
+    first = next((one for one in timed if one["word"]), timed[0])
+    first["start"] = max(first["start"], first["end"] - longest)
     grouped = _grouped(timed, [len(piece) for piece in tokens])
     return [
         _fitted(group, piece, longest / 2) if group else []
@@ -85,5 +88,5 @@ def _fitted(group: list[dict[str, Any]], piece: Piece, median: float) -> list[Wo
     if first["start"] < piece.start - 0.5 and first["end"] > piece.start:
         first["start"] = max(first["start"], min(first["end"] - median, piece.start))
     if last["end"] > piece.end + 0.5 and last["start"] < piece.end:
-        last["end"] = max(last["start"] + median, piece.end)
+        last["end"] = min(last["end"], max(last["start"] + median, piece.end))
     return [Word(one["word"], one["start"], max(one["start"], one["end"])) for one in group]

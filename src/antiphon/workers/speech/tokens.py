@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import tokenizers
-from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
+from faster_whisper.tokenizer import Tokenizer
 
 TICK = 0.02
 """Seconds between two timestamps."""
@@ -41,13 +42,6 @@ class Language:
     def _make(self, language: str, task: str) -> Tokenizer:
         return Tokenizer(self._tokenizer, self._multilingual, task=task, language=language)
 
-    def knows(self, language: str) -> bool:
-        """Whether the model was trained on a language, by its code."""
-        if not self._multilingual:
-            return language == "en"
-        # Other control tokens have names like those of languages.
-        return language in _LANGUAGE_CODES and self._tokenizer.token_to_id(f"<|{language}|>") is not None
-
     def start(self, language: str, task: str) -> list[int]:
         """What every answer begins with: start of transcript, language, task."""
         if not self._multilingual:
@@ -69,7 +63,11 @@ class Language:
         return str(self._tokenizer.decode([token for token in tokens if token < self.eot]))
 
     def words(self, tokens: list[int], language: str) -> tuple[list[str], list[list[int]]]:
-        """Text tokens as words: by spaces, or by characters in languages without."""
+        """Text tokens as words: by spaces; by characters in Chinese, Cantonese, Japanese, Thai, Lao, Burmese.
+
+        Characters that one token holds stay together. Of other languages without spaces, such as Khmer and
+        Tibetan, a word is what stands between two spaces or signs.
+        """
         if language not in self._of:
             self._of[language] = self._make(language, "transcribe")
         words, grouped = self._of[language].split_to_word_tokens(tokens)
@@ -77,16 +75,34 @@ class Language:
         # A model that was stopped may leave half a character.
         return ([*words, self.text(rest)], [*grouped, rest]) if rest else (words, grouped)
 
-    def pieces(self, tokens: Sequence[int], length: float) -> Iterator[Piece]:
-        """The segments of a window of `length` seconds, in order, with times that never go back."""
-        at = 0.0
-        for start, end, held in self._stretches(tokens, length):
-            start = min(max(start, at), length)
-            at = min(max(end, start), length)
-            if any(token < self.eot for token in held):
-                yield Piece(start, at, held)
+    def pieces(self, tokens: Sequence[int], length: float) -> list[Piece]:
+        """The segments of a window of `length` seconds, in order, none of them without length.
 
-    def _stretches(self, tokens: Sequence[int], length: float) -> Iterator[tuple[float, float, list[int]]]:
+        Text that begins where the sound has ended was made up, and is left out. Text whose times go back, or
+        are one moment, is told with what was said before it; or after it, if it is the first.
+        """
+        pieces = list[Piece]()
+        at, early = 0.0, list[int]()
+        for start, end, held in self._stretches(tokens):
+            if start >= length:
+                continue
+            start, end = max(start, at), min(end, length)
+            if end > start + TICK / 2:
+                pieces.append(Piece(start, end, [*early, *held]))
+                at, early = end, []
+            elif pieces:
+                last = pieces[-1]
+                pieces[-1] = Piece(last.start, last.end, [*last.tokens, *held])
+            else:
+                early += held
+        return pieces or ([Piece(0.0, length, early)] if early else [])
+
+    def last(self, tokens: Sequence[int]) -> tuple[float, float | None]:
+        """When the last text of a window begins and ends, as the model wrote it: None where it did not."""
+        start, end, _ = [(0.0, math.inf, []), *self._stretches(tokens)][-1]
+        return start, end if end < math.inf else None
+
+    def _stretches(self, tokens: Sequence[int]) -> Iterator[tuple[float, float, list[int]]]:
         """Runs of text with the timestamps around them; what has none reaches to its neighbour."""
         start, held, text = 0.0, list[int](), False
         for token in tokens:
@@ -103,7 +119,7 @@ class Language:
                 held = held[-1:]
             start = moment
         if text:
-            yield start, length, held
+            yield start, math.inf, held
 
 
 def _present(tokenizer: tokenizers.Tokenizer) -> list[int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from antiphon.errors import EngineFailed
+from antiphon.errors import EngineFailed, InvalidRequest
 from antiphon.workers.speech import whisper
+from antiphon.workers.speech.languages import languages
 from antiphon.workers.speech.models import Models
 from antiphon.workers.speech.options import Options
 from antiphon.workers.speech.schedule import Task
@@ -28,32 +30,57 @@ class Transcriber:
         self._device = options.device
         self._shape = Shape(beam=options.beam, pad=options.pad, floor=options.floor, step=options.step)
         self._weights = {name: weights(folder) for name, folder in options.models.items()}
+        self._languages = {name: languages(folder) for name, folder in options.models.items()}
+        self._budget = options.budget
         self._models = Models(
-            options.models, options.budget, self._load, lambda folder: round(weights(folder) * _LOADED)
+            options.models, options.budget, self._load, lambda folder: _memory(weights(folder))
         )
+        self.unusable: frozenset[str] = frozenset()
+        """Models that `warm_up` found to be broken."""
 
     def warm_up(self) -> None:
-        """Load what the budget allows and run it once. Raises `EngineFailed` if no model can be used."""
-        usable = 0
+        """Load the models that fit into memory together, and run each once; look at the files of the others.
+
+        Raises `EngineFailed` if no model can be used.
+        """
+        left, unusable = self._budget, set()
         for name in self._weights:
-            try:
-                with self._models.use(name) as model:
-                    model.warm_up()
-                usable += 1
-            except Exception as problem:
-                # Of one model: the others are served all the same.
-                _log.error("the model %s cannot be used: %s", name, type(problem).__name__)
-        if not usable:
+            need = _memory(self._weights[name])
+            # The first one that can be used may be larger than the budget.
+            tried = need <= left or left == self._budget
+            if not (self._runs(name) if tried else self._has_files(name)):
+                unusable.add(name)
+            elif tried:
+                left -= need
+        if left == self._budget:
             raise EngineFailed("No model can be used.")
+        self.unusable = frozenset(unusable)
+
+    def _runs(self, name: str) -> bool:
+        """Whether a model can be used. A method, so that nothing holds the model when the next is loaded."""
+        try:
+            with self._models.use(name) as model:
+                model.warm_up()
+        except Exception as problem:
+            # Of one model: the others are served all the same.
+            _log.error("the model %s cannot be used: %s", name, type(problem).__name__)
+            return False
+        return True
+
+    def _has_files(self, name: str) -> bool:
+        there = self._weights[name] > 1 and self._languages[name] is not None
+        if not there:
+            _log.error("the model %s cannot be used: it lacks files", name)
+        return there
 
     def serves(self, model: str) -> bool:
         return model in self._weights
 
     def refuse_unknown(self, job: Job) -> None:
-        """Raise `InvalidRequest` for a language that the model does not know. May load it: for threads."""
-        if job.language is not None:
-            with self._models.use(job.model) as model:
-                model.refuse_unknown(job.language)
+        """Raise `InvalidRequest` for a language that the model was not trained on."""
+        known = self._languages[job.model]
+        if job.language is not None and known is not None and job.language not in known:
+            raise InvalidRequest("The model does not know this language.", param="language")
 
     def task(self, job: Job, window: Window, language: str | None, remaining: float) -> Task:
         """A window's first try. `remaining` is the cost of what is left of its recording."""
@@ -80,11 +107,18 @@ class Transcriber:
 
     def hear(self, tasks: Sequence[Task]) -> list[Heard | Rung]:
         """See `Whisper.hear`; the model is loaded first if it has to be."""
+        asked = time.monotonic()
         with self._models.use(tasks[0].job.model) as model:
+            tasks[0].waited = time.monotonic() - asked
             return model.hear(tasks)
 
     def _load(self, folder: Path) -> Whisper:
         return Whisper(folder, self._shape, lanes=self._lanes, device=self._device)
+
+
+def _memory(weights: int) -> int:
+    """Bytes that a model takes in memory."""
+    return round(weights * _LOADED)
 
 
 def weights(folder: Path) -> int:

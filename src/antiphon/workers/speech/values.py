@@ -57,9 +57,8 @@ class Rung(msgspec.Struct, frozen=True):
 
     temperature: float = 0.0
     full: bool = False
-    """Whether the encoder reads its full 30 s, silence and all, as it was trained to."""
-    own: bool = False
-    """Whether the window may be in another language than the recording's first."""
+    """Whether the encoder reads its full 30 s, silence and all, as it was trained to. Then the window may
+    also be in another language than its recording."""
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,3 +67,5 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     segments: tuple[Segment, ...]
     language: str
     """ISO 639-1."""
+    certainty: float = 1.0
+    """How sure the model is of the language, 0..1; 1 where it was told."""

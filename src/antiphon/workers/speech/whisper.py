@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
-from antiphon.errors import InvalidRequest
+from antiphon.errors import EngineFailed
 from antiphon.values import Segment
 from antiphon.workers.speech import timing
-from antiphon.workers.speech.judge import Attempt, best, next_rung, verdict
+from antiphon.workers.speech.judge import Attempt, best, echoes, next_rung, prompted, verdict
 from antiphon.workers.speech.options import Device
 from antiphon.workers.speech.schedule import Task
 from antiphon.workers.speech.tokens import TICK, Language, Piece
@@ -26,10 +27,14 @@ FRAMES = 100
 """Frames of a spectrogram a second."""
 WHOLE = 30.0
 """Seconds of sound that Whisper was trained on."""
+CONTEXT_TOKENS = 448
+"""What Whisper's decoder has room for: the prompt, what every answer begins with, and the text."""
 WINDOW_TOKENS = 220
-"""Longest text of one window: half of Whisper's context, as in the original, less the control tokens."""
+"""Longest text of a window that is read with a short context, as in the original."""
 TOKENS_A_SECOND = 16
-"""More than anybody speaks: a model that writes faster is in a loop, and is stopped early."""
+"""More than anybody speaks in most scripts: a model that writes faster is in a loop, and is stopped early."""
+MOST_TOKENS_A_SECOND = 40
+"""More than anybody speaks in those that take a token for each byte: what the whole context may give."""
 BEST_OF = 5
 OWN = 0.8
 """How sure a window must be of another language than its recording's."""
@@ -66,14 +71,10 @@ class Whisper:
             intra_threads=1,
         )
         self._shape = shape
+        self._aligns = _aligns(folder)
         self._multilingual: bool = self._model.is_multilingual
         self._language = Language(folder, multilingual=self._multilingual)
         self._features = FeatureExtractor(feature_size=self._model.n_mels)
-
-    def refuse_unknown(self, language: str | None) -> None:
-        """Raise `InvalidRequest` for a language that the model was not trained on."""
-        if language is not None and not self._language.knows(language):
-            raise InvalidRequest("The model does not know this language.", param="language")
 
     def warm_up(self) -> None:
         """Run every part of the work once, so that the first request does not pay for it."""
@@ -91,18 +92,18 @@ class Whisper:
         samples = [task.window.samples for task in tasks]
         encoded = self._model.encode(self._read(samples, frames(tasks[0].window, rung, self._shape)))
         languages = self._languages(tasks, encoded)
-        longest = max(_tokens(task.window) for task in tasks)
-        results = self._generate(tasks, encoded, languages, longest)
+        results, limits = self._generate(tasks, encoded, [code for code, _ in languages])
         heard: list[Heard | Rung] = []
-        for row, (task, result, code) in enumerate(zip(tasks, results, languages, strict=True)):
-            attempt = self._attempt(task.rung, result, code, longest)
+        for row, (task, result, limit) in enumerate(zip(tasks, results, limits, strict=True)):
+            code, certainty = languages[row]
+            attempt = self._attempt(task, result, limit, code, certainty)
             task.attempts.append(attempt)
             found = verdict(attempt)
             further = next_rung(rung, task.job) if found == "wrong" else None
             if further is not None:
                 heard.append(further)
             elif found == "silent":
-                heard.append(Heard(segments=(), language=code))
+                heard.append(Heard(segments=(), language=code, certainty=certainty))
             else:
                 chosen = attempt if found == "good" else best(task.attempts)
                 heard.append(self._heard(task, chosen, encoded, row))
@@ -117,30 +118,29 @@ class Whisper:
             row[:, :kept] = found[:, :kept]
         return ctranslate2.StorageView.from_array(whole)
 
-    def _languages(self, tasks: Sequence[Task], encoded: Any) -> list[str]:
-        """The language of each window: given, the recording's, or heard."""
-        if not self._multilingual:
-            return ["en"] * len(tasks)
-        if all(task.language and not self._may_differ(task) for task in tasks):
-            return [task.language or "en" for task in tasks]
-        codes = []
-        for task, found in zip(tasks, self._model.detect_language(encoded), strict=True):
-            heard, certainty = found[0][0].strip("<|>"), found[0][1]
-            differs = self._may_differ(task) and certainty >= OWN
-            codes.append(heard if task.language is None or differs else task.language)
-        return codes
-
-    @staticmethod
-    def _may_differ(task: Task) -> bool:
-        return task.rung.own and task.job.language is None
+    def _languages(self, tasks: Sequence[Task], encoded: Any) -> list[tuple[str, float]]:
+        """The language of each window, given, the recording's, or heard, and how sure the model is of it."""
+        told = [(task.language or "en", 1.0) for task in tasks]
+        if not self._multilingual or all(task.language and not _may_differ(task) for task in tasks):
+            return told
+        detected = self._model.detect_language(encoded)
+        for row, (task, [(token, certainty), *_]) in enumerate(zip(tasks, detected, strict=True)):
+            if task.language is None or (_may_differ(task) and certainty >= OWN):
+                told[row] = token.strip("<|>"), certainty
+        return told
 
     def _generate(
-        self, tasks: Sequence[Task], encoded: Any, languages: Sequence[str], longest: int
-    ) -> list[Any]:
+        self, tasks: Sequence[Task], encoded: Any, languages: Sequence[str]
+    ) -> tuple[list[Any], list[int]]:
+        """What the model writes for each window, and how many tokens each may be long.
+
+        All may be as long as the one that may be longest: what is longer than its own limit has no end.
+        """
         job, rung = tasks[0].job, tasks[0].rung
-        context = [self._language.context(task.job.prompt) for task in tasks]
-        starts = [self._language.start(code, job.task) for code in languages]
-        prompts = [[*before, *start] for before, start in zip(context, starts, strict=True)]
+        context = self._language.context(job.prompt) if prompted(rung, job) else []
+        prompts = [[*context, *self._language.start(code, job.task)] for code in languages]
+        limits = [_limit(task.window, rung, len(prompts[0])) for task in tasks]
+        longest = max(limits)
         if rung.temperature > 0:
             search = {
                 "beam_size": 1,
@@ -162,25 +162,33 @@ class Whisper:
             max_initial_timestamp_index=FIRST_TIMESTAMP,
             **search,
         )
-        return results
+        return results, limits
 
-    def _attempt(self, rung: Rung, result: Any, code: str, longest: int) -> Attempt:
+    def _attempt(self, task: Task, result: Any, limit: int, code: str, certainty: float) -> Attempt:
         tokens = result.sequences_ids[0]
+        text = self._language.text(tokens).strip()
+        said = [token for token in tokens if token < self._language.eot]
+        prompt = task.job.prompt if prompted(task.rung, task.job) else None
+        since, until = self._language.last(tokens)
         return Attempt(
-            rung=rung,
+            rung=task.rung,
             tokens=tokens,
-            text=self._language.text(tokens).strip(),
+            text=text,
             avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
             no_speech_prob=result.no_speech_prob,
-            ended=len(tokens) < longest,
+            ended=len(tokens) < limit,
             language=code,
-            said=[token for token in tokens if token < self._language.eot],
-            timed=not tokens or tokens[-1] >= self._language.timestamp_begin,
+            certainty=certainty,
+            echoes=echoes(said, self._language.text),
+            parrots=_parrots(text, prompt or ""),
+            sound=task.window.seconds,
+            since=since,
+            until=until,
         )
 
     def _heard(self, task: Task, attempt: Attempt, encoded: Any, row: int) -> Heard:
         window = task.window
-        pieces = list(self._language.pieces(attempt.tokens, window.seconds))
+        pieces = self._language.pieces(attempt.tokens, window.seconds)
         words = self._words(task, attempt, pieces, encoded, row)
         offset = window.start / RATE
         segments = tuple(
@@ -204,22 +212,30 @@ class Whisper:
             )
             for piece, said in zip(pieces, words, strict=True)
         )
-        return Heard(segments=segments, language=attempt.language)
+        return Heard(segments=segments, language=attempt.language, certainty=attempt.certainty)
 
     def _words(
         self, task: Task, attempt: Attempt, pieces: Sequence[Piece], encoded: Any, row: int
     ) -> list[list[Any]]:
-        """Words where they are asked for, or where a neighbour shares sound; each piece's are a list."""
+        """Words where they are asked for, or where a neighbour shares sound; each piece's are a list.
+
+        Raises `EngineFailed` if they are asked for and the model does not tell which of its heads look at
+        the sound. Neighbours are joined without words, by their pieces, then.
+        """
         tokens = [token for piece in pieces for token in piece.tokens if token < self._language.eot]
-        if not tokens or not (task.job.words or task.window.head or task.window.tail):
+        wanted = task.job.words or (self._aligns and (task.window.head or task.window.tail))
+        if not tokens or not wanted:
             return [[] for _ in pieces]
+        if not self._aligns:
+            raise EngineFailed("The model cannot tell when words are said.")
         [found] = self._model.align(
             _row(encoded, row),
             self._language.start(attempt.language, task.job.task),
             [tokens],
             min(round(task.window.seconds * FRAMES), round(WHOLE * FRAMES)),
         )
-        return timing.words(found, pieces, self._language, attempt.language)
+        written = "en" if task.job.task == "translate" else attempt.language
+        return timing.words(found, pieces, self._language, written)
 
 
 def frames(window: Window, rung: Rung, shape: Shape) -> int:
@@ -252,8 +268,28 @@ def rate(shape: Shape, weights: int) -> float:
     return cost(window, Rung(), shape, weights) / _ORDINARY
 
 
-def _tokens(window: Window) -> int:
-    return min(WINDOW_TOKENS, 32 + round(TOKENS_A_SECOND * window.seconds))
+def _may_differ(task: Task) -> bool:
+    """Whether a window may be in another language than its recording."""
+    return task.rung.full and task.job.language is None
+
+
+def _limit(window: Window, rung: Rung, before: int) -> int:
+    """The longest text of a window, behind so many tokens of prompt and start."""
+    room = CONTEXT_TOKENS - before
+    if rung.full:
+        return min(room, 32 + round(MOST_TOKENS_A_SECOND * window.seconds))
+    return min(room, WINDOW_TOKENS, 32 + round(TOKENS_A_SECOND * window.seconds))
+
+
+def _parrots(text: str, prompt: str) -> bool:
+    """Whether all words of a text stand in a prompt, in whatever order."""
+    known = prompt.casefold()
+    return all(word in known for word in re.findall(r"\w+", text.casefold()))
+
+
+def _aligns(folder: Path) -> bool:
+    """Whether a model's configuration has what words need, which some converters leave out."""
+    return bool(msgspec.json.decode((folder / "config.json").read_bytes()).get("alignment_heads"))
 
 
 def _row(encoded: Any, row: int) -> Any:
