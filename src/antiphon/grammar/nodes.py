@@ -1,0 +1,138 @@
+"""Grammars as values, and their text in GBNF: what llama.cpp and xgrammar (OpenVINO) read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+
+class Text(msgspec.Struct, frozen=True):
+    """Exactly these characters."""
+
+    text: str
+
+
+class Chars(msgspec.Struct, frozen=True):
+    """One character of these ranges, first and last included; or of none of them."""
+
+    ranges: tuple[tuple[str, str], ...]
+    negated: bool = False
+
+
+class Sequence(msgspec.Struct, frozen=True):
+    parts: tuple[Node, ...]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    options: tuple[Node, ...]
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """`least` times at least; `most` times at most, if that is bounded."""
+
+    part: Node
+    least: int = 0
+    most: int | None = None
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Whatever the rule of that name says."""
+
+    name: str
+
+
+Node = Text | Chars | Sequence | Choice | Repeat | Rule
+EMPTY = Text("")
+
+
+class Grammar(msgspec.Struct, frozen=True):
+    """Rules by name, made of letters, digits and hyphens; one is `root`."""
+
+    rules: Mapping[str, Node]
+
+    def gbnf(self) -> str:
+        """Its text, `root` first."""
+        names = ["root", *(name for name in self.rules if name != "root")]
+        return "".join(f"{name} ::= {_written(self.rules[name])}\n" for name in names)
+
+
+def sequence(*parts: Node) -> Node:
+    """The parts one after the other; what is empty is left out."""
+    flat = tuple(_flat(parts))
+    return flat[0] if len(flat) == 1 else Sequence(flat) if flat else EMPTY
+
+
+def choice(*options: Node) -> Node:
+    """One of them; those that say the same are one, and the empty one makes the others optional."""
+    distinct = tuple(option for option in dict.fromkeys(options) if option != EMPTY)
+    if not distinct:
+        return EMPTY
+    found = distinct[0] if len(distinct) == 1 else Choice(distinct)
+    return found if EMPTY not in options else optional(found)
+
+
+def optional(part: Node) -> Node:
+    return Repeat(part, 0, 1)
+
+
+def _flat(parts: tuple[Node, ...]) -> Iterator[Node]:
+    for part in parts:
+        if isinstance(part, Sequence):
+            yield from _flat(part.parts)
+        elif part != EMPTY:
+            yield part
+
+
+def _written(node: Node, inner: bool = False) -> str:
+    """A node as text; `inner` where it stands beside others."""
+    match node:
+        case Text(text):
+            return f'"{"".join(map(_escaped, text))}"'
+        case Chars(ranges, negated):
+            inside = "".join(_in_class(a) if a == b else f"{_in_class(a)}-{_in_class(b)}" for a, b in ranges)
+            return f"[{'^' if negated else ''}{inside}]"
+        case Rule(name):
+            return name
+        case Sequence(parts):
+            text = " ".join(_written(part, inner=True) for part in parts)
+            return f"({text})" if inner else text
+        case Choice(options):
+            text = " | ".join(_written(option, inner=True) for option in options)
+            return f"({text})" if inner else text
+        case Repeat(part, least, most):
+            written = _written(part, inner=True)
+            if isinstance(part, Repeat):
+                written = f"({written})"
+            return written + _times(least, most)
+
+
+def _times(least: int, most: int | None) -> str:
+    match least, most:
+        case 0, None:
+            return "*"
+        case 1, None:
+            return "+"
+        case 0, 1:
+            return "?"
+        case _:
+            return f"{{{least}}}" if least == most else f"{{{least},{'' if most is None else most}}}"
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() and character.isascii() else _code(character)
+
+
+def _in_class(character: str) -> str:
+    if character in "[]\\^-":
+        return f"\\{character}"
+    return character if character.isprintable() and character.isascii() else _code(character)
+
+
+def _code(character: str) -> str:
+    number = ord(character)
+    if number < 0x100:
+        return f"\\x{number:02X}"
+    return f"\\u{number:04X}" if number < 0x10000 else f"\\U{number:08X}"

@@ -1,0 +1,332 @@
+"""From a JSON schema to the grammar of the values that are valid under it.
+
+A grammar may give less than its schema allows: properties in the order in which they are declared and no
+others, numbers of bounded length, one way to write each value. What it gives is always valid, but for what
+cannot be said in a grammar, which is refused if the schema is to be held to strictly, and else left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from antiphon.grammar import formats, keywords, numbers, regex, strings
+from antiphon.grammar.merge import ANNOTATIONS, Schema, merged
+from antiphon.grammar.nodes import EMPTY, Node, Repeat, Rule, Text, choice, optional, sequence
+from antiphon.grammar.problems import InvalidSchema, Unsupported
+
+DEEPEST = 32
+MOST_RULES = 5000
+_COMMA, _COLON = Text(", "), Text(": ")
+_UNSAID = frozenset(
+    "not if then else dependentRequired dependentSchemas patternProperties propertyNames contains "
+    "minContains maxContains unevaluatedItems unevaluatedProperties $dynamicRef $anchor $recursiveRef".split()
+)
+
+
+class Schemas:
+    """Schemas of one grammar: `add` each, then take `rules` once `finish` has found them sound."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, Node] = {"json": _anything(), **_ANYTHING}
+
+    def add(self, schema: Any, *, strict: bool) -> Rule:
+        """The rule of the values that are valid under a schema. Raises `InvalidSchema`.
+
+        `strict` asks of the schema what OpenAI asks of a strict one, and refuses what cannot be held to.
+        """
+        return _Reader(schema, self.rules, strict).whole()
+
+
+class _Reader:
+    """Reads one schema. Every method gives the grammar of a value, and adds the rules that it needs."""
+
+    def __init__(self, root: Any, rules: dict[str, Node], strict: bool) -> None:
+        self._root, self._rules, self._strict = root, rules, strict
+        self._referred: dict[str, Rule] = {}
+        self._depth = 0
+
+    def whole(self) -> Rule:
+        return self._named(self._value(self._root))
+
+    def _named(self, node: Node) -> Rule:
+        if isinstance(node, Rule):
+            return node
+        if len(self._rules) >= MOST_RULES:
+            raise InvalidSchema("it is too large")
+        name = f"r{len(self._rules)}"
+        self._rules[name] = node
+        return Rule(name)
+
+    def _value(self, schema: Any) -> Node:
+        self._depth += 1
+        try:
+            if self._depth > DEEPEST:
+                raise InvalidSchema(f"it is nested more than {DEEPEST} deep")
+            if schema is True:
+                return JSON
+            if schema is False:
+                raise InvalidSchema("it has a part that no value fits")
+            if not isinstance(schema, dict):
+                raise InvalidSchema("a part of it is neither an object nor true or false")
+            return self._of(schema)
+        finally:
+            self._depth -= 1
+
+    def _of(self, schema: Schema) -> Node:
+        self._refuse_unsaid(schema)
+        said = {key: value for key, value in schema.items() if key not in ANNOTATIONS}
+        if "$ref" in said:
+            reference = said.pop("$ref")
+            if said:
+                return self._of(merged(self._found(reference), said))
+            return self._reference(reference)
+        if "allOf" in said:
+            parts = keywords.schemas(said.pop("allOf"), "allOf")
+            for part in parts:
+                said = merged(said, self._resolved(part))
+            return self._value(said)
+        for key in ("anyOf", "oneOf"):
+            if key in said:
+                options = keywords.schemas(said.pop(key), key)
+                return choice(*(self._value(self._also(said, option)) for option in options))
+        if said.pop("nullable", False) is True:
+            return choice(self._typed(said), Text("null"))
+        return self._typed(said)
+
+    def _also(self, said: Schema, option: Any) -> Any:
+        """An option, with what is said beside it."""
+        return merged(said, self._resolved(option)) if said else option
+
+    def _refuse_unsaid(self, schema: Schema) -> None:
+        if self._strict and (found := next((key for key in schema if key in _UNSAID), None)):
+            raise Unsupported(f"'{found}' cannot be held to strictly")
+
+    def _unsaid(self, problem: str) -> None:
+        """What is left out, unless the schema is to be held to strictly."""
+        if self._strict:
+            raise Unsupported(problem)
+
+    # --- references ----------------------------------------------------------------------------------------
+
+    def _reference(self, reference: Any) -> Rule:
+        found = self._found(reference)
+        if reference not in self._referred:
+            rule = self._referred[reference] = self._named(EMPTY)  # Its place: it may refer to itself.
+            self._rules[rule.name] = self._value(found)
+        return self._referred[reference]
+
+    def _found(self, reference: Any) -> Any:
+        """The part of the schema that a reference like `#/$defs/node` points at."""
+        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+            raise InvalidSchema("a '$ref' points outside of the schema")
+        found = self._root
+        for step in reference.split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(found, dict) and name in found:
+                found = found[name]
+            elif isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+                found = found[int(name)]
+            else:
+                raise InvalidSchema("a '$ref' points at nothing")
+        return found
+
+    def _resolved(self, schema: Any) -> Schema:
+        """The schema itself, where one refers to it alone. True says nothing."""
+        for _ in range(DEEPEST):
+            if schema is True:
+                return {}
+            if not isinstance(schema, dict):
+                raise InvalidSchema("a part of it is not an object")
+            if "$ref" not in schema:
+                return schema
+            schema = merged(self._found(schema["$ref"]), {k: v for k, v in schema.items() if k != "$ref"})
+        raise InvalidSchema("a '$ref' leads back to itself")
+
+    # --- types ---------------------------------------------------------------------------------------------
+
+    def _typed(self, schema: Schema) -> Node:
+        if "const" in schema:
+            return strings.literal(schema["const"])
+        types = keywords.types(schema)
+        if "enum" in schema:
+            return keywords.enumerated(schema["enum"], types)
+        if not types:
+            return JSON
+        return choice(*(self._of_type(name, schema) for name in types))
+
+    def _of_type(self, name: str, schema: Schema) -> Node:
+        match name:
+            case "null":
+                return Text("null")
+            case "boolean":
+                return choice(Text("true"), Text("false"))
+            case "integer" | "number":
+                return self._number(schema, whole=name == "integer")
+            case "string":
+                return self._string(schema)
+            case "array":
+                return self._array(schema)
+            case _:
+                return self._object(schema)
+
+    def _number(self, schema: Schema, *, whole: bool) -> Node:
+        low, high, places = self._bounds(schema, whole)
+        if low is None and high is None and places is None:
+            return numbers.INTEGER if whole else numbers.NUMBER
+        edge = Decimal(10) ** numbers.MOST_DIGITS - 1
+        for tried in [0] if whole else [places] if places is not None else (2, 6, numbers.MOST_PLACES):
+            found = numbers.decimals(-edge if low is None else low, edge if high is None else high, tried)
+            if found is not None:
+                return found
+        raise InvalidSchema("no number lies between its bounds")
+
+    def _bounds(self, schema: Schema, whole: bool) -> tuple[Decimal | None, Decimal | None, int | None]:
+        """The least and the largest number, and how many decimal places it has if that is said."""
+        values = {key: keywords.decimal(schema, key) for key in keywords.OF_TYPE["number"]}
+        step = values["multipleOf"]
+        places = None
+        if step is not None:
+            sign, digits, exponent = step.as_tuple()
+            if (
+                sign
+                or digits != (1,)
+                or not isinstance(exponent, int)
+                or not -numbers.MOST_PLACES <= exponent <= 0
+            ):
+                self._unsaid("'multipleOf' can be held to for 1, 0.1, 0.01 and so on alone")
+            else:
+                places = -exponent
+        smallest = (
+            Decimal(1) if whole else Decimal(10) ** -(numbers.MOST_PLACES if places is None else places)
+        )
+        lows = [values["minimum"], keywords.moved(values["exclusiveMinimum"], smallest)]
+        highs = [values["maximum"], keywords.moved(values["exclusiveMaximum"], -smallest)]
+        return (
+            max((value for value in lows if value is not None), default=None),
+            min((value for value in highs if value is not None), default=None),
+            places,
+        )
+
+    def _string(self, schema: Schema) -> Node:
+        pattern, shape = schema.get("pattern"), schema.get("format")
+        least, most = keywords.lengths(schema, "minLength", "maxLength")
+        if pattern is None and isinstance(shape, str):
+            pattern = formats.PATTERNS.get(shape)
+        if pattern is None:
+            if not least and most is None:
+                return STRING
+            return sequence(strings.QUOTE, Repeat(Rule("char"), least, most), strings.QUOTE)
+        if not isinstance(pattern, str):
+            raise InvalidSchema("a 'pattern' is not a string")
+        if least or most is not None:
+            self._unsaid("a string can have a 'pattern' or a length, not both")
+        try:
+            return strings.quoted(regex.matching(pattern))
+        except Unsupported as problem:
+            self._unsaid(f"a 'pattern' cannot be held to: {problem}")
+            return STRING
+
+    # --- arrays and objects --------------------------------------------------------------------------------
+
+    def _array(self, schema: Schema) -> Node:
+        least, most = keywords.lengths(schema, "minItems", "maxItems")
+        first, items = schema.get("prefixItems", []), schema.get("items", True)
+        if isinstance(items, list):  # as before 2020
+            first, items = items, schema.get("additionalItems", True)
+        if not isinstance(first, list):
+            raise InvalidSchema("'prefixItems' is not a list")
+        if schema.get("uniqueItems") is True and (most is None or most > 1):
+            self._unsaid("'uniqueItems' cannot be held to strictly")
+        if most is not None and most < max(least, len(first)):
+            if most < least:
+                raise InvalidSchema("no list has that many items")
+            first = first[:most]
+        heads = [self._value(part) for part in first]
+        least, most = max(0, least - len(heads)), None if most is None else most - len(heads)
+        if heads and "items" not in schema and "additionalItems" not in schema and not least:
+            most = 0
+        if items is False or most == 0:
+            return sequence(Text("["), _joined(heads), Text("]"))
+        item = self._named(self._value(items))
+        if heads:
+            return sequence(Text("["), _joined(heads), Repeat(sequence(_COMMA, item), least, most), Text("]"))
+        return sequence(Text("["), _listed(item, least, most), Text("]"))
+
+    def _object(self, schema: Schema) -> Node:
+        properties, required = schema.get("properties", {}), schema.get("required", [])
+        if not isinstance(properties, dict) or not keywords.names(required):
+            raise InvalidSchema("'properties' or 'required' is not what it should be")
+        if self._strict:
+            self._check_strict(schema, properties, required)
+        more = schema.get("additionalProperties", True)
+        undeclared = [name for name in required if name not in properties]
+        if undeclared and more is False:
+            raise InvalidSchema("a property is required that there cannot be")
+        properties = {**properties, **{name: more for name in undeclared}}
+        if properties or more is False:
+            pairs = [(self._pair(name, part), name in required) for name, part in properties.items()]
+            return sequence(Text("{"), self._members(pairs), Text("}"))
+        least, most = keywords.lengths(schema, "minProperties", "maxProperties")
+        if least > 1:
+            self._unsaid("'minProperties' cannot be held to strictly")
+        pair = self._named(sequence(STRING, _COLON, self._value(more)))
+        return sequence(Text("{"), _listed(pair, least, most), Text("}"))
+
+    @staticmethod
+    def _check_strict(schema: Schema, properties: Schema, required: Sequence[str]) -> None:
+        """What OpenAI asks of each object of a strict schema."""
+        if schema.get("additionalProperties") is not False:
+            raise InvalidSchema("'additionalProperties' is required to be supplied and to be false")
+        if missing := [name for name in properties if name not in required]:
+            raise InvalidSchema(
+                f"'required' must include every key of 'properties'; {len(missing)} are missing"
+            )
+
+    def _pair(self, name: str, schema: Any) -> Rule:
+        return self._named(sequence(strings.literal(name), _COLON, self._value(schema)))
+
+    def _members(self, pairs: Sequence[tuple[Rule, bool]]) -> Node:
+        """Pairs in their order with commas between them, those that are not required only perhaps."""
+        first: Node = EMPTY
+        after: Node = EMPTY
+        for pair, needed in reversed(pairs):
+            begun = sequence(pair, after)
+            follows = sequence(_COMMA, pair, after)
+            first = begun if needed else choice(begun, first)
+            after = follows if needed else choice(follows, after)
+            if after != EMPTY:
+                after = self._named(after)
+        return first
+
+
+def _anything() -> Node:
+    return choice(
+        *map(Rule, ("json-object", "json-array", "string", "number")), *map(Text, ("true", "false", "null"))
+    )
+
+
+_PAIR = sequence(Rule("string"), _COLON, Rule("json"))
+JSON, STRING = Rule("json"), Rule("string")
+_ANYTHING: dict[str, Node] = {
+    "json-object": sequence(Text("{"), optional(sequence(_PAIR, Repeat(sequence(_COMMA, _PAIR)))), Text("}")),
+    "json-array": sequence(Text("["), optional(sequence(JSON, Repeat(sequence(_COMMA, JSON)))), Text("]")),
+    "string": sequence(strings.QUOTE, Repeat(Rule("char")), strings.QUOTE),
+    "char": strings.CHARACTER,
+    "number": numbers.NUMBER,
+}
+
+
+def _joined(parts: Sequence[Node]) -> Node:
+    return sequence(*[piece for part in parts for piece in (_COMMA, part)][1:])
+
+
+def _listed(item: Node, least: int, most: int | None) -> Node:
+    """Items with commas between them."""
+    if most == 0:
+        return EMPTY
+    several = sequence(
+        item, Repeat(sequence(_COMMA, item), max(0, least - 1), None if most is None else most - 1)
+    )
+    return several if least else optional(several)

@@ -1,0 +1,128 @@
+"""Whether a grammar can be used: it ends, it does not go in circles, and it is not too large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from antiphon.grammar.nodes import Choice, Node, Repeat, Rule, Sequence, Text
+from antiphon.grammar.problems import InvalidSchema
+
+MOST_ELEMENTS = 100_000
+"""Elements once every repetition is written out, as engines do."""
+
+
+def reachable(rules: Mapping[str, Node], root: str) -> dict[str, Node]:
+    """The rules that a text can need. Raises `InvalidSchema` for a grammar that cannot be used."""
+    needed: dict[str, Node] = {}
+    waiting = [root]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed[name] = rules[name]
+            waiting += _named(rules[name])
+    if sum(map(_elements, needed.values())) > MOST_ELEMENTS:
+        raise InvalidSchema("it is too large")
+    if len(_closed(needed, _ends)) < len(needed):
+        raise InvalidSchema("a part of it has no value that ends")
+    _refuse_circles(needed)
+    return needed
+
+
+def _named(node: Node) -> Iterator[str]:
+    match node:
+        case Rule(name):
+            yield name
+        case Sequence(parts) | Choice(parts):
+            for part in parts:
+                yield from _named(part)
+        case Repeat(part):
+            yield from _named(part)
+
+
+def _elements(node: Node) -> int:
+    match node:
+        case Text(text):
+            return len(text)
+        case Sequence(parts) | Choice(parts):
+            return sum(map(_elements, parts))
+        case Repeat(part, least, most):
+            return _elements(part) * max(1, least, most or 1)
+        case _:
+            return 1
+
+
+def _closed(rules: Mapping[str, Node], holds: Callable[[Node, set[str]], bool]) -> set[str]:
+    """The rules for which something holds, where that of one may follow from that of others."""
+    found: set[str] = set()
+    while more := {name for name, node in rules.items() if name not in found and holds(node, found)}:
+        found |= more
+    return found
+
+
+def _ends(node: Node, known: set[str]) -> bool:
+    """Whether a finite text is of it. Where that holds for every rule, whatever was begun can be ended."""
+    match node:
+        case Rule(name):
+            return name in known
+        case Sequence(parts):
+            return all(_ends(part, known) for part in parts)
+        case Choice(options):
+            return any(_ends(option, known) for option in options)
+        case Repeat(part, least):
+            return least == 0 or _ends(part, known)
+        case _:
+            return True
+
+
+def _empties(node: Node, known: set[str]) -> bool:
+    """Whether the empty text is of it."""
+    match node:
+        case Text(text):
+            return not text
+        case Repeat(part, least):
+            return least == 0 or _empties(part, known)
+        case Rule(name):
+            return name in known
+        case Sequence(parts):
+            return all(_empties(part, known) for part in parts)
+        case Choice(options):
+            return any(_empties(option, known) for option in options)
+        case _:
+            return False
+
+
+def _refuse_circles(rules: Mapping[str, Node]) -> None:
+    """A rule that begins with itself is read for ever."""
+    empty = _closed(rules, _empties)
+    begins = {name: set(_first(node, empty)) for name, node in rules.items()}
+    done: set[str] = set()
+    for start in rules:
+        path, waiting = set[str](), [(start, False)]
+        while waiting:
+            name, left = waiting.pop()
+            if left:
+                path.discard(name)
+                done.add(name)
+            elif name in path:
+                raise InvalidSchema("a '$ref' leads back to itself")
+            elif name not in done:
+                path.add(name)
+                waiting.append((name, True))
+                waiting += [(one, False) for one in begins[name]]
+
+
+def _first(node: Node, empty: set[str]) -> Iterator[str]:
+    """The rules with which a text of it may begin."""
+    match node:
+        case Rule(name):
+            yield name
+        case Repeat(part):
+            yield from _first(part, empty)
+        case Choice(options):
+            for option in options:
+                yield from _first(option, empty)
+        case Sequence(parts):
+            for part in parts:
+                yield from _first(part, empty)
+                if not _empties(part, empty):
+                    return
