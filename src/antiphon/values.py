@@ -139,6 +139,16 @@ class TokenLogprob(msgspec.Struct, frozen=True):
     top_logprobs: list[TopLogprob]
 
 
+class CallDelta(msgspec.Struct, frozen=True):
+    """A piece of a function call; the first of a call has its id and name."""
+
+    index: int
+    """Of the call, within its choice."""
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
 class Delta(msgspec.Struct, frozen=True):
     """A piece of one choice's answer; the last of a choice carries its finish reason."""
 
