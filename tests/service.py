@@ -28,6 +28,7 @@ from antiphon.values import (
     Caller,
     ChatJob,
     Delta,
+    Function,
     Message,
     Prompt,
     Segment,
@@ -101,7 +102,7 @@ class ScriptedEngine:
         """Recordings that are open."""
         self.idle = asyncio.Event()
 
-    async def prepare(self, messages: Sequence[Message]) -> Prompt:
+    async def prepare(self, messages: Sequence[Message], functions: Sequence[Function] = ()) -> Prompt:
         words = " ".join(m.content for m in messages).split()
         return Prompt(" ".join(words), tuple(range(len(words))))
 

@@ -14,7 +14,7 @@ import msgspec
 
 Task = Literal["chat", "speech"]
 SpeechTask = Literal["transcribe", "translate"]
-FinishReason = Literal["stop", "length", "content_filter"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 KeyKind = Literal["project", "admin", "operator"]
@@ -89,12 +89,41 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """By day, the earliest first; free before the first."""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a conversation. `content` is plain text: parts have been joined, null is empty."""
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that a model may call; `parameters` is the JSON schema of an object, None without any."""
 
-    role: Literal["system", "user", "assistant"]
+    name: str
+    description: str = ""
+    parameters: Any = None
+    strict: bool = False
+    """Whether every word of the schema is to be held to, or the request refused."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a function that an assistant made before; `arguments` as it wrote them, JSON as a rule."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a conversation. `content` is plain text: parts have been joined, null is empty.
+
+    A `tool` message is the result of a call that the assistant made in the message before.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
     name: str | None = None
+    calls: tuple[Call, ...] = ()
+
+
+class Form(msgspec.Struct, frozen=True):
+    """What an answer has to be: of a grammar (GBNF), from its beginning or from where it has `trigger`."""
+
+    grammar: str
+    trigger: str = ""
 
 
 class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +144,9 @@ class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     logprobs: bool = False
     top_logprobs: int = 0
+    functions: tuple[Function, ...] = ()
+    """What the model is told that it may call. If there are any, calls are looked for in its answer."""
+    form: Form | None = None
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -158,6 +190,7 @@ class Delta(msgspec.Struct, frozen=True):
     finish_reason: FinishReason | None = None
     completion_tokens: int = 0
     """Tokens of this choice that the engine has counted, up to and with this piece."""
+    calls: tuple[CallDelta, ...] = ()
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

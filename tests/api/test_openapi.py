@@ -54,5 +54,5 @@ async def test_the_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     assert "<script" not in page and "style=" not in page
     for path in document["paths"]:
         assert path in page
-    for field in ("logit_bias", "timestamp_granularities", "reasoning_effort", "not served yet"):
+    for field in ("logit_bias", "timestamp_granularities", "reasoning_effort", "only its default"):
         assert field in page

@@ -49,17 +49,18 @@ def refused(**given: Any) -> InvalidRequest:
         ({"max_tokens": 1, "max_completion_tokens": 1}, "max_tokens", "invalid_parameter_combination"),
         ({"store": True}, "store", "unsupported_parameter"),
         ({"service_tier": "priority"}, "service_tier", "unsupported_parameter"),
-        ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
-        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role", "unsupported_parameter"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
+        ({"tools": [{"type": "custom"}]}, "tools[0].type", "unsupported_parameter"),
+        ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id", "invalid_value"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
             "messages[0].content[0].type",
             "unsupported_parameter",
         ),
         (
-            {"messages": [{"role": "assistant", "tool_calls": [{}]}]},
-            "messages[0].tool_calls",
+            {"messages": [{"role": "assistant", "tool_calls": [{"type": "custom"}]}]},
+            "messages[0].tool_calls[0].type",
             "unsupported_parameter",
         ),
     ],
@@ -117,9 +118,7 @@ def test_the_tables_know_every_field(shape: Any, table: dict[str, Any]) -> None:
         assert set(table) - names <= {"file"}
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, f in fields.CHAT.items() if f.treatment in (Treatment.DEFAULT, Treatment.LATER)]
-)
+@pytest.mark.parametrize("name", [n for n, f in fields.CHAT.items() if f.treatment is Treatment.DEFAULT])
 def test_what_is_not_served_is_refused_by_name(name: str) -> None:
     values: list[Any] = ["other", {"other": 1}, ["other"], True]
     for value in values:

@@ -18,6 +18,7 @@ from sounds import encode, silence
 
 _MESSAGE = {"role": "user", "content": "x"}
 _REQUEST = {"model": "gpt-3.5-turbo", "messages": [_MESSAGE]}
+_TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
 
 _SAMPLES = {
     "a-string": "other",
@@ -104,9 +105,8 @@ def _in_message() -> Iterator[Case]:
     }.items():
         request = {**_REQUEST, "messages": [{"role": "user", "content": [content]}]}
         yield _json(f"message-content-{label}", CHAT, request, "messages[0].content")
-    for role in ("tool", "function"):
-        request = {**_REQUEST, "messages": [{"role": role, "content": "x", "name": "f"}]}
-        yield _json(f"message-role-{role}", CHAT, request, "messages[0].role")
+    request = {**_REQUEST, "messages": [{"role": "tool", "content": "x", "tool_call_id": "of-no-call"}]}
+    yield _json("message-tool-of-no-call", CHAT, request, "messages[0].tool_call_id")
 
 
 def _in_stream_options() -> Iterator[Case]:
@@ -127,8 +127,20 @@ def _combinations() -> Iterator[Case]:
         ("speech-model", {"model": "whisper-1"}, "model"),
         ("past-context", {"max_tokens": 2**31 - 1}, "messages"),
         ("negative-token", {"logit_bias": {"-1": 1}}, "logit_bias"),
+        ("choice-of-nothing", {"tool_choice": "required"}, "tool_choice"),
+        ("call-of-nothing", {"function_call": {"name": "f"}}, "function_call"),
+        ("unknown-choice", {"tools": [_TOOL], "tool_choice": _named("g")}, "tool_choice"),
+        ("unknown-call", {"functions": [_TOOL["function"]], "function_call": {"name": "g"}}, "function_call"),
+        ("custom-choice", {"tools": [_TOOL], "tool_choice": {"type": "custom"}}, "tool_choice"),
+        ("tools-and-functions", {"tools": [_TOOL], "functions": [_TOOL["function"]]}, "functions"),
+        ("two-of-a-name", {"tools": [_TOOL, _TOOL]}, "tools"),
+        ("custom-tool", {"tools": [{"type": "custom"}]}, "tools[0].type"),
     ):
         yield _json(f"chat-together-{label}", CHAT, {**_REQUEST, **extra}, param)
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
 
 
 def _in_form(route: str, path: str, shape: type[msgspec.Struct]) -> Iterator[Case]:
@@ -240,7 +252,7 @@ def _valid(kind: inspect.Type) -> Any:
 
 def _unserved(kind: inspect.Type, field: fields.Field | None) -> Iterator[Wrong]:
     """Values of the right type that ask for what is not served."""
-    if field is None or field.treatment not in (Treatment.DEFAULT, Treatment.LATER):
+    if field is None or field.treatment is not Treatment.DEFAULT:
         return
     accepted = {name for each in _choices(kind) for name in _KINDS[type(each)]}
     for name, value in _SAMPLES.items():

@@ -74,8 +74,8 @@ def test_wrong_fields(client: Client) -> None:
     assert (said["status"], said["param"]) == (400, "temperature")
     said = refusal(client, "stream", body={**CHAT, "messages": []})
     assert (said["status"], said["param"]) == (400, "messages")
-    said = refusal(client, "chat", body={**CHAT, "tools": [{"type": "function", "function": {"name": "f"}}]})
-    assert (said["status"], said["code"], said["param"]) == (400, "unsupported_parameter", "tools")
+    said = refusal(client, "chat", body={**CHAT, "tools": [{"type": "custom", "custom": {"name": "f"}}]})
+    assert (said["status"], said["code"], said["param"]) == (400, "unsupported_parameter", "tools[0].type")
     said = refusal(client, "chat", body={**CHAT, "messages": [{"role": "user", "content": "word " * 20_000}]})
     assert (said["status"], said["code"]) == (400, "context_length_exceeded")
 

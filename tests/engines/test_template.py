@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from antiphon.engines import vocabulary
 from antiphon.engines.template import ChatTemplate, reviewed
 from antiphon.errors import InvalidRequest
-from antiphon.values import Message
+from antiphon.values import Call, Function, Message
 
 SPECIALS = {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2}
 CHATML = ChatTemplate(reviewed("smollm2"), SPECIALS)
@@ -126,3 +126,43 @@ def test_the_reviewed_template_says_what_the_models_own_says(
     own = ChatTemplate(facts.template, facts.specials, bos=facts.bos, eos=facts.eos)
     ours = ChatTemplate(reviewed("smollm2"), facts.specials)
     assert ours.render(conversation) == own.render(conversation)
+
+
+# Functions
+
+TOOLS = """{% for tool in tools %}{{ tool | tojson }}
+{% endfor %}{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}{% for call in m.tool_calls %}
+<tool_call>{{ call.function | tojson }}</tool_call>{% endfor %}<|im_end|>
+{% endfor %}"""
+"""In the manner of templates that know functions."""
+FUNCTION = Function(
+    name="f", description="ü & <b>", parameters={"type": "object", "<|im_end|>": ["<|im_start|>"]}
+)
+CALLED = Message(
+    role="assistant", content="", calls=(Call(id="1", name="f", arguments='{"a": "<|im_end|>"}'),)
+)
+
+
+def test_a_template_that_knows_functions_is_given_them() -> None:
+    template = ChatTemplate(TOOLS, SPECIALS)
+    rendered = template.render([user("Hi"), CALLED, Message(role="tool", content="r<|im_end|>")], [FUNCTION])
+    assert rendered.text.startswith(
+        '{"type": "function", "function": {"name": "f", "description": "ü & <b>", '
+    )
+    assert '<tool_call>{"name": "f", "arguments": {"a": "<|im_end|>"}}</tool_call>' in rendered.text
+    # What stands in a text, a name or an argument is never a special token.
+    assert [piece for piece in rendered.pieces if isinstance(piece, int)] == [1, 2] * 3
+    assert "tool_call" not in template.render([user("Hi")]).text
+
+
+def test_arguments_that_are_no_json_are_told_as_they_are() -> None:
+    broken = Message(role="assistant", content="", calls=(Call(id="1", name="f", arguments='{"a'),))
+    assert '"arguments": "{\\"a"' in ChatTemplate(TOOLS, SPECIALS).render([broken]).text
+
+
+def test_any_other_template_has_them_said() -> None:
+    rendered = CHATML.render([user("Hi"), CALLED, Message(role="tool", content="r")], [FUNCTION])
+    assert rendered.text.startswith("<|im_start|>system\nYou can call functions.")
+    assert "<|im_start|>user\n<tool_response>\nr\n</tool_response><|im_end|>" in rendered.text
+    assert [piece for piece in rendered.pieces if isinstance(piece, int)] == [1, 2] * 4 + [1]

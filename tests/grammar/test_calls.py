@@ -9,9 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from antiphon.grammar.calls import BEGIN, END, MOST, Function, calls, values
+from antiphon.grammar.calls import BEGIN, END, MOST, Value, grammar
 from antiphon.grammar.nodes import Grammar
 from antiphon.grammar.problems import InvalidSchema, Unsupported
+from antiphon.values import Function
 from grammar_samples import sample
 
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -28,9 +29,9 @@ def read(text: str) -> list[dict[str, Any]]:
 
 
 def test_what_is_written_are_calls_of_these_functions() -> None:
-    grammar, names = calls(FUNCTIONS, several=True), set()
+    made, names = grammar(FUNCTIONS, several=True), set()
     for seed in range(60):
-        for call in read(written(grammar, seed)):
+        for call in read(written(made, seed)):
             assert list(call) == ["name", "arguments"]
             names.add(call["name"])
             jsonschema.validate(
@@ -40,24 +41,38 @@ def test_what_is_written_are_calls_of_these_functions() -> None:
 
 
 def test_one_call_or_several() -> None:
-    counts = {len(read(written(calls(FUNCTIONS, several=True), seed))) for seed in range(60)}
+    counts = {len(read(written(grammar(FUNCTIONS, several=True), seed))) for seed in range(60)}
     assert {1, 2} < counts and max(counts) <= MOST
-    assert {len(read(written(calls(FUNCTIONS, several=False), seed))) for seed in range(60)} == {1}
+    assert {len(read(written(grammar(FUNCTIONS, several=False), seed))) for seed in range(60)} == {1}
 
 
 def test_only_what_is_needed_is_said() -> None:
-    grammar = calls([Function(name="now")], several=False)
-    assert set(grammar.rules) == {"root"}
-    assert grammar.gbnf().count("::=") == 1
+    made = grammar([Function(name="now")], several=False)
+    assert set(made.rules) == {"root"}
+    assert made.gbnf().count("::=") == 1
 
 
 def test_values_of_a_schema() -> None:
-    grammar = values(WEATHER, strict=False)
-    assert all(isinstance(json.loads(written(grammar, seed))["city"], str) for seed in range(20))
+    made = grammar(value=Value(WEATHER))
+    assert all(isinstance(json.loads(written(made, seed))["city"], str) for seed in range(20))
 
 
-def test_a_schema_that_cannot_be_served_is_refused() -> None:
-    with pytest.raises(InvalidSchema):
-        calls([Function(name="f", parameters={"type": "what"})], several=False)
-    with pytest.raises(Unsupported):
-        calls([Function(name="f", parameters={"not": {}}, strict=True)], several=False)
+def test_a_value_or_calls() -> None:
+    made = grammar(FUNCTIONS, value=Value({"type": "integer"}))
+    assert {written(made, seed).startswith(BEGIN) for seed in range(20)} == {True, False}
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"type": "string"}, 3, {"type": "object", "required": 1}, {"$ref": "#"}]
+)
+def test_a_schema_that_cannot_be_served_is_refused(parameters: Any) -> None:
+    with pytest.raises(InvalidSchema) as refused:
+        grammar([Function(name="now"), Function(name="f", parameters=parameters)])
+    assert refused.value.function == "f"
+
+
+def test_what_cannot_be_held_to_is_refused_where_it_is_to_be() -> None:
+    with pytest.raises(Unsupported) as refused:
+        grammar(value=Value({"not": {}}, strict=True))
+    assert refused.value.function is None
+    grammar([Function(name="f", parameters={"not": {}})])

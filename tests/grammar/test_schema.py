@@ -183,6 +183,8 @@ def test_whatever_the_schema_what_is_written_is_valid(schema: Any, seed: int) ->
         ({"$ref": "#"}, "no value that ends"),
         ({"anyOf": [{"$ref": "#"}, {"type": "null"}]}, "leads back"),
         ({"allOf": [{"$ref": "#"}]}, "deep"),
+        ({"type": "object", "$ref": "#"}, "deep"),
+        ({"$ref": "#/$defs/a", "minimum": 1, "$defs": {"a": False}}, "no value fits"),
         ({"$ref": "https://example.com"}, "outside"),
         ({"$ref": 1}, "outside"),
         ({"$ref": "#/$defs/x"}, "at nothing"),

@@ -57,7 +57,7 @@ class ChatApi:
         async with self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show) as answer:
             if exchange.recording is not None:
                 exchange.recording.charged = answer.charged
-            writer = ChatWriter(job, answer.snapshot)
+            writer = ChatWriter(job, answer.snapshot, legacy=bool(request.functions))
             if not request.stream:
                 whole = await writer.whole(answer.pieces)
             else:

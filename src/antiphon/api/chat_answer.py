@@ -6,18 +6,21 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from antiphon import __version__
-from antiphon.values import ChatJob, Delta, FinishReason, Snapshot, TokenLogprob, Usage
+from antiphon.values import CallDelta, ChatJob, Delta, FinishReason, Snapshot, TokenLogprob, Usage
 from antiphon.wire import chat as wire
 
 
 class ChatWriter:
     """Writes one answer, whose id, time, model and fingerprint are the same in every chunk."""
 
-    def __init__(self, job: ChatJob, snapshot: Snapshot) -> None:
+    def __init__(self, job: ChatJob, snapshot: Snapshot, *, legacy: bool = False) -> None:
+        """`legacy`: the request spoke of `functions`, so a call is told as the one `function_call`."""
         self._job = job
+        self._legacy = legacy
         self._created = int(time.time())
         self._model = snapshot.id
         digest = hashlib.sha256(f"{snapshot.id} {__version__}".encode()).hexdigest()
@@ -25,25 +28,21 @@ class ChatWriter:
 
     async def whole(self, pieces: AsyncIterator[Delta | Usage]) -> wire.ChatCompletion:
         """All pieces folded into one answer."""
-        texts: list[list[str]] = [[] for _ in range(self._job.n)]
-        logprobs: list[list[TokenLogprob]] = [[] for _ in range(self._job.n)]
-        finish: list[FinishReason] = ["stop"] * self._job.n
+        answers = [_Answer() for _ in range(self._job.n)]
         usage = Usage()
         async for piece in pieces:
             if isinstance(piece, Usage):
                 usage = piece
-                continue
-            texts[piece.index].append(piece.text)
-            logprobs[piece.index] += piece.logprobs
-            finish[piece.index] = piece.finish_reason or finish[piece.index]
+            else:
+                answers[piece.index].add(piece)
         choices = [
             wire.Choice(
                 index=index,
-                message=wire.AnswerMessage(content="".join(texts[index])),
-                logprobs=wire.Logprobs(logprobs[index]) if self._job.logprobs else None,
-                finish_reason=finish[index],
+                message=answer.message(self._legacy),
+                logprobs=wire.Logprobs(answer.logprobs) if self._job.logprobs else None,
+                finish_reason=_finish(answer.finish, self._legacy),
             )
-            for index in range(self._job.n)
+            for index, answer in enumerate(answers)
         ]
         return wire.ChatCompletion(
             id=self._job.id,
@@ -71,7 +70,7 @@ class ChatWriter:
                     yield self._chunk(index, wire.ChunkDelta(role="assistant", content=""), none), None
             if isinstance(piece, Delta):
                 shown: Delta | None = piece
-                for delta, logprobs, finish in _split(piece):
+                for delta, logprobs, finish in _split(piece, self._legacy):
                     yield self._chunk(piece.index, delta, none, logprobs, finish), shown
                     shown = None
             elif include_usage:
@@ -83,7 +82,7 @@ class ChatWriter:
         delta: wire.ChunkDelta,
         usage: None | UnsetType,
         logprobs: wire.Logprobs | None = None,
-        finish: FinishReason | None = None,
+        finish: wire.Finish | None = None,
     ) -> wire.ChatCompletionChunk:
         choice = wire.ChunkChoice(index=index, delta=delta, logprobs=logprobs, finish_reason=finish)
         return self._envelope([choice], usage)
@@ -101,16 +100,77 @@ class ChatWriter:
         )
 
 
-def _split(piece: Delta) -> Iterator[tuple[wire.ChunkDelta, wire.Logprobs | None, FinishReason | None]]:
-    """A piece as chunks: its content, then its finish reason alone with an empty delta."""
+class _Answer:
+    """One choice, put together."""
+
+    def __init__(self) -> None:
+        self.logprobs: list[TokenLogprob] = []
+        self.finish: FinishReason = "stop"
+        self._texts: list[str] = []
+        self._calls: list[_Call] = []
+
+    def add(self, piece: Delta) -> None:
+        self._texts.append(piece.text)
+        self.logprobs += piece.logprobs
+        self.finish = piece.finish_reason or self.finish
+        for call in piece.calls:
+            if call.id:
+                self._calls.append(_Call(call.id, call.name, []))
+            self._calls[call.index].arguments.append(call.arguments)
+
+    def message(self, legacy: bool) -> wire.AnswerMessage:
+        text = "".join(self._texts)
+        if not self._calls:
+            return wire.AnswerMessage(content=text)
+        called = [
+            wire.ToolCall(
+                id=call.id,
+                function=wire.CalledFunction(name=call.name, arguments="".join(call.arguments)),
+            )
+            for call in self._calls
+        ]
+        if legacy:
+            return wire.AnswerMessage(content=text or None, function_call=called[0].function)
+        return wire.AnswerMessage(content=text or None, tool_calls=called)
+
+
+class _Call(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    arguments: list[str]
+
+
+def _split(
+    piece: Delta, legacy: bool
+) -> Iterator[tuple[wire.ChunkDelta, wire.Logprobs | None, wire.Finish | None]]:
+    """A piece as chunks: its content, its calls, then its finish reason alone with an empty delta."""
     if piece.text or piece.logprobs:
         yield (
             wire.ChunkDelta(content=piece.text),
             wire.Logprobs(list(piece.logprobs)) if piece.logprobs else None,
             None,
         )
+    for call in piece.calls:
+        yield _call(call, legacy), None, None
     if piece.finish_reason:
-        yield wire.ChunkDelta(), None, piece.finish_reason
+        yield wire.ChunkDelta(), None, _finish(piece.finish_reason, legacy)
+
+
+def _call(call: CallDelta, legacy: bool) -> wire.ChunkDelta:
+    function = wire.ChunkFunction(name=call.name or UNSET, arguments=call.arguments)
+    if legacy:
+        return wire.ChunkDelta(function_call=function)
+    piece = wire.ChunkToolCall(
+        index=call.index,
+        id=call.id or UNSET,
+        type="function" if call.id else UNSET,
+        function=function,
+    )
+    return wire.ChunkDelta(tool_calls=[piece])
+
+
+def _finish(reason: FinishReason, legacy: bool) -> wire.Finish:
+    return "function_call" if legacy and reason == "tool_calls" else reason
 
 
 def _usage(usage: Usage) -> wire.CompletionUsage:

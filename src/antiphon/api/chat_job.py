@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
+from antiphon.api.chat_form import asked
 from antiphon.api.validation import refuse_unserved
 from antiphon.errors import InvalidRequest, UnsupportedParameter
-from antiphon.values import ChatJob, Message
+from antiphon.values import Call, ChatJob, Message
 from antiphon.wire import fields
-from antiphon.wire.chat import ChatRequest, RefusalPart, RequestMessage, TextPart
+from antiphon.wire.chat import ChatRequest, RefusalPart, RequestMessage, TextPart, ToolCall
+
+_ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
 
 
 def chat_job(request: ChatRequest, job_id: str) -> ChatJob:
     """The job, with defaults in place of nulls. Raises `InvalidRequest`, naming the parameter."""
     refuse_unserved(request, fields.CHAT)
     _check_combinations(request)
+    wanted = asked(request)
     return ChatJob(
         id=job_id,
         model=request.model,
@@ -30,6 +42,8 @@ def chat_job(request: ChatRequest, job_id: str) -> ChatJob:
         seed=request.seed,
         logprobs=bool(request.logprobs),
         top_logprobs=request.top_logprobs or 0,
+        functions=wanted.functions,
+        form=wanted.form,
     )
 
 
@@ -61,18 +75,42 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
 
 def messages(sent: Sequence[RequestMessage]) -> tuple[Message, ...]:
     """The conversation as plain text. `developer` is today's name for `system`."""
-    return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(sent))
+    made: set[str] = set()
+    found = []
+    for index, message in enumerate(sent):
+        found.append(_message(message, f"messages[{index}]", made))
+        made |= {call.id for call in found[-1].calls}
+    return tuple(found)
 
 
-def _message(message: RequestMessage, where: str) -> Message:
+def _message(message: RequestMessage, where: str, made: Collection[str]) -> Message:
+    """One message; `made` are the ids of the calls before it, each of which a result may be of."""
     refuse_unserved(message, fields.MESSAGE, f"{where}.")
-    if message.role == "tool" or message.role == "function":
-        raise UnsupportedParameter(
-            f"Messages of role '{message.role}' are not supported by this server yet.", param=f"{where}.role"
+    if message.role == "tool" and message.tool_call_id not in made:
+        raise InvalidRequest(
+            f"'{where}.tool_call_id' must be the id of a call in an assistant's message before.",
+            param=f"{where}.tool_call_id",
+            code="invalid_value",
         )
-    role = "system" if message.role == "developer" else message.role
     content = _text(message, f"{where}.content") or message.refusal or ""
-    return Message(role=role, content=content, name=message.name)
+    calls = _calls(message, where)
+    return Message(role=_ROLES[message.role], content=content, name=message.name, calls=calls)
+
+
+def _calls(message: RequestMessage, where: str) -> tuple[Call, ...]:
+    if message.role != "assistant":
+        return ()
+    if message.function_call is not None:
+        called = message.function_call
+        return (Call(id=called.name, name=called.name, arguments=called.arguments),)
+    calls = []
+    for index, call in enumerate(message.tool_calls or ()):
+        if not isinstance(call, ToolCall):
+            raise UnsupportedParameter(
+                "Only tools of type 'function' are served here.", param=f"{where}.tool_calls[{index}].type"
+            )
+        calls.append(Call(id=call.id, name=call.function.name, arguments=call.function.arguments))
+    return tuple(calls)
 
 
 def _text(message: RequestMessage, where: str) -> str:

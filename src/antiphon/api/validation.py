@@ -64,8 +64,7 @@ def refuse_unserved(request: msgspec.Struct, table: Mapping[str, Field], where: 
         if field.treatment in (Treatment.HONOURED, Treatment.HINT) or value is None:
             continue
         if value not in field.accepted:
-            later = " yet" if field.treatment is Treatment.LATER else ""
             raise UnsupportedParameter(
-                f"'{where}{name}' with this value is not supported by this server{later}.",
+                f"'{where}{name}' with this value is not supported by this server.",
                 param=f"{where}{name}",
             )

@@ -18,6 +18,7 @@ from antiphon.values import (
     ChatJob,
     Delta,
     Deployment,
+    Function,
     Message,
     Prompt,
     Segment,
@@ -44,8 +45,11 @@ class Engine(Protocol):
 
 
 class ChatEngine(Engine, Protocol):
-    async def prepare(self, messages: Sequence[Message]) -> Prompt:
-        """Render and tokenize a conversation; text of the user can never become a special token."""
+    async def prepare(self, messages: Sequence[Message], functions: Sequence[Function] = ()) -> Prompt:
+        """Render and tokenize a conversation; text of the user can never become a special token.
+
+        The model is told of `functions`, and to write calls of them as `grammar.calls` has it.
+        """
 
     def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """Generate: pieces of `job.n` choices as they come, last one `Usage`.

@@ -29,6 +29,7 @@ from antiphon.values import (
     Delta,
     Deployment,
     FinishReason,
+    Function,
     Message,
     Prompt,
     TokenLogprob,
@@ -39,6 +40,8 @@ from antiphon.values import (
 _FINISH: dict[str, FinishReason] = {"eos": "stop", "word": "stop", "limit": "length"}
 _RANDOM_SEED = 2**32 - 1
 """The seed that llama.cpp takes as "any"; those below it are fixed."""
+_WORD = 1
+"""The kind of trigger that is a text, in llama.cpp's numbers."""
 _LONG_PROMPT = 65_536
 """Characters from which rendering moves off the event loop."""
 
@@ -100,14 +103,14 @@ class LlamaEngine:
             )
         return ChatTemplate(source, facts.specials, bos=facts.bos, eos=facts.eos)
 
-    async def prepare(self, messages: Sequence[Message]) -> Prompt:
+    async def prepare(self, messages: Sequence[Message], functions: Sequence[Function] = ()) -> Prompt:
         if self._template is None or self._vocabulary is None:
             await self.probe()
         assert self._template is not None and self._vocabulary is not None
         if sum(len(m.content) for m in messages) < _LONG_PROMPT:
-            rendered = self._template.render(messages)
+            rendered = self._template.render(messages, functions)
         else:
-            rendered = await asyncio.to_thread(self._template.render, messages)
+            rendered = await asyncio.to_thread(self._template.render, messages, functions)
         pieces = rendered.pieces
         facts = self._vocabulary
         if facts.adds_bos and facts.bos and pieces[:1] != [facts.specials[facts.bos]]:
@@ -187,6 +190,13 @@ def completion_body(job: ChatJob, prompt: Prompt, index: int, context: int) -> d
     }
     if job.seed is not None:
         body["seed"] = (job.seed + index) % _RANDOM_SEED
+    if job.form is not None:
+        body["grammar"] = job.form.grammar
+        if job.form.trigger:
+            body["grammar_lazy"] = True
+            body["grammar_triggers"] = [{"type": _WORD, "value": job.form.trigger}]
+            # In case that it is one token, which has to be asked for by name.
+            body["preserved_tokens"] = [job.form.trigger]
     if job.logprobs:
         body["n_probs"] = max(1, job.top_logprobs)
     return body

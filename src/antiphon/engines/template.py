@@ -8,6 +8,7 @@ text is then cut at those, and everything between is tokenized as plain text.
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,10 @@ import jinja2
 import msgspec
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from antiphon.engines.spoken import described, spoken
 from antiphon.errors import InvalidRequest
-from antiphon.values import Message
+from antiphon.grammar.calls import BEGIN
+from antiphon.values import Function, Message
 
 Piece = str | int
 """Plain text, or the id of a special token."""
@@ -40,7 +43,10 @@ class ChatTemplate:
             trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
         )
         environment.globals["raise_exception"] = _refuse
+        # Jinja's own writes for HTML, where models have learned from plain JSON.
+        environment.filters["tojson"] = _json
         self._template = environment.from_string(source)
+        self._knows_functions = "tools" in source and BEGIN in source
         self._specials = dict(specials)
         self._tokens = {"bos_token": bos, "eos_token": eos}
         longest_first = sorted(specials, key=len, reverse=True)
@@ -49,15 +55,21 @@ class ChatTemplate:
             "|".join(f"{re.escape(s)}|{_begun(s)}" for s in longest_first if s) or r"(?!)", re.DOTALL
         )
 
-    def render(self, messages: Sequence[Message]) -> Rendered:
+    def render(self, messages: Sequence[Message], functions: Sequence[Function] = ()) -> Rendered:
         """The conversation as text and pieces, ready for the assistant's answer.
 
         Raises `InvalidRequest` when the template refuses the conversation (alternating roles, for instance).
         """
-        mark = self._mark(messages)
+        given: dict[str, Any] = {}
+        if not self._knows_functions:
+            messages = spoken(messages, functions)
+        elif functions:
+            given["tools"] = [{"type": "function", "function": described(one)} for one in functions]
+        given["messages"] = [_told(message) for message in messages]
+        mark = _mark(given)
         try:
             marked = self._template.render(
-                messages=[self._guarded(message, mark) for message in messages],
+                **self._guarded(given, mark),
                 add_generation_prompt=True,
                 **self._tokens,
             )
@@ -67,16 +79,17 @@ class ChatTemplate:
             ) from None
         return Rendered(marked.replace(mark, ""), list(self._cut(marked, mark)))
 
-    def _mark(self, messages: Sequence[Message]) -> str:
-        """A string that stands in no message: private-use characters around a random number."""
-        while any((mark := f"\ue000{secrets.token_hex(4)}\ue001") in m.content for m in messages):
-            continue
-        return mark
-
-    def _guarded(self, message: Message, mark: str) -> dict[str, Any]:
-        """The message as the template sees it: special tokens in it broken after their first character."""
-        content = self._forged.sub(lambda found: found[0][0] + mark + found[0][1:], message.content)
-        return {"role": message.role, "content": content, "name": message.name}
+    def _guarded(self, value: Any, mark: str) -> Any:
+        """What the template is given, with special tokens in all texts broken after their first character."""
+        match value:
+            case str():
+                return self._forged.sub(lambda found: found[0][0] + mark + found[0][1:], value)
+            case dict():
+                return {self._guarded(k, mark): self._guarded(one, mark) for k, one in value.items()}
+            case list():
+                return [self._guarded(one, mark) for one in value]
+            case _:
+                return value
 
     def _cut(self, marked: str, mark: str) -> list[Piece]:
         pieces: list[Piece] = []
@@ -86,6 +99,36 @@ class ChatTemplate:
             end = found.end()
         pieces.append(marked[end:].replace(mark, ""))
         return [piece for piece in pieces if piece != ""]
+
+
+def _told(message: Message) -> dict[str, Any]:
+    """A message as templates know it."""
+    told: dict[str, Any] = {"role": message.role, "content": message.content, "name": message.name}
+    if message.calls:
+        told["tool_calls"] = [
+            {"type": "function", "function": {"name": one.name, "arguments": _read(one.arguments)}}
+            for one in message.calls
+        ]
+    return told
+
+
+def _read(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments  # as the model wrote them
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _mark(given: Any) -> str:
+    """A string that stands nowhere in what is given: private-use characters around a random number."""
+    text = _json(given)
+    while (mark := f"\ue000{secrets.token_hex(4)}\ue001") in text:
+        continue
+    return mark
 
 
 def _begun(special: str) -> str:

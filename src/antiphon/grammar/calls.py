@@ -12,47 +12,64 @@ from typing import Any
 
 import msgspec
 
-from antiphon.grammar.nodes import EMPTY, Grammar, Node, Repeat, Text, choice, sequence
+from antiphon.grammar.nodes import EMPTY, Grammar, Node, Repeat, Rule, Text, choice, sequence
+from antiphon.grammar.problems import InvalidSchema
 from antiphon.grammar.schema import Schemas
 from antiphon.grammar.sound import reachable
 from antiphon.grammar.strings import literal
+from antiphon.values import Function
 
 BEGIN, END = "<tool_call>", "</tool_call>"
 MOST = 16
 """Calls in one answer: a model that loops stops there."""
 
 
-class Function(msgspec.Struct, frozen=True, kw_only=True):
-    """A function that a model may call; `parameters` is the JSON schema of an object, None without any."""
+class Value(msgspec.Struct, frozen=True):
+    """JSON that is valid under a schema, held to `strict`ly or not."""
 
-    name: str
-    parameters: Any = None
+    schema: Any
     strict: bool = False
 
 
-def calls(functions: Sequence[Function], *, several: bool) -> Grammar:
-    """Calls of these functions: one, or several at once. Raises `InvalidSchema`."""
+def grammar(
+    functions: Sequence[Function] = (), *, several: bool = True, value: Value | None = None
+) -> Grammar:
+    """Calls of these functions, one or `several`, or such a value; either of them if both are given.
+
+    Raises `InvalidSchema`, which says of which function, if of one.
+    """
     schemas = Schemas()
     options: list[Node] = []
+    if functions:
+        options.append(_calls(schemas, functions, several))
+    if value is not None:
+        options.append(_sound(schemas, schemas.add(value.schema, strict=value.strict)))
+    return Grammar(reachable({**schemas.rules, "root": choice(*options)}, "root"))
+
+
+def _calls(schemas: Schemas, functions: Sequence[Function], several: bool) -> Node:
+    options = []
     for function in functions:
-        name, arguments = literal(function.name), _arguments(schemas, function)
+        try:
+            arguments = _arguments(schemas, function)
+        except InvalidSchema as problem:
+            problem.function = function.name
+            raise
+        name = literal(function.name)
         options.append(sequence(Text('{"name": '), name, Text(', "arguments": '), arguments, Text("}")))
     one = sequence(Text(f"{BEGIN}\n"), choice(*options), Text(f"\n{END}"))
-    more = Repeat(sequence(Text("\n"), one), 0, MOST - 1) if several else EMPTY
-    return _grammar(schemas, sequence(one, more))
-
-
-def values(schema: Any, *, strict: bool) -> Grammar:
-    """The values that are valid under a schema. Raises `InvalidSchema`."""
-    schemas = Schemas()
-    return _grammar(schemas, schemas.add(schema, strict=strict))
+    return sequence(one, Repeat(sequence(Text("\n"), one), 0, MOST - 1) if several else EMPTY)
 
 
 def _arguments(schemas: Schemas, function: Function) -> Node:
     if function.parameters is None:
         return Text("{}")
-    return schemas.add(function.parameters, strict=function.strict)
+    if not isinstance(function.parameters, dict) or function.parameters.get("type", "object") != "object":
+        raise InvalidSchema("it is not of the type 'object'")
+    of_object = {"type": "object", **function.parameters}
+    return _sound(schemas, schemas.add(of_object, strict=function.strict))
 
 
-def _grammar(schemas: Schemas, root: Node) -> Grammar:
-    return Grammar(reachable({**schemas.rules, "root": root}, "root"))
+def _sound(schemas: Schemas, rule: Rule) -> Rule:
+    reachable(schemas.rules, rule.name)
+    return rule

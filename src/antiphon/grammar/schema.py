@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from antiphon.grammar import formats, keywords, numbers, regex, strings
-from antiphon.grammar.merge import ANNOTATIONS, Schema, merged
+from antiphon.grammar.merge import ANNOTATIONS, Schema, both, merged
 from antiphon.grammar.nodes import EMPTY, Node, Repeat, Rule, Text, choice, optional, sequence
 from antiphon.grammar.problems import InvalidSchema, Unsupported
 
@@ -80,7 +80,7 @@ class _Reader:
         if "$ref" in said:
             reference = said.pop("$ref")
             if said:
-                return self._of(merged(self._found(reference), said))
+                return self._value(both(self._found(reference), said))
             return self._reference(reference)
         if "allOf" in said:
             parts = keywords.schemas(said.pop("allOf"), "allOf")

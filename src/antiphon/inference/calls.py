@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from enum import Enum, auto
+from itertools import groupby
 
-import msgspec
+from msgspec import json, structs
 
 from antiphon.grammar.calls import BEGIN, END
-from antiphon.values import CallDelta
+from antiphon.values import CallDelta, Delta, FinishReason, Usage
 
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)')
 _TAIL = re.compile(rf"\s*\}}\s*{END}\s*")
@@ -75,7 +77,7 @@ class Calls:
         if not self._held.startswith(BEGIN):
             return
         if found := _HEAD.match(self._held, len(BEGIN)):
-            yield CallDelta(self._count, f"call_{secrets.token_hex(12)}", msgspec.json.decode(found[1]))
+            yield CallDelta(self._count, f"call_{secrets.token_hex(12)}", json.decode(found[1]))
             self._count += 1
             self._taken(found.end())
             self._state = _State.ARGUMENTS
@@ -117,6 +119,39 @@ class Calls:
     def _taken(self, length: int) -> str:
         taken, self._held = self._held[:length], self._held[length:]
         return taken
+
+
+async def told(pieces: AsyncGenerator[Delta | Usage, None], n: int) -> AsyncGenerator[Delta | Usage, None]:
+    """The same pieces, with the calls of each of the `n` choices told from its text."""
+    choices = [Calls() for _ in range(n)]
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if isinstance(piece, Usage):
+                yield piece
+                continue
+            calls = choices[piece.index]
+            parts = calls.feed(piece.text) + (calls.end() if piece.finish_reason else [])
+            for told in _deltas(piece, parts):
+                yield told
+            if piece.finish_reason:
+                called = calls.any and piece.finish_reason == "stop"
+                reason: FinishReason = "tool_calls" if called else piece.finish_reason
+                yield Delta(piece.index, finish_reason=reason, completion_tokens=piece.completion_tokens)
+
+
+def _deltas(piece: Delta, parts: Sequence[Part]) -> Iterator[Delta]:
+    """What is known of a piece, in its order: text, and pieces of calls. The first has its probabilities."""
+    logprobs = piece.logprobs
+    for calls, group in groupby(parts, key=lambda part: isinstance(part, CallDelta)):
+        found = list(group)
+        delta = Delta(piece.index, logprobs=logprobs, completion_tokens=piece.completion_tokens)
+        if calls:
+            yield structs.replace(delta, calls=tuple(found))
+        else:
+            yield structs.replace(delta, text="".join(map(str, found)))
+        logprobs = ()
+    if logprobs and not parts:
+        yield Delta(piece.index, logprobs=logprobs, completion_tokens=piece.completion_tokens)
 
 
 def _overlap(text: str, mark: str) -> int:

@@ -14,6 +14,7 @@ from antiphon.admission.limits import chat_demand
 from antiphon.admission.rates import Place, Show
 from antiphon.engines.base import ChatEngine
 from antiphon.errors import ContextLengthExceeded, RequestTimeout
+from antiphon.inference.calls import told
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
 from antiphon.values import Caller, ChatJob, Delta, Prompt, Snapshot, Usage
@@ -56,13 +57,16 @@ class Chat(Conductor):
             ):
                 with pool.acquire() as lease:
                     engine = cast(ChatEngine, lease.engine)
-                    prompt = await engine.prepare(job.messages)
+                    prompt = await engine.prepare(job.messages, job.functions)
                     await place.correct(chat_demand(job, len(prompt.tokens)).tokens)
                     fitted = _fitted(job, prompt, snapshot.context)
                     most = _most(fitted, prompt)
                     async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
                         handed = HandedTokens(bill, len(prompt.tokens), job.n, counts=pool.kind.counts)
-                        pieces = self._settled(snapshot, engine.chat(fitted, prompt), bill, place, deadline)
+                        written = engine.chat(fitted, prompt)
+                        if job.functions:
+                            written = told(written, job.n)
+                        pieces = self._settled(snapshot, written, bill, place, deadline)
                         async with aclosing(pieces):
                             yield ChatAnswer(snapshot, pieces, handed, lambda: bill.charged)
         except TimeoutError:
@@ -72,7 +76,7 @@ class Chat(Conductor):
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""
         snapshot = self._resolve(job.model, "chat")
         with self._pools.get(snapshot.id).acquire() as lease:
-            return snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages)
+            return snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages, job.functions)
 
     async def _settled(
         self,
@@ -116,7 +120,7 @@ class HandedTokens:
     def __call__(self, piece: Delta | None) -> None:
         if piece is not None and self._counts:
             self._tokens[piece.index] = piece.completion_tokens
-        elif piece is not None and piece.text:
+        elif piece is not None and (piece.text or piece.calls):
             self._tokens[piece.index] += 1
         self._bill.handed(Usage(prompt_tokens=self._prompt_tokens, completion_tokens=sum(self._tokens)))
 

@@ -43,6 +43,29 @@ class FilePart(msgspec.Struct, frozen=True, tag="file"):
 Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
 
 
+FunctionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+CallId = Annotated[str, Meta(min_length=1, max_length=128)]
+LongText = Annotated[str, Meta(max_length=65_536)]
+
+
+class CalledFunction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A function as it was called: `arguments` is JSON in a string."""
+
+    name: FunctionName
+    arguments: str
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True, tag="function", forbid_unknown_fields=True):
+    """A call in a message, as sent and as answered."""
+
+    id: CallId
+    function: CalledFunction
+
+
+class CustomToolCall(msgspec.Struct, frozen=True, tag="custom"):
+    custom: Any = None
+
+
 class RequestMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One message as sent; assistant messages may be sent back exactly as they were received."""
 
@@ -53,14 +76,73 @@ class RequestMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     annotations: list[Any] | None = None
     reasoning_content: str | None = None
     audio: Any = None
-    tool_calls: Any = None
-    function_call: Any = None
-    tool_call_id: str | None = None
+    tool_calls: Annotated[list[ToolCall | CustomToolCall], Meta(max_length=128)] | None = None
+    function_call: CalledFunction | None = None
+    tool_call_id: CallId | None = None
 
 
 class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
+
+
+class FunctionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A function that may be called; `parameters` is the JSON schema of an object."""
+
+    name: FunctionName
+    description: LongText | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(msgspec.Struct, frozen=True, tag="function", forbid_unknown_fields=True):
+    function: FunctionDefinition
+
+
+class CustomTool(msgspec.Struct, frozen=True, tag="custom"):
+    custom: Any = None
+
+
+class NamedFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: FunctionName
+
+
+class NamedTool(msgspec.Struct, frozen=True, tag="function", forbid_unknown_fields=True):
+    """The function that is to be called, or one of those that may be."""
+
+    function: NamedFunction
+
+
+class NamedCustomTool(msgspec.Struct, frozen=True, tag="custom"):
+    custom: Any = None
+
+
+class AllowedTools(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool | NamedCustomTool], Meta(min_length=1, max_length=128)]
+
+
+class AllowedToolsChoice(msgspec.Struct, frozen=True, tag="allowed_tools", forbid_unknown_fields=True):
+    allowed_tools: AllowedTools
+
+
+class TextFormat(msgspec.Struct, frozen=True, tag="text", forbid_unknown_fields=True):
+    pass
+
+
+class JsonObjectFormat(msgspec.Struct, frozen=True, tag="json_object", forbid_unknown_fields=True):
+    pass
+
+
+class JsonSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: FunctionName
+    description: LongText | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(msgspec.Struct, frozen=True, tag="json_schema", forbid_unknown_fields=True):
+    json_schema: JsonSchema
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,12 +191,14 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     audio: Any = None
     web_search_options: Any = None
     moderation: Any = None
-    response_format: dict[str, Any] | None = None
-    tools: list[Any] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    tools: Annotated[list[FunctionTool | CustomTool], Meta(max_length=128)] | None = None
+    tool_choice: (
+        Literal["none", "auto", "required"] | NamedTool | NamedCustomTool | AllowedToolsChoice | None
+    ) = None
     parallel_tool_calls: bool | None = None
-    functions: list[Any] | None = None
-    function_call: str | dict[str, Any] | None = None
+    functions: Annotated[list[FunctionDefinition], Meta(max_length=128)] | None = None
+    function_call: Literal["none", "auto"] | NamedFunction | None = None
 
 
 class RenderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,6 +216,9 @@ class RenderedPrompt(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
     token_count: int
     tokens: list[int]
+
+
+Finish = Literal["stop", "length", "tool_calls", "function_call", "content_filter"]
 
 
 class Logprobs(msgspec.Struct, frozen=True):
@@ -161,8 +248,11 @@ class CompletionUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 class AnswerMessage(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
+    """None where there are calls and no text."""
     refusal: None = None
+    tool_calls: list[ToolCall] | UnsetType = UNSET
+    function_call: CalledFunction | UnsetType = UNSET
     annotations: list[Any] = []
 
 
@@ -170,7 +260,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     message: AnswerMessage
     logprobs: Logprobs | None = None
-    finish_reason: Literal["stop", "length", "content_filter"]
+    finish_reason: Finish
 
 
 class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,17 +276,33 @@ class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
     system_fingerprint: str
 
 
+class ChunkFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a call: its name with the first, then its arguments as they come."""
+
+    name: str | UnsetType = UNSET
+    arguments: str = ""
+
+
+class ChunkToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    id: str | UnsetType = UNSET
+    type: Literal["function"] | UnsetType = UNSET
+    function: ChunkFunction
+
+
 class ChunkDelta(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType = UNSET
     refusal: None | UnsetType = UNSET
+    tool_calls: list[ChunkToolCall] | UnsetType = UNSET
+    function_call: ChunkFunction | UnsetType = UNSET
 
 
 class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     delta: ChunkDelta
     logprobs: Logprobs | None = None
-    finish_reason: Literal["stop", "length", "content_filter"] | None = None
+    finish_reason: Finish | None = None
 
 
 class ChatCompletionChunk(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """What becomes of every request field: one table for each route, and nothing is silently ignored.
 
 `HONOURED` changes the answer as documented. `HINT` is checked and accepted; it never changes an answer here.
-`DEFAULT` accepts the values that ask for nothing and refuses others by name. `LATER` is the same for what the
-engines here cannot do yet. The documentation page and the tests are made from these tables.
+`DEFAULT` accepts the values that ask for nothing and refuses others by name. The documentation page and the
+tests are made from these tables.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ class Treatment(Enum):
     HONOURED = "honoured"
     HINT = "accepted as a hint"
     DEFAULT = "only its default"
-    LATER = "not served yet"
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -62,12 +61,12 @@ CHAT: dict[str, Field] = {
     "audio": Field(Treatment.DEFAULT),
     "web_search_options": Field(Treatment.DEFAULT),
     "moderation": Field(Treatment.DEFAULT),
-    "response_format": Field(Treatment.LATER, ({"type": "text"},)),
-    "tools": Field(Treatment.LATER, ([],)),
-    "tool_choice": Field(Treatment.LATER, ("none", "auto")),
-    "parallel_tool_calls": _HINT,
-    "functions": Field(Treatment.LATER, ([],)),
-    "function_call": Field(Treatment.LATER, ("none", "auto")),
+    "response_format": _HONOURED,
+    "tools": _HONOURED,
+    "tool_choice": _HONOURED,
+    "parallel_tool_calls": _HONOURED,
+    "functions": _HONOURED,
+    "function_call": _HONOURED,
 }
 
 MESSAGE: dict[str, Field] = {
@@ -78,9 +77,9 @@ MESSAGE: dict[str, Field] = {
     "annotations": _HINT,
     "reasoning_content": _HINT,
     "audio": Field(Treatment.DEFAULT),
-    "tool_calls": Field(Treatment.LATER, ([],)),
-    "function_call": Field(Treatment.LATER),
-    "tool_call_id": Field(Treatment.LATER),
+    "tool_calls": _HONOURED,
+    "function_call": _HONOURED,
+    "tool_call_id": _HONOURED,
 }
 
 SPEECH: dict[str, Field] = {
