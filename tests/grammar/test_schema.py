@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from random import Random
 from typing import Any
 
@@ -210,6 +211,22 @@ def test_depth_is_bounded() -> None:
     grammar(schema)
     with pytest.raises(InvalidSchema, match="deep"):
         grammar({"type": "array", "items": schema})
+
+
+def unfolding(word: str) -> dict[str, Any]:
+    """Each level refers to the next four times, each time with something else beside it."""
+    levels = {
+        f"d{n}": {word: [{"$ref": f"#/$defs/d{n + 1}", "minimum": m} for m in range(4)]} for n in range(15)
+    }
+    return {"$ref": "#/$defs/d0", "$defs": {**levels, "d15": {"type": "integer"}}}
+
+
+def test_a_small_schema_that_unfolds_into_a_large_one_costs_little() -> None:
+    began = time.monotonic()
+    with pytest.raises(InvalidSchema, match="too large"):
+        grammar(unfolding("anyOf"))
+    grammar(unfolding("allOf"))  # which says that it is at least three, a billion times
+    assert time.monotonic() - began < 6.0
 
 
 def strictly(**more: Any) -> dict[str, Any]:

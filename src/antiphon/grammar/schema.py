@@ -7,8 +7,9 @@ cannot be said in a grammar, which is refused if the schema is to be held to str
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 from antiphon.grammar import formats, keywords, numbers, regex, strings
@@ -18,6 +19,8 @@ from antiphon.grammar.problems import InvalidSchema, Unsupported
 
 DEEPEST = 32
 MOST_RULES = 5000
+MOST_PARTS = 10_000
+"""Parts that are read in all: a reference with words beside it is read anew each time."""
 _COMMA, _COLON = Text(", "), Text(": ")
 _UNSAID = frozenset(
     "not if then else dependentRequired dependentSchemas patternProperties propertyNames contains "
@@ -30,20 +33,21 @@ class Schemas:
 
     def __init__(self) -> None:
         self.rules: dict[str, Node] = {"json": _anything(), **_ANYTHING}
+        self._parts = count(1)
 
     def add(self, schema: Any, *, strict: bool) -> Rule:
         """The rule of the values that are valid under a schema. Raises `InvalidSchema`.
 
         `strict` asks of the schema what OpenAI asks of a strict one, and refuses what cannot be held to.
         """
-        return _Reader(schema, self.rules, strict).whole()
+        return _Reader(schema, self.rules, self._parts, strict).whole()
 
 
 class _Reader:
     """Reads one schema. Every method gives the grammar of a value, and adds the rules that it needs."""
 
-    def __init__(self, root: Any, rules: dict[str, Node], strict: bool) -> None:
-        self._root, self._rules, self._strict = root, rules, strict
+    def __init__(self, root: Any, rules: dict[str, Node], parts: Iterator[int], strict: bool) -> None:
+        self._root, self._rules, self._parts, self._strict = root, rules, parts, strict
         self._referred: dict[str, Rule] = {}
         self._depth = 0
 
@@ -64,6 +68,7 @@ class _Reader:
         try:
             if self._depth > DEEPEST:
                 raise InvalidSchema(f"it is nested more than {DEEPEST} deep")
+            self._read_one_more()
             if schema is True:
                 return JSON
             if schema is False:
@@ -73,6 +78,10 @@ class _Reader:
             return self._of(schema)
         finally:
             self._depth -= 1
+
+    def _read_one_more(self) -> None:
+        if next(self._parts) > MOST_PARTS:
+            raise InvalidSchema("it is too large")
 
     def _of(self, schema: Schema) -> Node:
         self._refuse_unsaid(schema)
@@ -85,6 +94,7 @@ class _Reader:
         if "allOf" in said:
             parts = keywords.schemas(said.pop("allOf"), "allOf")
             for part in parts:
+                self._read_one_more()
                 said = merged(said, self._resolved(part))
             return self._value(said)
         for key in ("anyOf", "oneOf"):
