@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from functools import partial
 
@@ -53,7 +54,12 @@ class ChatApi:
         )
 
     async def _answer(self, exchange: Exchange, request: ChatRequest) -> None:
-        job = chat_job(request, f"chatcmpl-{uuid.uuid4().hex}")
+        job_id = f"chatcmpl-{uuid.uuid4().hex}"
+        if request.tools or request.functions or request.response_format:
+            # The grammar of a large schema takes a good part of a second.
+            job = await asyncio.to_thread(chat_job, request, job_id)
+        else:
+            job = chat_job(request, job_id)
         async with self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show) as answer:
             if exchange.recording is not None:
                 exchange.recording.charged = answer.charged
