@@ -13,7 +13,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from aiohttp import web
 
 from antiphon.engines.base import EngineKind
 from antiphon.engines.upstream import Upstream
+from antiphon.values import Feature
 
 FAULTS = ("crash", "hang", "garbage", "half", "eof", "error")
 """After `--after` tokens: end the process; say nothing more; send what is no JSON; send half an event and
@@ -65,11 +66,25 @@ class ProbeClient:
         await self.upstream.close()
 
 
-def kind(*, shared: bool = False, unusable: Collection[str] = (), **options: object) -> EngineKind:
-    """The kind "fake", whose processes run with these options, and without the models `unusable`."""
+def kind(
+    *,
+    name: str = "fake",
+    shared: bool = False,
+    unusable: Collection[str] = (),
+    features: Collection[Feature] = (),
+    unsuited: Callable[[], str] = lambda: "",
+    preparation: Callable[[Path, Path], list[str]] | None = None,
+    preparation_version: str = "",
+    **options: object,
+) -> EngineKind:
+    """A kind whose processes run with these options, and without the models `unusable`."""
     return EngineKind(
-        name="fake",
+        name=name,
         task="chat",
+        features=frozenset(features),
+        unsuited=unsuited,
+        preparation=preparation,
+        preparation_version=preparation_version,
         shared=shared,
         command=lambda deployments, settings, socket: command(
             socket, slots=sum(d.slots for d in deployments), **options

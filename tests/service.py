@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ from antiphon.catalogue.catalogue import Catalogue, build
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import Unauthenticated
 from antiphon.ledger.ledger import running
+from antiphon.pools.pool import Incapable
 from antiphon.settings import Settings
 from antiphon.storage import tables
 from antiphon.storage.database import Database
@@ -28,6 +29,7 @@ from antiphon.values import (
     Caller,
     ChatJob,
     Delta,
+    Feature,
     Function,
     Message,
     Prompt,
@@ -94,6 +96,7 @@ class ScriptedEngine:
     ) -> None:
         self._scripts = (chat, speech)
         self.counts = counts
+        self.cannot: frozenset[Feature] = frozenset()
         self.expected = 0.0
         """Seconds until the last segment, as it says of every recording."""
         self.jobs: list[Any] = []
@@ -147,6 +150,9 @@ class ScriptedPool:
         self.kind = SimpleNamespace(counts=engine.counts)
         self.on_change: list[Callable[[], None]] = []
 
+    def wake(self) -> None:
+        pass
+
     @contextmanager
     def acquire(self) -> Iterator[Any]:
         yield SimpleNamespace(engine=self.engine)
@@ -157,12 +163,28 @@ class ScriptedPool:
             callback()
 
 
+class _Named:
+    """The one pool, as it serves one snapshot."""
+
+    def __init__(self, pool: ScriptedPool, snapshot: str) -> None:
+        self._pool = pool
+        self.deployment = SimpleNamespace(name=snapshot)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+
 class ScriptedPools:
     def __init__(self, pool: ScriptedPool) -> None:
         self.pool = pool
 
-    def get(self, snapshot: str) -> ScriptedPool:
-        return self.pool
+    def get(self, snapshot: str, needs: Set[Feature] = frozenset()) -> Any:
+        if lacking := needs & self.pool.engine.cannot:
+            raise Incapable(min(lacking))
+        return _Named(self.pool, snapshot)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (_Named(self.pool, name) for name in (CHAT, SPEECH))
 
     @property
     def ready(self) -> bool:

@@ -57,7 +57,7 @@ TESTED_WITH = {
     "workers/test_speech_decode.py": ("workers/speech/sniff.py",),
 }
 """Modules without a test file of their own: what they do is seen through the test of another."""
-NOTHING_TO_TEST = ("values.py", "engines/base.py", "grammar/problems.py", "workers/speech/values.py")
+NOTHING_TO_TEST = ("engines/base.py", "grammar/problems.py", "workers/speech/values.py")
 """Values without behaviour, and the contract of engines: protocols and one struct."""
 SHAPES = ("wire/", "storage/migrations/versions/")
 """Folders of shapes and steps: what uses them is tested, migrations by `tests/storage/test_migrations.py`."""

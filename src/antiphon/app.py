@@ -32,6 +32,7 @@ from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
+from antiphon.catalogue import preparing
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import AntiphonError
@@ -133,9 +134,13 @@ def _pools(settings: Settings, catalogue: Catalogue) -> Pools:
 
     async def verify(deployment: Deployment) -> None:
         await asyncio.to_thread(store.verify, catalogue.entries[deployment.snapshot])
+        if deployment.prepared is not None:
+            await asyncio.to_thread(preparing.verify, deployment.prepared)
 
     make = partial(Replica, settings=settings, runtime=_runtime(settings), verify=verify, pace=Pace())
-    return Pools(catalogue.deployments(store), engines.kinds(), make)
+    # Several processes that are asked cannot start engines, which another one runs: it runs all of them.
+    idle = max(settings.engine_idle_seconds, settings.queue_seconds) if settings.processes == 1 else None
+    return Pools(catalogue.deployments(store), engines.kinds(), make, idle)
 
 
 def _attached(settings: Settings, catalogue: Catalogue) -> Pools:
@@ -175,14 +180,14 @@ def build_edge(
 ) -> Edge:
     metrics = Metrics(process)
     gate = gate or Gate(settings)
-    for name in pools.status():
-        pools.get(name).on_change.append(partial(gate.pump, name))
+    for pool in pools:
+        pool.on_change.append(partial(gate.pump, pool.deployment.name))
     metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
     metrics.gauge(
         "antiphon_engine_slots",
         "Requests that the ready engines serve at once",
         "snapshot",
-        lambda: {name: pools.get(name).capacity for name in pools.status()},
+        lambda: {pool.deployment.name: pool.capacity for pool in pools},
     )
 
     def readiness() -> Readiness:
@@ -214,8 +219,8 @@ def _first_readiness(pools: Pools) -> asyncio.Event:
         if pools.ready:
             ready.set()
 
-    for name in pools.status():
-        pools.get(name).on_change.append(look)
+    for pool in pools:
+        pool.on_change.append(look)
     return ready
 
 

@@ -131,6 +131,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     engine_start_seconds: Annotated[
         float, Meta(gt=0, description="Longest wait for an engine to become ready")
     ] = 120.0
+    engine_idle_seconds: Annotated[
+        float,
+        Meta(gt=0, description="Idle time after which an engine that was started on demand is ended"),
+    ] = 600.0
     engine_silence_seconds: Annotated[
         float, Meta(gt=0, description="Silence after which an engine is ended and started anew")
     ] = 10.0

@@ -14,6 +14,10 @@ import msgspec
 
 Task = Literal["chat", "speech"]
 SpeechTask = Literal["transcribe", "translate"]
+Feature = Literal["logit_bias", "logprobs", "top_logprobs", "grammar", "lazy_grammar", "seed"]
+"""What a chat engine may be able to do, or not: `logprobs` of the tokens that were chosen, `top_logprobs` of
+others too; answers held to a `grammar`, from their beginning or (`lazy_grammar`) from a trigger on.
+"""
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
@@ -62,17 +66,26 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     snapshot: str
     """The snapshot's id, for instance `whisper-base-2022-09-21`."""
+    alternative: bool = False
+    """Whether another engine is preferred for the snapshot, and this one is for what that cannot do."""
     task: Task
     engine: str
     """The name of a module in `antiphon.engines`."""
     model: Path
     """A file (GGUF) or a folder (CTranslate2), verified before use."""
+    prepared: Path | None = None
+    """The folder that was made of it for an engine that cannot read it as it is."""
     context: int = 0
     """Tokens of prompt and answer together; 0 for speech."""
     slots: int = 1
     """Requests that one engine process serves at once."""
     options: Mapping[str, Any] = {}
     """What only this engine knows, from the catalogue."""
+
+    @property
+    def name(self) -> str:
+        """What its process, its pool and its log are called. Of a snapshot's deployments one has its id."""
+        return f"{self.snapshot}@{self.engine}" if self.alternative else self.snapshot
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +160,21 @@ class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
     functions: tuple[Function, ...] = ()
     """What the model is told that it may call. If there are any, calls are looked for in its answer."""
     form: Form | None = None
+    organization: str = ""
+    """Whose it is, by id: what an engine keeps of a prompt is for later prompts of the same one alone."""
+
+    @property
+    def needs(self) -> frozenset[Feature]:
+        """What an engine has to be able to do."""
+        wanted: dict[Feature, bool] = {
+            "logit_bias": bool(self.logit_bias),
+            "logprobs": self.logprobs,
+            "top_logprobs": self.logprobs and self.top_logprobs > 0,
+            "grammar": self.form is not None and not self.form.trigger,
+            "lazy_grammar": self.form is not None and bool(self.form.trigger),
+            "seed": self.seed is not None,
+        }
+        return frozenset(feature for feature, needed in wanted.items() if needed)
 
 
 class Prompt(msgspec.Struct, frozen=True):

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from antiphon.errors import EngineFailed
-from antiphon.values import ChatJob, Delta, TokenLogprob, TopLogprob, Usage
-from service import CHAT, ScriptedEngine, serving
+from antiphon.values import ChatJob, Delta, Feature, TokenLogprob, TopLogprob, Usage
+from service import CALLER, CHAT, ScriptedEngine, serving
+
+TOOL = {"type": "function", "function": {"name": "now"}}
 
 
 def events(body: str) -> list[Any]:
@@ -219,3 +221,35 @@ async def test_models_are_not_interchangeable(tmp_path: Path) -> None:
         missing, _, unknown = await service.chat(model="gpt-4")
     assert wrong_task == 400 and body["error"]["param"] == "model"
     assert missing == 404 and unknown["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    ("cannot", "asked", "parameter"),
+    [
+        ("logit_bias", {"logit_bias": {"5": 1}}, "logit_bias"),
+        ("top_logprobs", {"logprobs": True, "top_logprobs": 2}, "top_logprobs"),
+        ("seed", {"seed": 1}, "seed"),
+        ("grammar", {"response_format": {"type": "json_object"}}, "response_format"),
+        ("lazy_grammar", {"tools": [TOOL]}, "tools"),
+        ("grammar", {"tools": [TOOL], "tool_choice": "required"}, "tools"),
+    ],
+)
+async def test_what_no_engine_of_the_snapshot_can_do_is_refused_by_name(
+    tmp_path: Path, cannot: Feature, asked: dict[str, Any], parameter: str
+) -> None:
+    engine = ScriptedEngine()
+    engine.cannot = frozenset({cannot})
+    async with serving(tmp_path, engine) as service:
+        status, _, body = await service.chat(**asked)
+        assert (status, body["error"]["param"]) == (400, parameter)
+        assert body["error"]["code"] == "unsupported_parameter"
+        assert (await service.chat())[0] == 200
+    assert len(engine.jobs) == 1
+
+
+async def test_an_engine_is_told_whose_a_prompt_is(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    async with serving(tmp_path, engine) as service:
+        await service.chat()
+    [job] = engine.jobs
+    assert job.organization == CALLER.organization_id

@@ -286,3 +286,10 @@ def test_a_model_of_the_operators_is_wanted_then_verified_then_damaged(
     installed.write_text("[]")
     with pytest.raises(ConfigurationError, match="is damaged"):
         installation.models(settings)
+
+
+def test_the_engine_of_each_model_is_shown_with_the_reason(settings: Settings) -> None:
+    found = installation.engines(settings)
+    assert found.state == "ok"
+    assert "whisper-base-2022-09-21: speech (the only one named)" in found.detail
+    assert "smollm2-135m-instruct-2024-11-01: " in found.detail

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+import fake_engine
+from antiphon import engines
+from antiphon.catalogue import pull as pulling
+from antiphon.catalogue.catalogue import load
+from antiphon.catalogue.choices import choices
+from antiphon.catalogue.store import ModelStore
 from antiphon.cli.models import models
 from antiphon.errors import ConfigurationError
 from hub import Hub, serving
@@ -126,3 +133,39 @@ def test_what_is_not_there_is_said_with_the_fix(
     with pytest.raises(ConfigurationError, match=said) as refusal:
         run(*arguments)
     assert fix in refusal.value.fix
+
+
+MAKES = "import pathlib, sys; out = pathlib.Path(sys.argv[2]); out.mkdir(); (out / 'weights').touch()"
+FAILS = "import sys; sys.exit('this architecture is not known')"
+
+
+@pytest.mark.parametrize(("program", "engine"), [(MAKES, "fast"), (FAILS, "able")])
+def test_pull_prepares_a_model_for_its_engines_or_goes_on_without(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, engine: str
+) -> None:
+    def preparation(model: Path, out: Path) -> list[str]:
+        return [sys.executable, "-c", program, str(model), str(out)]
+
+    kinds = [fake_engine.kind(name="fast", preparation=preparation), fake_engine.kind(name="able")]
+    monkeypatch.setattr(engines, "kinds", lambda: {kind.name: kind for kind in kinds})
+    monkeypatch.setattr(pulling, "_ENGINES", {"chat": ("fast", "able")})
+    write_gguf(tmp_path / "m.gguf")
+    result = run("pull", str(tmp_path / "m.gguf"), "--name", "mine-2024")
+    assert result.exit_code == 0
+    assert ("served without fast" in result.stderr) == (engine == "able")
+    home = tmp_path / "home"
+    entry = load(home).entries["mine-2024"]
+    assert [choice.kind.name for choice in choices(entry, ModelStore(home))] == [engine]
+    run("remove", "mine-2024")
+    assert list((home / "models" / ".prepared").iterdir()) == []
+
+
+def test_without_another_engine_a_model_that_cannot_be_prepared_is_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = fake_engine.kind(name="fast", preparation=lambda model, out: [sys.executable, "-c", FAILS])
+    monkeypatch.setattr(engines, "kinds", lambda: {"fast": kind})
+    monkeypatch.setattr(pulling, "_ENGINES", {"chat": "fast"})
+    write_gguf(tmp_path / "m.gguf")
+    with pytest.raises(ConfigurationError, match="could not be prepared: this architecture is not known"):
+        run("pull", str(tmp_path / "m.gguf"), "--name", "mine-2024")

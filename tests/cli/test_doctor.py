@@ -26,6 +26,7 @@ NAMES = [
     "sqlite",
     "database",
     "models",
+    "engines",
 ]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from antiphon import engines
-from antiphon.catalogue import prices
+from antiphon.catalogue import preparing, prices
+from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Alias, AliasName, Entry, PackageSource, SnapshotId
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError, ModelNotFound
@@ -86,30 +86,26 @@ class Catalogue:
 
     def deployments(self, store: ModelStore) -> list[Deployment]:
         """How each served snapshot is launched. Raises `ConfigurationError` for an unfit engine."""
-        for id in self.served:
-            _check_engine(self.entries[id])
-        return [
-            Deployment(
-                snapshot=entry.id,
-                task=entry.task,
-                engine=entry.engine,
-                model=store.path(entry),
-                context=entry.context,
-                slots=entry.slots,
-                options={"template": entry.template} if entry.template else {},
-            )
-            for entry in self.entries.values()
-            if entry.id in self.served
-        ]
+        served = [entry for entry in self.entries.values() if entry.id in self.served]
+        return [deployment for entry in served for deployment in _deployments(entry, store)]
 
 
-def _check_engine(entry: Entry) -> None:
-    fitting = sorted(name for name, kind in engines.kinds().items() if kind.task == entry.task)
-    if entry.engine not in fitting:
-        raise ConfigurationError(
-            f"'{entry.id}' asks for the engine '{entry.engine}', which does not serve {entry.task}",
-            fix=f"engines for {entry.task}: {', '.join(fitting)}",
+def _deployments(entry: Entry, store: ModelStore) -> list[Deployment]:
+    """One for the engine that is preferred, and one for each that can do what it cannot."""
+    return [
+        Deployment(
+            snapshot=entry.id,
+            alternative=choice.alternative,
+            task=entry.task,
+            engine=choice.kind.name,
+            model=store.path(entry),
+            prepared=preparing.folder(store, entry, choice.kind),
+            context=entry.context,
+            slots=entry.slots,
+            options={"template": entry.template} if entry.template else {},
         )
+        for choice in choices(entry, store)
+    ]
 
 
 def _model(name: str, entry: Entry, alias: Alias | None = None) -> Model:

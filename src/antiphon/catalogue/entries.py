@@ -20,6 +20,7 @@ _MODEL_FILE = (
 )
 
 SnapshotId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
+EngineName = Annotated[str, Meta(pattern=r"\A[a-z_]+\Z")]
 AliasName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")]
 FileName = Annotated[str, Meta(pattern=_MODEL_FILE)]
 """GGUF, safetensors, or a file of a CTranslate2 folder: nothing else is ever stored or opened."""
@@ -81,8 +82,8 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A snapshot, and what it takes to have it and to serve it."""
 
     id: SnapshotId
-    engine: Annotated[str, Meta(pattern=r"\A[a-z_]+\Z")]
-    """The name of a module in `antiphon.engines`."""
+    engine: EngineName | Annotated[tuple[EngineName, ...], Meta(min_length=1)]
+    """The name of a module in `antiphon.engines`, or several: the best first, where the machine suits it."""
     slots: Annotated[int, Meta(ge=1, le=256)] = 1
     template: str | None = None
     """A reviewed chat template to use instead of the one in the model file."""
@@ -97,8 +98,15 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
         names = [file.name for file in self.files]
         if len(set(names)) < len(names):
             raise ValueError("a file is listed twice")
+        if len(set(self.engines)) < len(self.engines):
+            raise ValueError("an engine is listed twice")
         if isinstance(self.source, HubSource) and any(len(file.parts) > 1 for file in self.files):
             raise ValueError("files of the hub cannot be joined")
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The names of its engines, in order of preference."""
+        return (self.engine,) if isinstance(self.engine, str) else self.engine
 
     @property
     def size(self) -> int:

@@ -39,6 +39,8 @@ class ModelStore:
         self._home = home
         self._models = home / "models"
         self._work = self._models / ".partial"
+        self.prepared = self._models / ".prepared"
+        """What was made of model files for engines that cannot read them: see `preparing`."""
 
     def path(self, entry: Entry) -> Path:
         """What an engine opens: the GGUF file, or the folder. Says nothing about whether it is there."""
@@ -52,7 +54,7 @@ class ModelStore:
 
     def install(self, entry: Entry, progress: Progress = silent) -> None:
         """Bring every file that is missing or damaged. Raises `ConfigurationError`."""
-        with self._alone(entry.id):
+        with self.alone(entry.id):
             for file in entry.files:
                 self._place(entry.id, entry.source, file, progress)
             for stray in self._strays(entry):
@@ -60,7 +62,7 @@ class ModelStore:
 
     def adopt(self, id: str, source: Source, found: list[Found], progress: Progress) -> tuple[File, ...]:
         """Bring the files of a snapshot that no catalogue knows yet, and say what they are."""
-        with self._alone(id):
+        with self.alone(id):
             return tuple(self._place(id, source, file, progress) for file in found)
 
     def verify(self, entry: Entry, progress: Progress = silent) -> None:
@@ -81,7 +83,7 @@ class ModelStore:
 
     def remove(self, id: str) -> bool:
         """Delete a snapshot's files, unfinished ones too. Says whether there were any."""
-        with self._alone(id):
+        with self.alone(id):
             folders = [folder for folder in (self._models / id, self._work / id) if folder.exists()]
             for folder in folders:
                 shutil.rmtree(folder)
@@ -120,8 +122,11 @@ class ModelStore:
                 yield path
 
     @contextmanager
-    def _alone(self, id: str) -> Iterator[None]:
-        """Two installations of one snapshot at once would write into the same unfinished file."""
+    def alone(self, id: str) -> Iterator[None]:
+        """For as long as the block runs nobody else works at a snapshot's files, or `ConfigurationError`.
+
+        Two installations at once would write into the same unfinished file.
+        """
         if not _fits(id, SnapshotId):
             raise ConfigurationError(f"'{id}' cannot be a snapshot", fix="see antiphon models list")
         try:

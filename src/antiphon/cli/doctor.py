@@ -79,6 +79,7 @@ def _checks() -> dict[str, Check]:
         "sqlite": installation.sqlite_version,
         "database": installation.database,
         "models": installation.models,
+        "engines": installation.engines,
     }
 
 

@@ -19,8 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from antiphon import settings
+from antiphon.catalogue import preparing
 from antiphon.catalogue import pull as pulling
 from antiphon.catalogue.catalogue import Catalogue, load
+from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore, Progress
 from antiphon.cli.options import Home, Json
@@ -74,6 +76,9 @@ def pull(
             ModelStore(folder).install(entry, progress)
         else:
             entry = pulling.pull(folder, model, name, alias=alias, template=template, progress=progress)
+    store = ModelStore(folder)
+    preparing.forget_failures(store, entry)
+    prepare(store, entry)
     served = entry.id in load(folder).served
     typer.echo(
         f"{entry.id} is installed ({decimal(entry.size)}). "
@@ -116,9 +121,31 @@ def remove(
 ) -> None:
     """Delete a snapshot's files. Its entry stays in the catalogue, so it can be pulled again."""
     folder = _folder(home)
-    if not ModelStore(folder).remove(model):
+    store = ModelStore(folder)
+    if entry := load(folder).entries.get(model):
+        preparing.remove(store, entry)
+    if not store.remove(model):
         raise ConfigurationError(f"There are no files of '{model}'", fix="see antiphon models list")
     typer.echo(f"{model} is removed. A server that runs keeps it until it ends.")
+
+
+def prepare(store: ModelStore, entry: Entry) -> None:
+    """Make what the entry's engines need of its files, unless it is there.
+
+    An engine that cannot have it is told on stderr, and the next one chosen; without another, raises
+    `ConfigurationError`.
+    """
+    failed: set[str] = set()
+    while lacking := [c.kind for c in choices(entry, store) if not preparing.ready(store, entry, c.kind)]:
+        kind = lacking[0]
+        try:
+            with progress_bars() as progress:
+                preparing.prepare(store, entry, kind, progress)
+        except ConfigurationError as problem:
+            if kind.name in failed or len(entry.engines) == 1:
+                raise
+            failed.add(kind.name)
+            typer.echo(f"{entry.id} is served without {kind.name}. {problem.message}", err=True)
 
 
 def _folder(home: str | None) -> Path:

@@ -18,7 +18,7 @@ from antiphon.app import supervising
 from antiphon.catalogue.catalogue import load
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.gateway import configure_logging, gateway
-from antiphon.cli.models import progress_bars
+from antiphon.cli.models import prepare, progress_bars
 from antiphon.cli.supervisor import Supervisor
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
@@ -56,12 +56,14 @@ async def _several(settings: Settings, listener: socket.socket) -> None:
 
 def _install_missing(home: Path) -> None:
     """Bring the bundled models to where they are served from; the first start does it once and for all."""
-    missing = load(home).missing()
-    if not missing:
-        return
-    with progress_bars() as progress:
-        for entry in missing:
-            ModelStore(home).install(entry, progress)
+    store = ModelStore(home)
+    if missing := load(home).missing():
+        with progress_bars() as progress:
+            for entry in missing:
+                store.install(entry, progress)
+    catalogue = load(home)
+    for id in sorted(catalogue.served):
+        prepare(store, catalogue.entries[id])
 
 
 def _greet(listener: socket.socket, first_key: str | None) -> None:

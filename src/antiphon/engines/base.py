@@ -18,6 +18,7 @@ from antiphon.values import (
     ChatJob,
     Delta,
     Deployment,
+    Feature,
     Function,
     Message,
     Prompt,
@@ -86,6 +87,10 @@ class SpeechEngine(Engine, Protocol):
         """
 
 
+def _suits_any() -> str:
+    return ""
+
+
 class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of engine: how to launch it and how to talk to it.
 
@@ -98,6 +103,13 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     `counts`: whether every `Delta` says how many tokens the engine has generated. Of an engine that does not
     count along, an answer that is aborted pays one token for each piece of text that was handed to the
     client; one that is whole pays what the engine counted at its end.
+
+    `features` is what a chat engine can do of what not all can. `unsuited` tells in a few words why another
+    engine is better on this machine, if there is one for the model; nothing if this one is good here.
+
+    `preparation`, for an engine that does not read model files as they are published, gives the argument
+    list of a process that makes the second path, a folder, from the first, a model file: see
+    `catalogue.prepare`. What was made by another `preparation_version` is made anew.
     """
 
     name: str
@@ -106,3 +118,7 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
     command: Callable[[Sequence[Deployment], Settings, Path], list[str]]
     connect: Callable[[Sequence[Deployment], Settings, Path], ChatEngine | SpeechEngine]
+    features: frozenset[Feature] = frozenset()
+    unsuited: Callable[[], str] = _suits_any
+    preparation: Callable[[Path, Path], list[str]] | None = None
+    preparation_version: str = ""

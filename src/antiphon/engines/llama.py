@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -28,6 +28,7 @@ from antiphon.values import (
     ChatJob,
     Delta,
     Deployment,
+    Feature,
     FinishReason,
     Function,
     Message,
@@ -224,4 +225,10 @@ def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path
     return LlamaEngine(deployment, socket)
 
 
-ENGINE = EngineKind(name="llama", task="chat", command=_command, connect=_connect)
+ENGINE = EngineKind(
+    name="llama",
+    task="chat",
+    command=_command,
+    connect=_connect,
+    features=frozenset(get_args(Feature)),
+)

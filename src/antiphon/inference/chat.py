@@ -13,11 +13,15 @@ import msgspec
 from antiphon.admission.limits import chat_demand
 from antiphon.admission.rates import Place, Show
 from antiphon.engines.base import ChatEngine
-from antiphon.errors import ContextLengthExceeded, RequestTimeout
+from antiphon.errors import ContextLengthExceeded, RequestTimeout, UnsupportedParameter
 from antiphon.inference.calls import told
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
-from antiphon.values import Caller, ChatJob, Delta, Prompt, Snapshot, Usage
+from antiphon.pools.pool import Incapable, Pool
+from antiphon.values import Caller, ChatJob, Delta, Feature, Prompt, Snapshot, Usage
+
+_PARAMETERS: dict[Feature, str] = {"grammar": "response_format", "lazy_grammar": "tools"}
+"""What a request says that it needs by another name."""
 
 
 class ChatAnswer(msgspec.Struct, frozen=True):
@@ -47,12 +51,19 @@ class Chat(Conductor):
         as well: a deadline, a failing engine or a ledger that cannot be written may end an answer midway.
         """
         snapshot = self._resolve(job.model, "chat")
-        pool = self._pools.get(snapshot.id)
+        job = msgspec.structs.replace(job, organization=caller.organization_id)
+        pool = self._pool(snapshot, job)
         try:
             async with (
                 asyncio.timeout(self._settings.chat_seconds) as deadline,
                 self._gate.enter(
-                    caller, snapshot.id, lambda: pool.capacity, job.n, chat_demand(job), show
+                    caller,
+                    pool.deployment.name,
+                    lambda: pool.capacity,
+                    job.n,
+                    chat_demand(job),
+                    show,
+                    rated_as=snapshot.id,
                 ) as place,
             ):
                 with pool.acquire() as lease:
@@ -71,6 +82,21 @@ class Chat(Conductor):
                             yield ChatAnswer(snapshot, pieces, handed, lambda: bill.charged)
         except TimeoutError:
             raise RequestTimeout("The answer took too long.") from None
+
+    def _pool(self, snapshot: Snapshot, job: ChatJob) -> Pool:
+        """The engine for a job. Raises `UnsupportedParameter` if none of the snapshot's can do it."""
+        try:
+            pool = self._pools.get(snapshot.id, job.needs)
+        except Incapable as problem:
+            parameter = _PARAMETERS.get(problem.feature, problem.feature)
+            if parameter == "response_format" and job.functions:
+                parameter = "tools"
+            raise UnsupportedParameter(
+                f"No engine that serves '{snapshot.id}' here supports this use of '{parameter}'.",
+                param=parameter,
+            ) from None
+        pool.wake()
+        return pool
 
     async def render(self, job: ChatJob) -> tuple[Snapshot, Prompt]:
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, Unavailable
+from antiphon.pools.demand import Demand
 from antiphon.pools.member import Member, Serving, Status, Unit
 from antiphon.pools.policy import least_busy
-from antiphon.values import Deployment
+from antiphon.values import Deployment, Feature
 
 _RETRY_AFTER = 2.0
 """Seconds that a client is told to wait: a crashed engine is usually back by then."""
@@ -27,8 +28,20 @@ class Pool:
         self.kind = kind
         self.members: list[Member] = []
         """Started and stopped by whoever made them."""
+        self.demand: Demand | None = None
+        """What starts and stops them instead, if they run on demand."""
         self.on_change: list[Callable[[], None]] = []
         """Called, in the event loop, after `capacity` may have changed."""
+
+    @property
+    def busy(self) -> int:
+        """Requests that hold an engine."""
+        return sum(serving.busy for serving in self._serving())
+
+    def wake(self) -> None:
+        """Somebody is about to ask: what runs on demand shall run."""
+        if self.demand is not None:
+            self.demand.wake()
 
     @property
     def capacity(self) -> int:
@@ -72,19 +85,29 @@ class Pool:
 
 
 class Pools:
-    """Every pool, by the id of its snapshot.
+    """Every pool; a snapshot that several engines serve has one for each, the preferred first.
 
-    Raises `ConfigurationError` for a deployment whose engine is not among `kinds`, and for one that has the
-    name of a shared engine.
+    The engines of alternatives start when they are first asked for, and end once nobody has for `idle`
+    seconds; without `idle`, all run all the time. Raises `ConfigurationError` for a deployment whose engine
+    is not among `kinds`, and for one that has the name of a shared engine.
     """
 
     def __init__(
-        self, deployments: Iterable[Deployment], kinds: Mapping[str, EngineKind], make: Make
+        self,
+        deployments: Iterable[Deployment],
+        kinds: Mapping[str, EngineKind],
+        make: Make,
+        idle: float | None = None,
     ) -> None:
-        self._pools: dict[str, Pool] = {}
-        self._members = [self._member(unit, kind, make) for unit, kind in _units(deployments, kinds)]
+        self._pools: dict[str, list[Pool]] = {}
+        self._idle = idle
+        self._members: list[Member] = []
+        """Those that run all the time."""
+        self._demands: list[Demand] = []
+        for unit, kind in _units(deployments, kinds):
+            self._add(unit, kind, make)
 
-    def _member(self, unit: Unit, kind: EngineKind, make: Make) -> Member:
+    def _add(self, unit: Unit, kind: EngineKind, make: Make) -> None:
         """A unit's replica, with a pool for each of its deployments."""
         pools = [Pool(deployment, kind) for deployment in unit.deployments]
 
@@ -95,33 +118,58 @@ class Pools:
         member = make(unit, kind, changed)
         for pool in pools:
             pool.members.append(member)
-            self._pools[pool.deployment.snapshot] = pool
-        return member
+            self._pools.setdefault(pool.deployment.snapshot, []).append(pool)
+        if pools[0].deployment.alternative and self._idle is not None:
+            demand = Demand(member, lambda: sum(pool.busy for pool in pools), self._idle)
+            self._demands.append(demand)
+            for pool in pools:
+                pool.demand = demand
+        else:
+            self._members.append(member)
 
     def start(self) -> None:
-        """Start every replica; returns at once. Needs a running event loop."""
+        """Start every replica but those on demand; returns at once. Needs a running event loop."""
         for member in self._members:
             member.start()
 
     async def stop(self, grace: float) -> None:
         """End every replica; running requests are expected to be over. No task or process is left."""
-        await asyncio.gather(*(member.stop(grace) for member in self._members))
+        members = [member.stop(grace) for member in self._members]
+        await asyncio.gather(*members, *(demand.stop(grace) for demand in self._demands))
 
-    def get(self, snapshot: str) -> Pool:
-        """The pool that serves a snapshot. Raises `Unavailable` when none does."""
-        pool = self._pools.get(snapshot)
-        if pool is None:
+    def __iter__(self) -> Iterator[Pool]:
+        for pools in self._pools.values():
+            yield from pools
+
+    def get(self, snapshot: str, needs: Set[Feature] = frozenset()) -> Pool:
+        """The pool that serves a snapshot to a request with these needs, the preferred one if it can.
+
+        Raises `Unavailable` when the snapshot is not served, and `Incapable` when no engine of it can do all.
+        """
+        pools = self._pools.get(snapshot)
+        if pools is None:
             raise Unavailable("The model is not being served.", retry_after=_RETRY_AFTER)
-        return pool
+        for pool in pools:
+            if needs <= pool.kind.features:
+                return pool
+        raise Incapable(min(needs - pools[0].kind.features))
 
     @property
     def ready(self) -> bool:
-        """Whether every snapshot would serve a request now."""
-        return all(pool.ready for pool in self._pools.values())
+        """Whether every snapshot would serve a request now; those on demand need not."""
+        return all(pool.ready for pool in self if pool.demand is None)
 
     def status(self) -> dict[str, list[Status]]:
-        """The replicas of each snapshot."""
-        return {snapshot: pool.status() for snapshot, pool in self._pools.items()}
+        """The replicas of each deployment, by its name."""
+        return {pool.deployment.name: pool.status() for pool in self}
+
+
+class Incapable(Exception):
+    """No engine of a snapshot can do all that a request needs; the first has not this `feature`."""
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self.feature: Feature = feature
 
 
 def _units(
@@ -131,7 +179,7 @@ def _units(
     units: dict[str, tuple[Unit, EngineKind]] = {}
     for deployment in deployments:
         kind = _kind(deployment, kinds)
-        name = kind.name if kind.shared else deployment.snapshot
+        name = kind.name if kind.shared else deployment.name
         before, other = units.get(name, (Unit(name, ()), kind))
         if other is not kind:
             raise ConfigurationError(

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from sqlalchemy.engine import make_url
 
 from antiphon.catalogue import catalogue
+from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Entry, PackageSource
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.checks import Finding
@@ -100,6 +101,17 @@ def models(settings: Settings) -> Finding:
         return Finding("problem", f"not installed: {', '.join(entry.id for entry in absent)}", pulls)
     states = [f"{e.id} {'verified' if e.id in found.installed else 'at the first start'}" for e in wanted]
     return Finding("ok", ", ".join(states))
+
+
+def engines(settings: Settings) -> Finding:
+    """Which engine serves each model on this machine, and why."""
+    found, store = catalogue.load(settings.home_path), ModelStore(settings.home_path)
+    told = [
+        f"{id}: " + ", ".join(f"{choice.kind.name} ({choice.why})" for choice in choices(entry, store))
+        for id, entry in sorted(found.entries.items())
+        if id in found.wanted
+    ]
+    return Finding("ok", "; ".join(told))
 
 
 def _at_hand(entry: Entry) -> bool:

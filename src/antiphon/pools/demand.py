@@ -1,0 +1,59 @@
+"""An engine that runs only while it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from antiphon.pools.member import Member
+
+_LOOK = 1.0
+"""Seconds between two looks at whether anybody still asks."""
+_GRACE = 5.0
+
+
+class Demand:
+    """Starts a replica when it is woken, and stops it once nobody has asked for `idle` seconds.
+
+    `busy` counts the requests that hold it. Whoever waits for it to become ready has woken it: `idle` must
+    be longer than that may take.
+    """
+
+    def __init__(self, member: Member, busy: Callable[[], int], idle: float) -> None:
+        self._member = member
+        self._busy = busy
+        self._idle = idle
+        self._asked = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Start the replica, unless it runs; it becomes ready later. Needs a running event loop."""
+        self._asked = time.monotonic()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="demand")
+
+    async def stop(self, grace: float) -> None:
+        """End the replica as `Member.stop` does, and start it no more by itself."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self._member.stop(grace)
+
+    async def _run(self) -> None:
+        while True:
+            self._member.start()
+            await self._until_idle()
+            await self._member.stop(_GRACE)
+            # Who woke it while it was ending waits for the next one.
+            if not self._wanted():
+                return
+
+    async def _until_idle(self) -> None:
+        while self._wanted():
+            await asyncio.sleep(_LOOK)
+            if self._busy():
+                self._asked = time.monotonic()
+
+    def _wanted(self) -> bool:
+        return time.monotonic() - self._asked < self._idle

@@ -1,0 +1,134 @@
+"""Engines that run on demand: started by who asks, ended when nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import fake_engine
+from antiphon.pools.policy import Pace
+from antiphon.pools.pool import Incapable, Pool, Pools
+from antiphon.pools.replica import Replica
+from antiphon.runtime.local import LocalRuntime
+from antiphon.settings import Settings
+from antiphon.values import Deployment, Feature
+from until import until
+
+QUICK = Pace(probe=0.1, retry=0.02, backoff=0.05, backoff_max=0.2, healthy=60.0)
+SNAPSHOT = "fake-2024"
+IDLE = 0.4
+Serve = Callable[..., AbstractAsyncContextManager[Pools]]
+
+
+async def fine(deployment: Deployment) -> None:
+    """A model that is what it should be."""
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """A snapshot with two engines, of which the second can do what the first cannot."""
+    monkeypatch.setattr("antiphon.pools.demand._LOOK", 0.05)
+    fast = fake_engine.kind(name="fast", features={"seed"})
+    able = fake_engine.kind(name="able", features={"seed", "logit_bias"})
+
+    def deployment(engine: str, alternative: bool) -> Deployment:
+        return Deployment(
+            snapshot=SNAPSHOT,
+            task="chat",
+            engine=engine,
+            model=tmp_path / "m.gguf",
+            slots=2,
+            alternative=alternative,
+        )
+
+    @asynccontextmanager
+    async def serving(idle: float | None = IDLE) -> AsyncIterator[Pools]:
+        runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
+        make = partial(
+            Replica, settings=Settings(home=str(tmp_path)), runtime=runtime, verify=fine, pace=QUICK
+        )
+        kinds = {kind.name: kind for kind in (fast, able)}
+        pools = Pools([deployment("fast", False), deployment("able", True)], kinds, make, idle)
+        pools.start()
+        try:
+            yield pools
+        finally:
+            async with asyncio.timeout(15):
+                await pools.stop(1.0)
+            assert [status.state for [status] in pools.status().values()] == ["stopped", "stopped"]
+
+    return serving
+
+
+def state(pool: Pool) -> str:
+    return pool.status()[0].state
+
+
+def able(pools: Pools) -> Pool:
+    return pools.get(SNAPSHOT, {"logit_bias"})
+
+
+async def woken(pool: Pool) -> None:
+    """Return once it is ready; whoever waits for long asks again."""
+
+    def asked() -> bool:
+        pool.wake()
+        return pool.ready
+
+    await until(asked)
+
+
+async def test_a_request_gets_the_first_engine_that_can_do_what_it_needs(serve: Serve) -> None:
+    expected: list[tuple[set[Feature], str]] = [
+        (set(), "fast"),
+        ({"seed"}, "fast"),
+        ({"logit_bias"}, "able"),
+        ({"seed", "logit_bias"}, "able"),
+    ]
+    async with serve() as pools:
+        found = [(needs, pools.get(SNAPSHOT, needs).deployment.engine) for needs, _ in expected]
+        assert found == expected
+        with pytest.raises(Incapable) as refused:
+            pools.get(SNAPSHOT, {"seed", "grammar"})
+        assert refused.value.feature == "grammar"
+
+
+async def test_it_starts_when_it_is_asked_for_and_ends_when_it_is_not(serve: Serve) -> None:
+    async with serve() as pools:
+        await until(lambda: pools.ready)
+        pool = able(pools)
+        assert (state(pool), pool.capacity) == ("stopped", 0)
+        await woken(pool)
+        assert pool.capacity == 2
+        await until(lambda: state(pool) == "stopped")
+        await woken(pool)
+
+
+async def test_it_goes_on_for_as_long_as_a_request_holds_it(serve: Serve) -> None:
+    async with serve() as pools:
+        pool = able(pools)
+        await woken(pool)
+        with pool.acquire():
+            await asyncio.sleep(3 * IDLE)
+            assert pool.ready
+        await until(lambda: state(pool) == "stopped")
+
+
+async def test_who_asks_while_it_ends_gets_the_next_one(serve: Serve) -> None:
+    async with serve() as pools:
+        pool = able(pools)
+        await woken(pool)
+        await until(lambda: not pool.ready)
+        await woken(pool)
+
+
+async def test_without_an_idle_time_all_run_from_the_start(serve: Serve) -> None:
+    async with serve(None) as pools:
+        await until(lambda: pools.ready)
+        assert [pool.ready for pool in pools] == [True, True]
+        able(pools).wake()
