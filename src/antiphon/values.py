@@ -81,6 +81,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that one engine process serves at once."""
     options: Mapping[str, Any] = {}
     """What only this engine knows, from the catalogue."""
+    digest: str = ""
+    """Of everything above that changes answers: files, template, engine, context."""
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ The models that ship with Antiphon stand in `models.toml` beside this file; the 
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
@@ -19,6 +20,7 @@ from antiphon.catalogue import preparing, prices
 from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Alias, AliasName, Entry, PackageSource, SnapshotId
 from antiphon.catalogue.store import ModelStore
+from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, ModelNotFound
 from antiphon.values import Deployment, Price
 from antiphon.wire.models import Model
@@ -103,9 +105,16 @@ def _deployments(entry: Entry, store: ModelStore) -> list[Deployment]:
             context=entry.context,
             slots=entry.slots,
             options={"template": entry.template} if entry.template else {},
+            digest=_digest(entry, choice.kind),
         )
         for choice in choices(entry, store)
     ]
+
+
+def _digest(entry: Entry, kind: EngineKind) -> str:
+    parts = [kind.name, kind.preparation_version, entry.template, entry.context]
+    parts += [file.sha256 for file in entry.files]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _model(name: str, entry: Entry, alias: Alias | None = None) -> Model:

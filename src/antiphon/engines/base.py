@@ -104,6 +104,8 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     count along, an answer that is aborted pays one token for each piece of text that was handed to the
     client; one that is whole pays what the engine counted at its end.
 
+    `version` is of the library that computes: another one may answer otherwise.
+
     `features` is what a chat engine can do of what not all can. `unsuited` tells in a few words why another
     engine is better on this machine, if there is one for the model; nothing if this one is good here.
 
@@ -118,6 +120,7 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
     command: Callable[[Sequence[Deployment], Settings, Path], list[str]]
     connect: Callable[[Sequence[Deployment], Settings, Path], ChatEngine | SpeechEngine]
+    version: str = ""
     features: frozenset[Feature] = frozenset()
     unsuited: Callable[[], str] = _suits_any
     preparation: Callable[[Path, Path], list[str]] | None = None

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -230,5 +231,6 @@ ENGINE = EngineKind(
     task="chat",
     command=_command,
     connect=_connect,
+    version=version("xllamacpp"),
     features=frozenset(get_args(Feature)),
 )

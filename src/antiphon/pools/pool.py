@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 
+from antiphon import __version__
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, Unavailable
 from antiphon.pools.demand import Demand
@@ -30,6 +32,9 @@ class Pool:
         """Started and stopped by whoever made them."""
         self.demand: Demand | None = None
         """What starts and stops them instead, if they run on demand."""
+        told = f"{deployment.digest} {kind.version} {__version__}"
+        self.fingerprint = f"fp_{hashlib.sha256(told.encode()).hexdigest()[:10]}"
+        """Another one as soon as anything is another that may change answers."""
         self.on_change: list[Callable[[], None]] = []
         """Called, in the event loop, after `capacity` may have changed."""
 
