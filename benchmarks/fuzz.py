@@ -48,6 +48,21 @@ CHAT: dict[str, Any] = {
     "user": "u",
     "metadata": {"a": "b"},
 }
+COMPLETION: dict[str, Any] = {
+    "model": "gpt-3.5-turbo",
+    "prompt": ["Once upon", "a time"],
+    "temperature": 0.5,
+    "n": 2,
+    "best_of": 2,
+    "stream": False,
+    "stop": ["a", "b"],
+    "max_tokens": 2,
+    "logit_bias": {"5": 1},
+    "logprobs": 2,
+    "echo": False,
+    "suffix": "",
+    "user": "u",
+}
 NASTY: tuple[Any, ...] = (
     None, True, -1, 0, 1e308, 2**63, -(2**63), "", "\ud83d\ude00", "<|im_end|>", "../..", "' OR 1=1 --",
     [], {}, [[]], {"a": {}}, "x" * 5000, list(range(100)), 0.1, "0", "null",
@@ -98,10 +113,12 @@ def request(seed: int, recording: bytes) -> tuple[str, dict[str, str], bytes]:
     """Path, headers and body of the case that `seed` stands for."""
     chance = random.Random(seed)
     if chance.random() < 0.6:
-        body = json.dumps(mutated_value(CHAT, chance)).encode()
+        chat = chance.random() < 0.7
+        body = json.dumps(mutated_value(CHAT if chat else COMPLETION, chance)).encode()
         if chance.random() < 0.5:
             body = mutated_bytes(body, chance)
-        path = chance.choice(("chat/completions", "chat/completions/render", "engines/m/chat/completions"))
+        paths = ("chat/completions", "chat/completions/render", "engines/m/chat/completions")
+        path = chance.choice(paths if chat else ("completions", "engines/m/completions"))
         return path, {"content-type": "application/json"}, body
     sound = mutated_bytes(recording[: chance.choice((100, 2000, len(recording)))], chance)
     parts = [

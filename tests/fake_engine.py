@@ -109,6 +109,7 @@ class FakeEngine:
                 web.get("/props", self.props),
                 web.get("/lora-adapters", self.lora_adapters),
                 web.post("/tokenize", self.tokenize),
+                web.post("/detokenize", self.detokenize),
                 web.post("/completion", self.completion),
             ]
         )
@@ -151,6 +152,11 @@ class FakeEngine:
         for piece in pieces:
             tokens += [piece] if isinstance(piece, int) else list(piece.encode())
         return web.json_response({"tokens": tokens})
+
+    async def detokenize(self, request: web.Request) -> web.Response:
+        """The bytes that tokens stand for, as text."""
+        tokens = (await request.json())["tokens"]
+        return web.json_response({"content": bytes(tokens).decode(errors="replace")})
 
     async def completion(self, request: web.Request) -> web.StreamResponse:
         if self.options.status != 200:

@@ -33,6 +33,7 @@ from antiphon.values import (
     Function,
     Message,
     Prompt,
+    RawPrompt,
     Segment,
     SpeechJob,
     Transcript,
@@ -100,6 +101,7 @@ class ScriptedEngine:
         self.expected = 0.0
         """Seconds until the last segment, as it says of every recording."""
         self.jobs: list[Any] = []
+        self.prompts: list[Prompt] = []
         self.running = 0
         self.held = 0
         """Recordings that are open."""
@@ -109,7 +111,17 @@ class ScriptedEngine:
         words = " ".join(m.content for m in messages).split()
         return Prompt(" ".join(words), tuple(range(len(words))))
 
+    async def tokenize(self, prompts: Sequence[RawPrompt]) -> list[Prompt]:
+        """A token for each word; of ids the text is `<1><2>`."""
+        return [
+            Prompt(one, tuple(range(len(one.split()))))
+            if isinstance(one, str)
+            else Prompt("".join(f"<{token}>" for token in one), one)
+            for one in prompts
+        ]
+
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
+        self.prompts.append(prompt)
         with self._counted(job):
             async for piece in self._scripts[0](job):
                 yield piece
@@ -148,6 +160,7 @@ class ScriptedPool:
         self.engine = engine
         self.capacity = capacity
         self.kind = SimpleNamespace(counts=engine.counts)
+        self.fingerprint = "fp_0123456789"
         self.on_change: list[Callable[[], None]] = []
 
     def wake(self) -> None:
@@ -266,6 +279,10 @@ class Service:
     async def chat(self, **fields: Any) -> tuple[int, Any, Any]:
         body = {"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "Say hello"}], **fields}
         return await self.call("POST", "/v1/chat/completions", json=body)
+
+    async def complete(self, **fields: Any) -> tuple[int, Any, Any]:
+        body = {"model": "gpt-3.5-turbo", "prompt": "Say hello", **fields}
+        return await self.call("POST", "/v1/completions", json=body)
 
 
 def catalogue(home: Path) -> Catalogue:

@@ -27,9 +27,17 @@ TESTED_WITH = {
         "api/chat_answer.py",
         "api/chat_job.py",
         "api/envelope.py",
+        "api/sampling.py",
         "api/sse.py",
+        "api/writer.py",
         "inference/chat.py",
         "inference/conductor.py",
+        "inference/generation.py",
+    ),
+    "api/test_completions.py": (
+        "api/completion_answer.py",
+        "api/completion_job.py",
+        "inference/completions.py",
     ),
     "grammar/test_schema.py": ("grammar/formats.py", "grammar/keywords.py", "grammar/merge.py"),
     "api/test_edge.py": (

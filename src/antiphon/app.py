@@ -25,6 +25,7 @@ from antiphon.api import openapi
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.audio import AudioApi
 from antiphon.api.chat import ChatApi
+from antiphon.api.completions import CompletionApi
 from antiphon.api.edge import Edge
 from antiphon.api.idempotency import Idempotency
 from antiphon.api.info import InfoApi
@@ -37,6 +38,7 @@ from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import AntiphonError
 from antiphon.inference.chat import Chat
+from antiphon.inference.completions import Completions
 from antiphon.inference.metrics import Metrics
 from antiphon.inference.transcription import Transcription
 from antiphon.ledger import ledger as accounts
@@ -202,6 +204,7 @@ def build_edge(
     services = (settings, catalogue, gate, pools, ledger.meter, metrics)
     routes = table(
         ChatApi(settings, Chat(*services), idempotency),
+        CompletionApi(settings, Completions(*services), idempotency),
         AudioApi(Transcription(*services), Uploads(settings, uploads), idempotency),
         InfoApi(catalogue, metrics, readiness, settings.public_metrics),
         reference,

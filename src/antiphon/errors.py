@@ -77,13 +77,14 @@ class UnsupportedParameter(InvalidRequest):
 class ContextLengthExceeded(InvalidRequest):
     default_code = "context_length_exceeded"
 
-    def __init__(self, *, limit: int, prompt: int, completion: int = 0) -> None:
-        detail = f" ({prompt} in the messages, {completion} in the completion)" if completion else ""
+    def __init__(self, *, limit: int, prompt: int, completion: int = 0, param: str = "messages") -> None:
+        """`prompt` and `completion` in tokens; `param` is what the prompt was made from."""
+        detail = f" ({prompt} in the {param}, {completion} in the completion)" if completion else ""
         super().__init__(
             f"This model's maximum context length is {limit} tokens. However, you requested "
-            f"{prompt + completion} tokens{detail}. Please reduce the length of the messages"
+            f"{prompt + completion} tokens{detail}. Please reduce the length of the {param}"
             f"{' or completion' if completion else ''}.",
-            param="messages",
+            param=param,
         )
 
 

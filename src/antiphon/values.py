@@ -179,8 +179,22 @@ class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(feature for feature, needed in wanted.items() if needed)
 
 
+RawPrompt = str | tuple[int, ...]
+"""What a model is to go on with as it is: a text, or tokens by id. An empty text begins a document."""
+
+
+class CompletionJob(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to go on with some prompts, each on its own, and `each.n` times."""
+
+    prompts: tuple[RawPrompt, ...]
+    each: ChatJob
+    """How each is gone on with: a job without messages."""
+    echo: bool = False
+    """Whether the text of each answer begins with its prompt."""
+
+
 class Prompt(msgspec.Struct, frozen=True):
-    """A rendered conversation: what the model reads, as text and as tokens."""
+    """What the model reads, as text and as tokens: a rendered conversation, or a text as it was sent."""
 
     text: str
     tokens: tuple[int, ...]

@@ -9,14 +9,15 @@ from antiphon.admission.limits import (
     METERS,
     Demand,
     Limits,
-    chat_demand,
+    guessed_tokens,
     installed,
     overridden,
     shared,
+    text_demand,
     upload_demand,
 )
 from antiphon.settings import Settings
-from antiphon.values import ChatJob, Message
+from antiphon.values import ChatJob
 
 
 def test_every_limit_is_a_setting() -> None:
@@ -50,15 +51,19 @@ def test_a_share_is_never_nothing_and_never_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_tokens", "n", "counted", "tokens"),
-    [(None, 1, None, 10 + 16), (50, 1, None, 60), (50, 3, None, 160), (0, 1, None, 10), (50, 2, 7, 107)],
+    ("max_tokens", "n", "prompts", "tokens"),
+    [(None, 1, 1, 10 + 16), (50, 1, 1, 60), (50, 3, 1, 160), (0, 1, 1, 10), (50, 2, 3, 310)],
 )
-def test_tokens_are_guessed_until_they_are_counted(
-    max_tokens: int | None, n: int, counted: int | None, tokens: int
+def test_a_request_takes_its_prompts_and_the_most_that_each_choice_may_have(
+    max_tokens: int | None, n: int, prompts: int, tokens: int
 ) -> None:
-    said = (Message(role="user", content="x" * 30), Message(role="user", content="y" * 12))
-    job = ChatJob(id="c", model="m", messages=said, max_tokens=max_tokens, n=n)
-    assert chat_demand(job, counted) == Demand(tokens=tokens)
+    job = ChatJob(id="c", model="m", messages=(), max_tokens=max_tokens, n=n)
+    assert text_demand(job, 10, prompts) == Demand(tokens=tokens)
+
+
+def test_tokens_are_guessed_until_they_are_counted() -> None:
+    assert guessed_tokens(["x" * 30, "y" * 12]) == 10
+    assert guessed_tokens([]) == 0
 
 
 def test_megabytes_are_those_of_the_upload_limit() -> None:

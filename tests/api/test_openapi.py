@@ -16,6 +16,8 @@ async def test_the_document_names_what_is_served_and_resolves(tmp_path: Path) ->
         "/v1/chat/completions",
         "/v1/engines/{model}/chat/completions",
         "/v1/chat/completions/render",
+        "/v1/completions",
+        "/v1/engines/{model}/completions",
         "/v1/audio/transcriptions",
         "/v1/audio/translations",
         "/v1/models",
@@ -38,6 +40,8 @@ async def test_the_document_names_what_is_served_and_resolves(tmp_path: Path) ->
     }
     temperature = schemas["ChatRequest"]["properties"]["temperature"]
     assert temperature["anyOf"][0] == {"type": "number", "minimum": 0, "maximum": 2}
+    prompt = schemas["CompletionRequest"]["properties"]["prompt"]["anyOf"]
+    assert {kind["type"] for kind in prompt} == {"string", "array", "null"}
     assert document["paths"]["/healthz"]["get"]["security"] == []
     assert "security" not in chat
 
@@ -54,5 +58,5 @@ async def test_the_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     assert "<script" not in page and "style=" not in page
     for path in document["paths"]:
         assert path in page
-    for field in ("logit_bias", "timestamp_granularities", "reasoning_effort", "only its default"):
+    for field in ("logit_bias", "timestamp_granularities", "reasoning_effort", "best_of", "only its default"):
         assert field in page

@@ -11,13 +11,16 @@ from msgspec import inspect
 
 from antiphon.wire import fields
 from antiphon.wire.audio import TranscriptionRequest, TranslationRequest
-from antiphon.wire.chat import ChatRequest, RenderRequest, RequestMessage, StreamOptions
+from antiphon.wire.chat import ChatRequest, RenderRequest, RequestMessage
+from antiphon.wire.completions import CompletionRequest
 from antiphon.wire.fields import Treatment
-from bad_input.cases import CHAT, MULTIPART, RENDER, TRANSCRIPTIONS, TRANSLATIONS, Case, form
+from antiphon.wire.sampling import StreamOptions
+from bad_input.cases import CHAT, COMPLETIONS, MULTIPART, RENDER, TRANSCRIPTIONS, TRANSLATIONS, Case, form
 from sounds import encode, silence
 
 _MESSAGE = {"role": "user", "content": "x"}
 _REQUEST = {"model": "gpt-3.5-turbo", "messages": [_MESSAGE]}
+_COMPLETION = {"model": "gpt-3.5-turbo", "prompt": "x"}
 _TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
 
 _SAMPLES = {
@@ -48,22 +51,28 @@ Wrong = tuple[str, Any]
 def cases() -> Iterator[Case]:
     yield from _in_json("chat", CHAT, ChatRequest, fields.CHAT)
     yield from _in_json("render", RENDER, RenderRequest, {})
+    yield from _in_json("completion", COMPLETIONS, CompletionRequest, fields.COMPLETION, _COMPLETION)
     yield from _in_message()
     yield from _in_stream_options()
     yield from _combinations()
+    yield from _completion_combinations()
     yield from _in_form("transcription", TRANSCRIPTIONS, TranscriptionRequest)
     yield from _in_form("translation", TRANSLATIONS, TranslationRequest)
 
 
 def _in_json(
-    route: str, path: str, shape: type[msgspec.Struct], table: Mapping[str, fields.Field]
+    route: str,
+    path: str,
+    shape: type[msgspec.Struct],
+    table: Mapping[str, fields.Field],
+    valid: Mapping[str, Any] = _REQUEST,
 ) -> Iterator[Case]:
     for name, kind, required in _fields(shape):
         for label, value in [*_wrong(kind), *_unserved(kind, table.get(name))]:
-            yield _json(f"{route}-{name}-{label}", path, {**_REQUEST, name: value}, name)
+            yield _json(f"{route}-{name}-{label}", path, {**valid, name: value}, name)
         if required:
-            yield _json(f"{route}-{name}-null", path, {**_REQUEST, name: None}, name)
-            missing = {key: value for key, value in _REQUEST.items() if key != name}
+            yield _json(f"{route}-{name}-null", path, {**valid, name: None}, name)
+            missing = {key: value for key, value in valid.items() if key != name}
             yield _json(f"{route}-{name}-missing", path, missing, name)
     for name in (
         "temprature",
@@ -76,7 +85,7 @@ def _in_json(
         "$",
         "é",
     ):
-        yield _json(f"{route}-unknown-{name}", path, {**_REQUEST, name: 1}, name)
+        yield _json(f"{route}-unknown-{name}", path, {**valid, name: 1}, name)
 
 
 def _in_message() -> Iterator[Case]:
@@ -137,6 +146,30 @@ def _combinations() -> Iterator[Case]:
         ("custom-tool", {"tools": [{"type": "custom"}]}, "tools[0].type"),
     ):
         yield _json(f"chat-together-{label}", CHAT, {**_REQUEST, **extra}, param)
+
+
+def _completion_combinations() -> Iterator[Case]:
+    for label, extra, param in (
+        ("stream_options-alone", {"stream_options": {}}, "stream_options"),
+        ("speech-model", {"model": "whisper-1"}, "model"),
+        ("past-context", {"max_tokens": 2**31 - 1}, "prompt"),
+        ("long-prompt", {"prompt": "word " * 20_000}, "prompt"),
+        ("one-long-prompt-of-two", {"prompt": ["x", "word " * 20_000]}, "prompt"),
+        ("many-tokens", {"prompt": [5] * 20_000}, "prompt"),
+        ("too-many-prompts", {"prompt": ["x"] * 33}, "prompt"),
+        ("too-many-choices", {"prompt": ["x"] * 5, "n": 8}, "prompt"),
+        ("mixed-prompts", {"prompt": ["x", 5]}, "prompt"),
+        ("prompts-and-tokens", {"prompt": ["x", [5]]}, "prompt"),
+        ("tokens-and-lists", {"prompt": [5, [5]]}, "prompt"),
+        ("no-such-token", {"prompt": [5, 49152]}, "prompt"),
+        ("no-such-token-later", {"prompt": [[5], [2**31 - 1]]}, "prompt"),
+        ("no-such-bias", {"logit_bias": {"49152": 1}}, "logit_bias"),
+        ("best-of-two", {"best_of": 2}, "best_of"),
+        ("best-of-one-of-two", {"best_of": 1, "n": 2}, "best_of"),
+        ("echoed-logprobs", {"echo": True, "logprobs": 0}, "logprobs"),
+        ("suffix", {"suffix": "x"}, "suffix"),
+    ):
+        yield _json(f"completion-together-{label}", COMPLETIONS, {**_COMPLETION, **extra}, param)
 
 
 def _named(name: str) -> dict[str, Any]:

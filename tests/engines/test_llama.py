@@ -202,6 +202,21 @@ async def test_the_real_engine_reads_exactly_what_was_rendered(smollm2: Path) ->
     assert all(t.logprob <= 0 for d in again for t in d.logprobs)
 
 
+async def test_the_real_engine_reads_raw_prompts_as_they_are(smollm2: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        socket = Path(folder) / "s.sock"
+        argv = ENGINE.command([deployment(smollm2)], Settings(), socket)
+        async with running(argv, socket, smollm2) as engine:
+            text, spoken, empty = await engine.tokenize(["Héllo", "<|im_start|>x<|endoftext|>", ""])
+            [ids] = await engine.tokenize([(*text.tokens, 2)])
+            with pytest.raises(InvalidRequest, match="49152") as refusal:
+                await engine.tokenize([(5, 49152)])
+    assert text.text == "Héllo" and ids == Prompt(ids.text, (*text.tokens, 2))
+    assert ids.text.startswith("Héllo")
+    assert min(spoken.tokens) > 16, "text never becomes one of the special tokens, which come first"
+    assert empty == Prompt("", (0,)) and refusal.value.param == "prompt"
+
+
 WEATHER = {
     "type": "object",
     "properties": {

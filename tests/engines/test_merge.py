@@ -49,6 +49,32 @@ async def test_an_error_of_one_ends_all(count: int) -> None:
     assert all(s.closed for s in sources)
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_so_many_run_at_a_time_and_no_more(at_once: int) -> None:
+    begun, running, most = [], 0, 0
+
+    async def items(number: int) -> AsyncGenerator[int, None]:
+        nonlocal running, most
+        begun.append(number)
+        running += 1
+        most = max(most, running)
+        for _ in range(5):
+            await asyncio.sleep(0)
+            yield number
+        running -= 1
+
+    got = [item async for item in merge([items(n) for n in range(10)], at_once)]
+    assert sorted(got) == sorted([*range(10)] * 5)
+    assert (begun, most) == ([*range(10)], at_once)
+
+
+async def test_closing_closes_those_that_wait_for_their_turn() -> None:
+    sources = [Source(1, hang=True) for _ in range(3)]
+    async with aclosing(merge([s.items() for s in sources], 1)) as merged:
+        assert await anext(merged) == 1
+    assert [s.closed for s in sources] == [True, False, False], "the others never began"
+
+
 @pytest.mark.parametrize("count", [1, 3])
 async def test_closing_closes_all(count: int) -> None:
     sources = [Source(*range(500), hang=True) for _ in range(count)]

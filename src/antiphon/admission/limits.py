@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -82,12 +82,18 @@ def shared(limits: Limits, processes: int) -> Limits:
     return Limits(**{name: max(1, limit // processes) if limit else 0 for name, limit in every.items()})
 
 
-def chat_demand(job: ChatJob, prompt_tokens: int | None = None) -> Demand:
-    """A guess of what a chat request takes; better once its prompt has been counted."""
-    if prompt_tokens is None:
-        prompt_tokens = sum(len(message.content) for message in job.messages) // _CHARACTERS_PER_TOKEN
+def guessed_tokens(texts: Iterable[str]) -> int:
+    """What texts are taken to be in tokens until they have been counted."""
+    return sum(map(len, texts)) // _CHARACTERS_PER_TOKEN
+
+
+def text_demand(job: ChatJob, prompt_tokens: int, prompts: int = 1) -> Demand:
+    """What a request takes that is to go on, as `job` says, with `prompts` of `prompt_tokens` in all.
+
+    A guess where `job` does not say how long an answer may be.
+    """
     answer = _ANSWER_TOKENS if job.max_tokens is None else job.max_tokens
-    return Demand(tokens=prompt_tokens + answer * job.n)
+    return Demand(tokens=prompt_tokens + answer * job.n * prompts)
 
 
 def upload_demand(size: int) -> Demand:

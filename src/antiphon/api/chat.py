@@ -8,11 +8,12 @@ from functools import partial
 
 import msgspec
 
-from antiphon.api import body, sse
+from antiphon.api import body
 from antiphon.api.chat_answer import ChatWriter
 from antiphon.api.chat_job import chat_job, messages
 from antiphon.api.exchange import Exchange
 from antiphon.api.idempotency import Idempotency
+from antiphon.api.writer import write
 from antiphon.inference.chat import Chat
 from antiphon.settings import Settings
 from antiphon.values import ChatJob
@@ -60,24 +61,8 @@ class ChatApi:
             job = await asyncio.to_thread(chat_job, request, job_id)
         else:
             job = chat_job(request, job_id)
-        async with self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show) as answer:
-            if exchange.recording is not None:
-                exchange.recording.charged = answer.charged
-            writer = ChatWriter(job, answer.snapshot, legacy=bool(request.functions))
-            if not request.stream:
-                whole = await writer.whole(answer.pieces)
-            else:
-                options = request.stream_options
-                include_usage = bool(options and options.include_usage)
-                async for chunk, piece in writer.chunks(answer.pieces, include_usage):
-                    await exchange.write(sse.event(chunk))
-                    answer.handed(piece)
-        # The answer is paid, and the engine's place is free again, before the end is sent.
-        if not request.stream:
-            await exchange.answer_json(whole)
-        else:
-            await exchange.write(sse.DONE)
-            await exchange.end()
+        answering = self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show)
+        await write(exchange, answering, partial(ChatWriter, job, legacy=bool(request.functions)), request)
 
 
 class EngineChatRequest(ChatRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):

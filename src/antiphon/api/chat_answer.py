@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from antiphon import __version__
-from antiphon.values import CallDelta, ChatJob, Delta, FinishReason, Snapshot, TokenLogprob, Usage
+from antiphon.api.writer import Writer, usage_told
+from antiphon.inference.generation import Answer
+from antiphon.values import CallDelta, ChatJob, Delta, FinishReason, TokenLogprob, Usage
 from antiphon.wire import chat as wire
 
 
-class ChatWriter:
-    """Writes one answer, whose id, time, model and fingerprint are the same in every chunk."""
+class ChatWriter(Writer):
+    """Writes one answer to a conversation."""
 
-    def __init__(self, job: ChatJob, snapshot: Snapshot, *, legacy: bool = False) -> None:
+    def __init__(self, job: ChatJob, answer: Answer, *, legacy: bool = False) -> None:
         """`legacy`: the request spoke of `functions`, so a call is told as the one `function_call`."""
+        super().__init__(job.id, answer)
         self._job = job
         self._legacy = legacy
-        self._created = int(time.time())
-        self._model = snapshot.id
-        digest = hashlib.sha256(f"{snapshot.id} {__version__}".encode()).hexdigest()
-        self._fingerprint = f"fp_{digest[:10]}"
 
     async def whole(self, pieces: AsyncIterator[Delta | Usage]) -> wire.ChatCompletion:
-        """All pieces folded into one answer."""
         answers = [_Answer() for _ in range(self._job.n)]
         usage = Usage()
         async for piece in pieces:
@@ -45,11 +40,11 @@ class ChatWriter:
             for index, answer in enumerate(answers)
         ]
         return wire.ChatCompletion(
-            id=self._job.id,
+            id=self._id,
             created=self._created,
             model=self._model,
             choices=choices,
-            usage=_usage(usage),
+            usage=usage_told(usage),
             system_fingerprint=self._fingerprint,
         )
 
@@ -58,8 +53,7 @@ class ChatWriter:
     ) -> AsyncIterator[tuple[wire.ChatCompletionChunk, Delta | None]]:
         """The chunks in the order clients rely on: role, contents, finish reason, and usage if asked for.
 
-        Each piece comes with the first chunk that shows it. The first chunk waits for the engine's first
-        piece, so that an engine's refusal is still a plain error.
+        See `Writer.chunks`.
         """
         none: None | UnsetType = None if include_usage else UNSET
         begun = False
@@ -74,7 +68,7 @@ class ChatWriter:
                     yield self._chunk(piece.index, delta, none, logprobs, finish), shown
                     shown = None
             elif include_usage:
-                yield self._envelope([], _usage(piece)), None
+                yield self._envelope([], usage_told(piece)), None
 
     def _chunk(
         self,
@@ -91,7 +85,7 @@ class ChatWriter:
         self, choices: list[wire.ChunkChoice], usage: wire.CompletionUsage | None | UnsetType
     ) -> wire.ChatCompletionChunk:
         return wire.ChatCompletionChunk(
-            id=self._job.id,
+            id=self._id,
             created=self._created,
             model=self._model,
             choices=choices,
@@ -171,12 +165,3 @@ def _call(call: CallDelta, legacy: bool) -> wire.ChunkDelta:
 
 def _finish(reason: FinishReason, legacy: bool) -> wire.Finish:
     return "function_call" if legacy and reason == "tool_calls" else reason
-
-
-def _usage(usage: Usage) -> wire.CompletionUsage:
-    return wire.CompletionUsage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        total_tokens=usage.prompt_tokens + usage.completion_tokens,
-        prompt_tokens_details=wire.PromptTokensDetails(cached_tokens=usage.cached_tokens),
-    )

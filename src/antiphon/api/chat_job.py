@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
+from msgspec import structs
+
 from antiphon.api.chat_form import asked
+from antiphon.api.sampling import sampled
 from antiphon.api.validation import refuse_unserved
 from antiphon.errors import InvalidRequest, UnsupportedParameter
 from antiphon.values import Call, ChatJob, Message
@@ -27,19 +30,10 @@ def chat_job(request: ChatRequest, job_id: str) -> ChatJob:
     refuse_unserved(request, fields.CHAT)
     _check_combinations(request)
     wanted = asked(request)
-    return ChatJob(
-        id=job_id,
-        model=request.model,
+    return structs.replace(
+        sampled(request, job_id),
         messages=messages(request.messages),
-        temperature=1.0 if request.temperature is None else request.temperature,
-        top_p=1.0 if request.top_p is None else request.top_p,
-        n=request.n or 1,
-        stop=_stop(request.stop),
         max_tokens=request.max_completion_tokens or request.max_tokens,
-        presence_penalty=request.presence_penalty or 0.0,
-        frequency_penalty=request.frequency_penalty or 0.0,
-        logit_bias={int(token): bias for token, bias in (request.logit_bias or {}).items()},
-        seed=request.seed,
         logprobs=bool(request.logprobs),
         top_logprobs=request.top_logprobs or 0,
         functions=wanted.functions,
@@ -60,17 +54,6 @@ def _check_combinations(request: ChatRequest) -> None:
             param="top_logprobs",
             code="invalid_parameter_combination",
         )
-    if request.stream_options is not None and not request.stream:
-        raise InvalidRequest(
-            "'stream_options' needs 'stream' to be true.",
-            param="stream_options",
-            code="invalid_parameter_combination",
-        )
-
-
-def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
-    texts = [stop] if isinstance(stop, str) else stop or []
-    return tuple(text for text in texts if text)
 
 
 def messages(sent: Sequence[RequestMessage]) -> tuple[Message, ...]:

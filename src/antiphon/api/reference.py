@@ -10,7 +10,7 @@ import jinja2
 import msgspec
 
 from antiphon.api.exchange import Exchange
-from antiphon.wire.fields import CHAT, MESSAGE, SPEECH
+from antiphon.wire.fields import CHAT, COMPLETION, MESSAGE, SPEECH
 
 _CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -32,7 +32,12 @@ class ReferenceApi:
         self._page = template.render(
             document=document,
             operations=_operations(document),
-            treatments={"Chat request": CHAT, "Chat message": MESSAGE, "Speech form": SPEECH},
+            treatments={
+                "Chat request": CHAT,
+                "Chat message": MESSAGE,
+                "Completion request": COMPLETION,
+                "Speech form": SPEECH,
+            },
         ).encode()
 
     async def home(self, exchange: Exchange) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from antiphon.api.audio import AudioApi
 from antiphon.api.chat import ChatApi, EngineChatRequest
+from antiphon.api.completions import CompletionApi, EngineCompletionRequest
 from antiphon.api.exchange import EVENTS, JSON
 from antiphon.api.info import InfoApi
 from antiphon.api.reference import ReferenceApi
@@ -20,9 +21,11 @@ from antiphon.wire.audio import (
     VerboseTranscript,
 )
 from antiphon.wire.chat import ChatCompletion, ChatCompletionChunk, ChatRequest, RenderedPrompt, RenderRequest
+from antiphon.wire.completions import CompletionRequest, TextCompletion
 from antiphon.wire.models import Health, Model, ModelList, Readiness
 
 _CHAT = (Answer(JSON, ChatCompletion), Answer(EVENTS, ChatCompletionChunk))
+_COMPLETION = (Answer(JSON, TextCompletion), Answer(EVENTS, TextCompletion))
 _SPEECH = (
     Answer(JSON, JsonTranscript),
     Answer(JSON, VerboseTranscript),
@@ -34,11 +37,17 @@ _SPEECH = (
 
 
 def table(
-    chat: ChatApi, audio: AudioApi, info: InfoApi, reference: ReferenceApi, admin: Sequence[Route] = ()
+    chat: ChatApi,
+    completions: CompletionApi,
+    audio: AudioApi,
+    info: InfoApi,
+    reference: ReferenceApi,
+    admin: Sequence[Route] = (),
 ) -> list[Route]:
     """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them."""
     return [
-        *_chat_rows(chat),
+        *_chat_rows(chat),  # before those of completions, whose model may be any path
+        *_completion_rows(completions),
         *_audio_rows(audio),
         Route(
             method="GET",
@@ -90,6 +99,29 @@ def _chat_rows(chat: ChatApi) -> list[Route]:
             summary="Show what the model would read: the rendered prompt and its tokens.",
             body=RenderRequest,
             answers=(Answer(JSON, RenderedPrompt),),
+        ),
+    ]
+
+
+def _completion_rows(completions: CompletionApi) -> list[Route]:
+    return [
+        Route(
+            method="POST",
+            path="/v1/completions",
+            needs="chat",
+            handler=completions.create_completion,
+            summary="Go on with one prompt or several, as they are, as a whole or streamed.",
+            body=CompletionRequest,
+            answers=_COMPLETION,
+        ),
+        Route(
+            method="POST",
+            path="/v1/engines/{model:path}/completions",
+            needs="chat",
+            handler=completions.create_engine_completion,
+            summary="The same for clients of 2023 that name the model in the path.",
+            body=EngineCompletionRequest,
+            answers=_COMPLETION,
         ),
     ]
 

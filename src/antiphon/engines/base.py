@@ -22,6 +22,7 @@ from antiphon.values import (
     Function,
     Message,
     Prompt,
+    RawPrompt,
     Segment,
     SpeechJob,
     Task,
@@ -50,6 +51,13 @@ class ChatEngine(Engine, Protocol):
         """Render and tokenize a conversation; text of the user can never become a special token.
 
         The model is told of `functions`, and to write calls of them as `grammar.calls` has it.
+        """
+
+    async def tokenize(self, prompts: Sequence[RawPrompt]) -> list[Prompt]:
+        """Prompts without a template, one for each; no text becomes a special token.
+
+        Ids are taken as they are, those of special tokens too. Raises `InvalidRequest`, naming `prompt`, for
+        one that the vocabulary does not have.
         """
 
     def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from antiphon.engines import vocabulary
+from antiphon.engines import raw, vocabulary
 from antiphon.engines.base import EngineKind
 from antiphon.engines.merge import merge
 from antiphon.engines.template import ChatTemplate, reviewed
@@ -34,6 +34,7 @@ from antiphon.values import (
     Function,
     Message,
     Prompt,
+    RawPrompt,
     TokenLogprob,
     TopLogprob,
     Usage,
@@ -121,6 +122,13 @@ class LlamaEngine:
             "/tokenize", {"content": pieces, "add_special": False, "parse_special": False}
         )
         return Prompt(rendered.text, tuple(msgspec.json.decode(answer, type=_Tokens).tokens))
+
+    async def tokenize(self, prompts: Sequence[RawPrompt]) -> list[Prompt]:
+        if self._vocabulary is None:
+            await self.probe()
+        assert self._vocabulary is not None
+        # One after the other: together they are no more work for the engine than a long conversation is.
+        return [await raw.read(self._upstream, self._vocabulary, prompt) for prompt in prompts]
 
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """See `ChatEngine.chat`; each of the `n` choices is a request of its own to llama.cpp."""

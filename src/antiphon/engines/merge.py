@@ -13,15 +13,21 @@ _BOUND = 64
 """Items that may wait for the reader; beyond it the iterators pause."""
 
 
-async def merge(iterators: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
-    """Items of all, as they come. An error of one ends all; closing this one closes all."""
+async def merge(
+    iterators: Sequence[AsyncGenerator[T, None]], at_once: int | None = None
+) -> AsyncGenerator[T, None]:
+    """Items of all, as they come. An error of one ends all; closing this one closes all.
+
+    No more than `at_once` of them run at a time, in their order, if that is said.
+    """
     if len(iterators) == 1:
         async with aclosing(iterators[0]) as only:
             async for item in only:
                 yield item
         return
     ready: asyncio.Queue[T | _End] = asyncio.Queue(_BOUND)
-    readers = [asyncio.create_task(_read(iterator, ready)) for iterator in iterators]
+    turns = asyncio.Semaphore(at_once or len(iterators))
+    readers = [asyncio.create_task(_read(iterator, ready, turns)) for iterator in iterators]
     try:
         running = len(readers)
         while running:
@@ -45,9 +51,11 @@ class _End:
         self.error = error
 
 
-async def _read(iterator: AsyncGenerator[T, None], ready: asyncio.Queue[T | _End]) -> None:
+async def _read(
+    iterator: AsyncGenerator[T, None], ready: asyncio.Queue[T | _End], turns: asyncio.Semaphore
+) -> None:
     try:
-        async with aclosing(iterator) as items:
+        async with turns, aclosing(iterator) as items:
             async for item in items:
                 await ready.put(item)
     except Exception as error:

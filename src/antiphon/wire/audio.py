@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from antiphon.wire.chat import ModelName, ShortText
+from antiphon.wire.sampling import ModelName, ShortText
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 SpeechTemperature = Annotated[float, Meta(ge=0, le=1)]

@@ -12,12 +12,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from antiphon.values import TokenLogprob
+from antiphon.wire.sampling import ModelName, SamplingRequest, ShortText, TokenCount
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-ModelName = Annotated[str, Meta(min_length=1, max_length=256)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-TokenCount = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-ShortText = Annotated[str, Meta(max_length=512)]
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text", forbid_unknown_fields=True):
@@ -81,11 +78,6 @@ class RequestMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tool_call_id: CallId | None = None
 
 
-class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    include_usage: bool | None = None
-    include_obfuscation: bool | None = None
-
-
 class FunctionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A function that may be called; `parameters` is the JSON schema of an object."""
 
@@ -145,36 +137,13 @@ class JsonSchemaFormat(msgspec.Struct, frozen=True, tag="json_schema", forbid_un
     json_schema: JsonSchema
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChatRequest(SamplingRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a chat request."""
 
-    model: ModelName
     messages: Annotated[list[RequestMessage], Meta(min_length=1, max_length=2048)]
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    n: Annotated[int, Meta(ge=1, le=8)] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    stop: (
-        Annotated[str, Meta(max_length=1024)]
-        | Annotated[list[Annotated[str, Meta(max_length=1024)]], Meta(max_length=4)]
-        | None
-    ) = None
-    max_tokens: TokenCount | None = None
     max_completion_tokens: TokenCount | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    logit_bias: (
-        Annotated[
-            dict[Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")], Annotated[float, Meta(ge=-100, le=100)]],
-            Meta(max_length=1024),
-        ]
-        | None
-    ) = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    user: ShortText | None = None
     safety_identifier: Annotated[str, Meta(max_length=64)] | None = None
     prompt_cache_key: ShortText | None = None
     prompt_cache_retention: ShortText | None = None

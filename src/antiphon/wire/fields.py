@@ -29,9 +29,8 @@ class Field(msgspec.Struct, frozen=True):
 _HONOURED = Field(Treatment.HONOURED)
 _HINT = Field(Treatment.HINT)
 
-CHAT: dict[str, Field] = {
+_SAMPLING: dict[str, Field] = {
     "model": _HONOURED,
-    "messages": _HONOURED,
     "temperature": _HONOURED,
     "top_p": _HONOURED,
     "n": _HONOURED,
@@ -39,14 +38,20 @@ CHAT: dict[str, Field] = {
     "stream_options": _HONOURED,
     "stop": _HONOURED,
     "max_tokens": _HONOURED,
-    "max_completion_tokens": _HONOURED,
     "presence_penalty": _HONOURED,
     "frequency_penalty": _HONOURED,
     "logit_bias": _HONOURED,
     "seed": _HONOURED,
+    "user": _HINT,
+}
+"""What a chat and a completion both have."""
+
+CHAT: dict[str, Field] = {
+    **_SAMPLING,
+    "messages": _HONOURED,
+    "max_completion_tokens": _HONOURED,
     "logprobs": _HONOURED,
     "top_logprobs": _HONOURED,
-    "user": _HINT,
     "safety_identifier": _HINT,
     "prompt_cache_key": _HINT,
     "prompt_cache_retention": _HINT,
@@ -80,6 +85,15 @@ MESSAGE: dict[str, Field] = {
     "tool_calls": _HONOURED,
     "function_call": _HONOURED,
     "tool_call_id": _HONOURED,
+}
+
+COMPLETION: dict[str, Field] = {
+    **_SAMPLING,
+    "prompt": _HONOURED,
+    "best_of": _HONOURED,
+    "echo": _HONOURED,
+    "logprobs": _HONOURED,
+    "suffix": Field(Treatment.DEFAULT, ("",)),
 }
 
 SPEECH: dict[str, Field] = {

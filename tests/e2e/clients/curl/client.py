@@ -31,20 +31,33 @@ def curl(path: str, *options: str, key: str | None, given: str | None = None) ->
     return body
 
 
-def post(body: dict[str, Any], key: str | None) -> str:
+def post(path: str, body: dict[str, Any], key: str | None) -> str:
     header = ("--header", "Content-Type: application/json")
-    return curl("/chat/completions", *header, "--data-binary", "@-", key=key, given=json.dumps(body))
+    return curl(path, *header, "--data-binary", "@-", key=key, given=json.dumps(body))
 
 
-def chat(body: dict[str, Any], key: str | None = None) -> Any:
-    return json.loads(post(body, key))
-
-
-def stream(body: dict[str, Any], key: str | None = None) -> Any:
-    events = [line for line in post({**body, "stream": True}, key).splitlines() if line.startswith("data: ")]
+def streamed(path: str, body: dict[str, Any], key: str | None) -> Any:
+    lines = post(path, {**body, "stream": True}, key).splitlines()
+    events = [line for line in lines if line.startswith("data: ")]
     last = events.pop()
     assert last == "data: [DONE]", last
     return [json.loads(event.removeprefix("data: ")) for event in events]
+
+
+def chat(body: dict[str, Any], key: str | None = None) -> Any:
+    return json.loads(post("/chat/completions", body, key))
+
+
+def stream(body: dict[str, Any], key: str | None = None) -> Any:
+    return streamed("/chat/completions", body, key)
+
+
+def complete(body: dict[str, Any], key: str | None = None) -> Any:
+    return json.loads(post("/completions", body, key))
+
+
+def stream_completion(body: dict[str, Any], key: str | None = None) -> Any:
+    return streamed("/completions", body, key)
 
 
 def upload(path: str, file: str, body: dict[str, Any], key: str | None) -> Any:
@@ -78,5 +91,5 @@ def explain(problem: Refused) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    actions = (chat, stream, transcribe, translate, models, model)
+    actions = (chat, stream, complete, stream_completion, transcribe, translate, models, model)
     serve({action.__name__: action for action in actions}, Refused, explain, sent)

@@ -28,6 +28,14 @@ def stream(body: dict[str, Any], key: str | None = None) -> Any:
     return [chunk.to_dict_recursive() for chunk in chunks]
 
 
+def complete(body: dict[str, Any], key: str | None = None) -> Any:
+    return openai.Completion.create(**body, api_key=key).to_dict_recursive()
+
+
+def stream_completion(body: dict[str, Any], key: str | None = None) -> Any:
+    return [chunk.to_dict_recursive() for chunk in openai.Completion.create(**body, api_key=key, stream=True)]
+
+
 def transcribe(file: str, body: dict[str, Any], key: str | None = None) -> Any:
     with open(file, "rb") as opened:
         return plain(openai.Audio.transcribe(file=opened, api_key=key, **form(body)))
@@ -66,5 +74,5 @@ def explain(problem: OpenAIError) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    actions = (chat, stream, transcribe, translate, models, model)
+    actions = (chat, stream, complete, stream_completion, transcribe, translate, models, model)
     serve({action.__name__: action for action in actions}, OpenAIError, explain, sent)

@@ -21,6 +21,14 @@ def stream(body: dict[str, Any], key: str | None = None) -> Any:
     return [chunk.to_dict() for chunk in using(key).chat.completions.create(**body, stream=True)]
 
 
+def complete(body: dict[str, Any], key: str | None = None) -> Any:
+    return using(key).completions.create(**body).to_dict()
+
+
+def stream_completion(body: dict[str, Any], key: str | None = None) -> Any:
+    return [chunk.to_dict() for chunk in using(key).completions.create(**body, stream=True)]
+
+
 def transcribe(file: str, body: dict[str, Any], key: str | None = None) -> Any:
     with open(file, "rb") as opened:
         return plain(using(key).audio.transcriptions.create(file=opened, **body))
@@ -54,5 +62,5 @@ def explain(problem: openai.APIStatusError) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    actions = (chat, stream, transcribe, translate, models, model)
+    actions = (chat, stream, complete, stream_completion, transcribe, translate, models, model)
     serve({action.__name__: action for action in actions}, openai.APIStatusError, explain, sent)

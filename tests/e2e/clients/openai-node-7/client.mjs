@@ -13,16 +13,20 @@ const client = new OpenAI({
 
 const actions = {
   chat: (api, { body }) => api.chat.completions.create(body),
-  stream: async (api, { body }) => {
-    const chunks = [];
-    for await (const chunk of await api.chat.completions.create({ ...body, stream: true })) chunks.push(chunk);
-    return chunks;
-  },
+  stream: async (api, { body }) => all(await api.chat.completions.create({ ...body, stream: true })),
+  complete: (api, { body }) => api.completions.create(body),
+  stream_completion: async (api, { body }) => all(await api.completions.create({ ...body, stream: true })),
   transcribe: (api, { file, body }) => api.audio.transcriptions.create({ file: createReadStream(file), ...body }),
   translate: (api, { file, body }) => api.audio.translations.create({ file: createReadStream(file), ...body }),
   models: async (api) => (await api.models.list()).body,
   model: (api, { id }) => api.models.retrieve(id),
 };
+
+async function all(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return chunks;
+}
 
 async function answer({ do: action, key, ...request }) {
   requests = 0;

@@ -1,0 +1,77 @@
+"""How an answer of text is written, of whatever route: as a whole, or as a stream of chunks."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
+
+from antiphon.api import sse
+from antiphon.api.exchange import Exchange
+from antiphon.inference.generation import Answer
+from antiphon.values import Delta, Usage
+from antiphon.wire.chat import CompletionUsage, PromptTokensDetails
+from antiphon.wire.sampling import SamplingRequest
+
+
+class Writer(ABC):
+    """Writes one answer, whose id, time, model and fingerprint are the same in every chunk."""
+
+    def __init__(self, id: str, answer: Answer) -> None:
+        self._id = id
+        self._created = int(time.time())
+        self._model = answer.snapshot.id
+        self._fingerprint = answer.fingerprint
+
+    @abstractmethod
+    async def whole(self, pieces: AsyncIterator[Delta | Usage]) -> msgspec.Struct:
+        """All pieces folded into one answer."""
+
+    @abstractmethod
+    def chunks(
+        self, pieces: AsyncIterator[Delta | Usage], include_usage: bool
+    ) -> AsyncIterator[tuple[msgspec.Struct, Delta | None]]:
+        """The chunks of a stream; each piece comes with the first chunk that shows it.
+
+        The first chunk waits for the engine's first piece, so that its refusal is still a plain error.
+        """
+
+
+async def write(
+    exchange: Exchange,
+    answering: AbstractAsyncContextManager[Answer],
+    writer: Callable[[Answer], Writer],
+    request: SamplingRequest,
+) -> None:
+    """Write an answer as `request` asks: streamed or not. Raises what `answering` raises."""
+    async with answering as answer:
+        if exchange.recording is not None:
+            exchange.recording.charged = answer.charged
+        writes = writer(answer)
+        if not request.stream:
+            whole = await writes.whole(answer.pieces)
+        else:
+            options = request.stream_options
+            include_usage = bool(options and options.include_usage)
+            async for chunk, piece in writes.chunks(answer.pieces, include_usage):
+                await exchange.write(sse.event(chunk))
+                answer.handed(piece)
+    # The answer is paid, and the engine's place is free again, before the end is sent.
+    if not request.stream:
+        await exchange.answer_json(whole)
+    else:
+        await exchange.write(sse.DONE)
+        await exchange.end()
+
+
+def usage_told(usage: Usage) -> CompletionUsage:
+    """What an answer used, as clients read it."""
+    return CompletionUsage(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.prompt_tokens + usage.completion_tokens,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=usage.cached_tokens),
+    )

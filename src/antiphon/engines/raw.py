@@ -1,0 +1,54 @@
+"""Prompts without a template: texts and token ids as they were sent, read by llama.cpp's HTTP protocol."""
+
+from __future__ import annotations
+
+import msgspec
+
+from antiphon.engines.upstream import Upstream
+from antiphon.engines.vocabulary import Vocabulary
+from antiphon.errors import InvalidRequest
+from antiphon.values import Prompt, RawPrompt
+
+_SEPARATOR = "<|endoftext|>"
+"""What stands between documents in the vocabularies of most models that have a token for that alone."""
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[int]
+
+
+class _Text(msgspec.Struct):
+    content: str
+
+
+async def read(upstream: Upstream, facts: Vocabulary, prompt: RawPrompt) -> Prompt:
+    """See `ChatEngine.tokenize`."""
+    if isinstance(prompt, str):
+        pieces = [*_beginning(facts, prompt), *([prompt] if prompt else [])]
+        body = {"content": pieces, "add_special": False, "parse_special": False}
+        answer = await upstream.post("/tokenize", body)
+        return Prompt(prompt, tuple(msgspec.json.decode(answer, type=_Tokens).tokens))
+    if (highest := max(prompt)) >= facts.size:
+        raise InvalidRequest(
+            f"Invalid value for 'prompt': this model has no token {highest} (0 to {facts.size - 1}).",
+            param="prompt",
+            code="invalid_value",
+        )
+    answer = await upstream.post("/detokenize", {"tokens": prompt})
+    return Prompt(msgspec.json.decode(answer, type=_Text).content, prompt)
+
+
+def _beginning(facts: Vocabulary, text: str) -> list[int]:
+    """The token before a text, if there has to be one. Raises `InvalidRequest` if the model has none."""
+    if facts.adds_bos and facts.bos:
+        return [facts.specials[facts.bos]]
+    if text:
+        return []
+    marks = (facts.specials[mark] for mark in (_SEPARATOR, facts.bos, facts.eos) if mark in facts.specials)
+    if (first := next(marks, None)) is None:
+        raise InvalidRequest(
+            "This model has no token that begins a document: 'prompt' must not be empty.",
+            param="prompt",
+            code="invalid_value",
+        )
+    return [first]

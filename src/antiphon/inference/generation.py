@@ -1,0 +1,161 @@
+"""What the conductors of text share: resolve, enter, acquire, prepare, reserve, generate, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import cast
+
+import msgspec
+
+from antiphon.admission.limits import text_demand
+from antiphon.admission.rates import Place, Show
+from antiphon.engines.base import ChatEngine
+from antiphon.errors import ContextLengthExceeded, RequestTimeout, UnsupportedParameter
+from antiphon.inference.calls import told
+from antiphon.inference.conductor import Conductor, account
+from antiphon.inference.written import HandedTokens, written
+from antiphon.ledger.meter import Bill
+from antiphon.pools.pool import Incapable, Pool
+from antiphon.values import Caller, ChatJob, Delta, Feature, Prompt, Snapshot, Usage
+
+_PARAMETERS: dict[Feature, str] = {"grammar": "response_format", "lazy_grammar": "tools"}
+"""What a request says that it needs by another name."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request puts before a model."""
+
+    param: str
+    """The field that says it."""
+    prompts: int
+    tokens: int
+    """A guess of how many the prompts have together, before they are counted."""
+    prepare: Callable[[ChatEngine], Awaitable[list[Prompt]]]
+    """Reads the prompts as the engine does."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer on its way: what gives it, what it answers, and its pieces as they come, last one `Usage`.
+
+    `fingerprint` changes whenever anything changes that may change answers.
+
+    The last piece is given once the answer is paid. Whoever streams calls `handed` for each frame that was
+    handed to the client, with the piece that it shows (None for one without text): so much is paid if the
+    answer goes no further. `charged` says whether the whole is paid, or may be yet, once the block was left.
+    """
+
+    snapshot: Snapshot
+    fingerprint: str
+    prompts: Sequence[Prompt]
+    pieces: AsyncGenerator[Delta | Usage, None]
+    handed: Callable[[Delta | None], None]
+    charged: Callable[[], bool]
+
+
+class Generation(Conductor):
+    """Conducts what a model writes, for one prompt or several."""
+
+    @asynccontextmanager
+    async def generated(
+        self, caller: Caller, job: ChatJob, reading: Reading, request_id: str, show: Show
+    ) -> AsyncIterator[Answer]:
+        """What is written after each prompt, as `job` says, for as long as the block runs.
+
+        Leaving it early cancels the generation. `show` is told how the caller stands against its limits.
+        Raises any of `AntiphonError`, in the block as well: a deadline, a failing engine or a ledger that
+        cannot be written may end an answer midway.
+        """
+        snapshot = self._resolve(job.model, "chat")
+        job = msgspec.structs.replace(job, organization=caller.organization_id)
+        pool = self._pool(snapshot, job)
+        choices, demand = job.n * reading.prompts, text_demand(job, reading.tokens, reading.prompts)
+        try:
+            async with (
+                asyncio.timeout(self._settings.chat_seconds) as deadline,
+                self._gate.enter(
+                    caller,
+                    pool.deployment.name,
+                    lambda: pool.capacity,
+                    choices,
+                    demand,
+                    show,
+                    rated_as=snapshot.id,
+                ) as place,
+            ):
+                with pool.acquire() as lease:
+                    engine = cast(ChatEngine, lease.engine)
+                    prompts = await reading.prepare(engine)
+                    read = sum(len(prompt.tokens) for prompt in prompts)
+                    await place.correct(text_demand(job, read, reading.prompts).tokens)
+                    jobs = [_fitted(job, prompt, snapshot.context, reading.param) for prompt in prompts]
+                    most = Usage(prompt_tokens=read, completion_tokens=_most(jobs))
+                    async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
+                        handed = HandedTokens(bill, prompts, job.n, counts=pool.kind.counts)
+                        text = written(engine, jobs, prompts)
+                        if job.functions:
+                            text = told(text, job.n)
+                        pieces = self._settled(snapshot, text, bill, place, deadline)
+                        async with aclosing(pieces):
+                            yield Answer(
+                                snapshot, pool.fingerprint, prompts, pieces, handed, lambda: bill.charged
+                            )
+        except TimeoutError:
+            raise RequestTimeout("The answer took too long.") from None
+
+    def _pool(self, snapshot: Snapshot, job: ChatJob) -> Pool:
+        """The engine for a job. Raises `UnsupportedParameter` if none of the snapshot's can do it."""
+        try:
+            pool = self._pools.get(snapshot.id, job.needs)
+        except Incapable as problem:
+            parameter = _PARAMETERS.get(problem.feature, problem.feature)
+            if parameter == "response_format" and job.functions:
+                parameter = "tools"
+            raise UnsupportedParameter(
+                f"No engine that serves '{snapshot.id}' here supports this use of '{parameter}'.",
+                param=parameter,
+            ) from None
+        pool.wake()
+        return pool
+
+    async def _settled(
+        self,
+        snapshot: Snapshot,
+        pieces: AsyncGenerator[Delta | Usage, None],
+        bill: Bill,
+        place: Place,
+        deadline: asyncio.Timeout,
+    ) -> AsyncGenerator[Delta | Usage, None]:
+        """The pieces, observed; all of them are paid before the last is given."""
+        began, first = time.monotonic(), True
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if first:
+                    self._metrics.first_token.labels(snapshot.id).observe(time.monotonic() - began)
+                    first = False
+                if isinstance(piece, Usage):
+                    self._metrics.tokens.labels(snapshot.id, "prompt").inc(piece.prompt_tokens)
+                    self._metrics.tokens.labels(snapshot.id, "completion").inc(piece.completion_tokens)
+                    await place.correct(piece.prompt_tokens + piece.completion_tokens)
+                    # What is being charged must not end as a timeout: settling has a deadline of its own.
+                    deadline.reschedule(None)
+                    await bill.settle(piece)
+                    yield piece
+                    return
+                yield piece
+
+
+def _fitted(job: ChatJob, prompt: Prompt, context: int, param: str) -> ChatJob:
+    """The job with its answer bounded by the context. Raises `ContextLengthExceeded`: nothing is cut off."""
+    used = len(prompt.tokens)
+    wanted = job.max_tokens
+    if used >= context or (wanted is not None and used + wanted > context):
+        raise ContextLengthExceeded(limit=context, prompt=used, completion=wanted or 0, param=param)
+    return job if wanted is not None else msgspec.structs.replace(job, max_tokens=context - used)
+
+
+def _most(jobs: Sequence[ChatJob]) -> int:
+    """Tokens that fitted jobs can write at most."""
+    return sum((job.max_tokens or 0) * job.n for job in jobs)
