@@ -25,6 +25,7 @@ from antiphon.api import openapi
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.audio import AudioApi
 from antiphon.api.chat import ChatApi
+from antiphon.api.chat_audio import Hearing
 from antiphon.api.completions import CompletionApi
 from antiphon.api.edge import Edge
 from antiphon.api.idempotency import Idempotency
@@ -202,10 +203,11 @@ def build_edge(
     reference = ReferenceApi()
     idempotency = Idempotency(ledger.idempotency_keys)
     services = (settings, catalogue, gate, pools, ledger.meter, metrics)
+    transcription, received = Transcription(*services), Uploads(settings, uploads)
     routes = table(
-        ChatApi(settings, Chat(*services), idempotency),
+        ChatApi(settings, Chat(*services), Hearing(transcription, received), idempotency),
         CompletionApi(settings, Completions(*services), idempotency),
-        AudioApi(Transcription(*services), Uploads(settings, uploads), idempotency),
+        AudioApi(transcription, received, idempotency),
         InfoApi(catalogue, metrics, readiness, settings.public_metrics),
         reference,
         admin,

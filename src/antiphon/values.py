@@ -100,6 +100,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
     context: int = 0
     shutdown: date | None = None
+    hears: str = ""
+    """The model that transcribes recordings in messages for a chat model, by its name; none if empty."""
     prices: tuple[Price, ...] = ()
     """By day, the earliest first; free before the first."""
 

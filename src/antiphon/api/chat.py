@@ -10,6 +10,7 @@ import msgspec
 
 from antiphon.api import body
 from antiphon.api.chat_answer import ChatWriter
+from antiphon.api.chat_audio import Hearing, recordings
 from antiphon.api.chat_job import chat_job, messages
 from antiphon.api.exchange import Exchange
 from antiphon.api.idempotency import Idempotency
@@ -23,9 +24,10 @@ from antiphon.wire.chat import ChatRequest, RenderedPrompt, RenderRequest
 class ChatApi:
     """The handlers of the chat routes."""
 
-    def __init__(self, settings: Settings, chat: Chat, idempotency: Idempotency) -> None:
+    def __init__(self, settings: Settings, chat: Chat, hearing: Hearing, idempotency: Idempotency) -> None:
         self._settings = settings
         self._chat = chat
+        self._hearing = hearing
         self._idempotency = idempotency
 
     async def create_chat_completion(self, exchange: Exchange) -> None:
@@ -56,11 +58,15 @@ class ChatApi:
 
     async def _answer(self, exchange: Exchange, request: ChatRequest) -> None:
         job_id = f"chatcmpl-{uuid.uuid4().hex}"
+        heard: dict[str, str] = {}
+        if (found := recordings(request.messages)) and (hears := self._chat.hears(request.model)):
+            chat_job(request, job_id, dict.fromkeys(found, ""))  # what is wrong shall be told first
+            heard = await self._hearing.texts(exchange, hears, found)
         if request.tools or request.functions or request.response_format:
             # The grammar of a large schema takes a good part of a second.
-            job = await asyncio.to_thread(chat_job, request, job_id)
+            job = await asyncio.to_thread(chat_job, request, job_id, heard)
         else:
-            job = chat_job(request, job_id)
+            job = chat_job(request, job_id, heard)
         answering = self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show)
         await write(exchange, answering, partial(ChatWriter, job, legacy=bool(request.functions)), request)
 

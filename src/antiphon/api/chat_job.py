@@ -13,7 +13,7 @@ from antiphon.api.validation import refuse_unserved
 from antiphon.errors import InvalidRequest, UnsupportedParameter
 from antiphon.values import Call, ChatJob, Message
 from antiphon.wire import fields
-from antiphon.wire.chat import ChatRequest, RefusalPart, RequestMessage, TextPart, ToolCall
+from antiphon.wire.chat import AudioPart, ChatRequest, RefusalPart, RequestMessage, TextPart, ToolCall
 
 _ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "system": "system",
@@ -25,14 +25,20 @@ _ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
 }
 
 
-def chat_job(request: ChatRequest, job_id: str) -> ChatJob:
-    """The job, with defaults in place of nulls. Raises `InvalidRequest`, naming the parameter."""
+_DEAF: Mapping[str, str] = {}
+
+
+def chat_job(request: ChatRequest, job_id: str, heard: Mapping[str, str] = _DEAF) -> ChatJob:
+    """The job, with defaults in place of nulls. Raises `InvalidRequest`, naming the parameter.
+
+    `heard` has what is said in each recording of the messages, by its place: see `chat_audio`.
+    """
     refuse_unserved(request, fields.CHAT)
     _check_combinations(request)
     wanted = asked(request)
     return structs.replace(
         sampled(request, job_id),
-        messages=messages(request.messages),
+        messages=messages(request.messages, heard),
         max_tokens=request.max_completion_tokens or request.max_tokens,
         logprobs=bool(request.logprobs),
         top_logprobs=request.top_logprobs or 0,
@@ -56,17 +62,17 @@ def _check_combinations(request: ChatRequest) -> None:
         )
 
 
-def messages(sent: Sequence[RequestMessage]) -> tuple[Message, ...]:
+def messages(sent: Sequence[RequestMessage], heard: Mapping[str, str] = _DEAF) -> tuple[Message, ...]:
     """The conversation as plain text. `developer` is today's name for `system`."""
     made: set[str] = set()
     found = []
     for index, message in enumerate(sent):
-        found.append(_message(message, f"messages[{index}]", made))
+        found.append(_message(message, f"messages[{index}]", made, heard))
         made |= {call.id for call in found[-1].calls}
     return tuple(found)
 
 
-def _message(message: RequestMessage, where: str, made: Collection[str]) -> Message:
+def _message(message: RequestMessage, where: str, made: Collection[str], heard: Mapping[str, str]) -> Message:
     """One message; `made` are the ids of the calls before it, each of which a result may be of."""
     refuse_unserved(message, fields.MESSAGE, f"{where}.")
     if message.role == "tool" and message.tool_call_id not in made:
@@ -75,7 +81,7 @@ def _message(message: RequestMessage, where: str, made: Collection[str]) -> Mess
             param=f"{where}.tool_call_id",
             code="invalid_value",
         )
-    content = _text(message, f"{where}.content") or message.refusal or ""
+    content = _text(message, f"{where}.content", heard) or message.refusal or ""
     calls = _calls(message, where)
     return Message(role=_ROLES[message.role], content=content, name=message.name, calls=calls)
 
@@ -96,7 +102,7 @@ def _calls(message: RequestMessage, where: str) -> tuple[Call, ...]:
     return tuple(calls)
 
 
-def _text(message: RequestMessage, where: str) -> str:
+def _text(message: RequestMessage, where: str, heard: Mapping[str, str]) -> str:
     if not isinstance(message.content, list):
         return message.content or ""
     texts: list[str] = []
@@ -105,8 +111,10 @@ def _text(message: RequestMessage, where: str) -> str:
             texts.append(part.text)
         elif isinstance(part, RefusalPart):
             texts.append(part.refusal)
+        elif isinstance(part, AudioPart) and f"{where}[{index}]" in heard:
+            texts.append(heard[f"{where}[{index}]"])
         else:
             raise UnsupportedParameter(
-                "Only text parts are supported by this server.", param=f"{where}[{index}].type"
+                "Parts of this type are not supported by this model here.", param=f"{where}[{index}].type"
             )
     return "".join(texts)

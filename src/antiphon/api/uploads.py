@@ -64,6 +64,16 @@ class Uploads:
         finally:
             file.close()
 
+    @asynccontextmanager
+    async def hold(self, content: bytes) -> AsyncIterator[Path]:
+        """A file of this content, which is here already, for as long as the block runs."""
+        file = await asyncio.to_thread(_open, self._folder)
+        try:
+            await asyncio.to_thread(_write, file, content)
+            yield Path(file.name)
+        finally:
+            file.close()
+
     @contextmanager
     def _one_more(self, organization: str) -> Iterator[None]:
         total = self._settings.uploads_at_once

@@ -27,6 +27,10 @@ class Chat(Generation):
         reading = Reading(param="messages", prompts=1, tokens=tokens, prepare=prepare)
         return self.generated(caller, job, reading, request_id, show)
 
+    def hears(self, model: str) -> str:
+        """The model that transcribes recordings for this one; none if empty. Raises `ModelNotFound`."""
+        return self._resolve(model, "chat").hears
+
     async def render(self, job: ChatJob) -> tuple[Snapshot, Prompt]:
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""
         snapshot = self._resolve(job.model, "chat")

@@ -29,8 +29,14 @@ class ImagePart(msgspec.Struct, frozen=True, tag="image_url"):
     image_url: Any = None
 
 
-class AudioPart(msgspec.Struct, frozen=True, tag="input_audio"):
-    input_audio: Any = None
+class InputAudio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    data: str
+    """In base64."""
+    format: Literal["wav", "mp3"]
+
+
+class AudioPart(msgspec.Struct, frozen=True, tag="input_audio", forbid_unknown_fields=True):
+    input_audio: InputAudio
 
 
 class FilePart(msgspec.Struct, frozen=True, tag="file"):
