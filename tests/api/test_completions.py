@@ -158,7 +158,7 @@ async def test_what_the_engine_is_told(tmp_path: Path) -> None:
         ({"prompt": ["a", [5]]}, "prompt", "invalid_type"),
         ({"prompt": [5, [5]]}, "prompt", "invalid_type"),
         ({"prompt": []}, "prompt", "invalid_value"),
-        ({"prompt": [[]]}, "prompt", "invalid_value"),
+        ({"prompt": [[]]}, "prompt[0]", "invalid_value"),
         ({"prompt": ["a"] * 33}, "prompt", "invalid_value"),
         ({"prompt": ["a"] * 5, "n": 7}, "prompt", "invalid_value"),
         ({"best_of": 2}, "best_of", "unsupported_parameter"),
