@@ -13,7 +13,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from antiphon.values import TokenLogprob
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+_END = r"$(?!\n)"
+"""The end of a text alone: in Python `$` is also before a last line end. Other languages read it alike."""
+Name = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_.-]{{1,64}}{_END}")]
 ModelName = Annotated[str, Meta(min_length=1, max_length=256)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenCount = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -43,7 +45,7 @@ class FilePart(msgspec.Struct, frozen=True, tag="file"):
 Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
 
 
-FunctionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+FunctionName = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_-]{{1,64}}{_END}")]
 CallId = Annotated[str, Meta(min_length=1, max_length=128)]
 LongText = Annotated[str, Meta(max_length=65_536)]
 
@@ -166,7 +168,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     frequency_penalty: Penalty | None = None
     logit_bias: (
         Annotated[
-            dict[Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")], Annotated[float, Meta(ge=-100, le=100)]],
+            dict[
+                Annotated[str, Meta(pattern=rf"^[0-9]{{1,9}}{_END}")], Annotated[float, Meta(ge=-100, le=100)]
+            ],
             Meta(max_length=1024),
         ]
         | None
