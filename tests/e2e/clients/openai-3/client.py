@@ -21,6 +21,11 @@ def stream(body: dict[str, Any], key: str | None = None) -> Any:
     return [chunk.to_dict() for chunk in using(key).chat.completions.create(**body, stream=True)]
 
 
+def gather(body: dict[str, Any], key: str | None = None) -> Any:
+    with using(key).chat.completions.stream(**body) as events:
+        return events.get_final_completion().to_dict()
+
+
 def transcribe(file: str, body: dict[str, Any], key: str | None = None) -> Any:
     with open(file, "rb") as opened:
         return plain(using(key).audio.transcriptions.create(file=opened, **body))
@@ -54,5 +59,5 @@ def explain(problem: openai.APIStatusError) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    actions = (chat, stream, transcribe, translate, models, model)
+    actions = (chat, stream, gather, transcribe, translate, models, model)
     serve({action.__name__: action for action in actions}, openai.APIStatusError, explain, sent)

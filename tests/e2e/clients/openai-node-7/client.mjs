@@ -18,6 +18,7 @@ const actions = {
     for await (const chunk of await api.chat.completions.create({ ...body, stream: true })) chunks.push(chunk);
     return chunks;
   },
+  gather: (api, { body }) => api.chat.completions.stream(body).finalChatCompletion(),
   transcribe: (api, { file, body }) => api.audio.transcriptions.create({ file: createReadStream(file), ...body }),
   translate: (api, { file, body }) => api.audio.translations.create({ file: createReadStream(file), ...body }),
   models: async (api) => (await api.models.list()).body,
