@@ -86,7 +86,7 @@ lock: $(UV)  ## Renew the hash-locked requirements
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra bundled --group build pyproject.toml -o requirements/serve.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra bundled --group build --group dev pyproject.toml -c requirements/serve.txt -o requirements/dev.txt
+		--extra bundled --group build --group dev --group clients pyproject.toml -c requirements/serve.txt -o requirements/dev.txt
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import jsonschema
 from benchmarks.processes import Server
 
 CHAT = "/v1/chat/completions"
@@ -36,7 +37,8 @@ class Case:
     """One request with a valid key, and what it may be answered with.
 
     `body` is made when the case runs; `param` is the parameter that an error must name, whole or by a path
-    that begins with it; `text` what a 200 must say.
+    that begins with it; `text` what a 200 must say; `valid` the JSON schema of what a chat must answer if
+    it is not cut off.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Case:
     content_type: str | None = JSON
     param: str | None = None
     text: str | None = None
+    valid: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     chunked: bool = False
     seconds: float = ANSWER_SECONDS
@@ -76,6 +79,10 @@ def answered(server: Server, case: Case) -> Answer:
         assert re.match(re.escape(case.param) + r"($|[\[.])", str(answer.error["param"])), said
     if answer.status == 200 and case.text is not None:
         assert json.loads(answer.body)["text"] == case.text, said
+    if answer.status == 200 and case.valid is not None:
+        [choice] = json.loads(answer.body)["choices"]
+        if choice["finish_reason"] == "stop":
+            jsonschema.validate(json.loads(choice["message"]["content"]), case.valid)
     return answer
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from benchmarks.processes import Server, antiphon
+from benchmarks.processes import LLAMA, Server, antiphon, engine_process
 
 from bad_input import audio_cases
 from bad_input.cases import CHAT, MULTIPART, RENDER, TRANSCRIPTIONS, TRANSLATIONS, Case, answered, form
@@ -30,6 +30,7 @@ class Watch:
     def __init__(self, server: Server, temporary: Path) -> None:
         self.server = server
         self.processes = (psutil.Process(server.pid), _speech_engine(server))
+        self.chat_engine = engine_process(server, LLAMA)
         self._folders = (server.home / "uploads", server.home / "run", temporary)
         self._warm = self._peak = self._resident()
         self._warm_files = self._files()

@@ -21,6 +21,8 @@ from bad_input import (
     parameter_cases,
     protocol_cases,
     reference_cases,
+    schema_cases,
+    tool_cases,
 )
 from bad_input.cases import ANSWER_SECONDS, MULTIPART, TRANSCRIPTIONS, Case, answered, check, form, send
 from bad_input.conftest import Watch, fine
@@ -31,6 +33,8 @@ CASES = [
     *multipart_cases.cases(),
     *audio_cases.cases(),
     *bomb_cases.cases(),
+    *schema_cases.cases(),
+    *tool_cases.cases(),
 ]
 GROWTH = 64 * 1024 * 1024
 """Most memory, over both processes, that a refused request may take, and that all of them may leave taken."""
@@ -137,7 +141,7 @@ def test_memory_stays_bounded(watch: Watch) -> None:
 
 
 def test_no_process_was_replaced(watch: Watch) -> None:
-    assert all(process.is_running() for process in watch.processes)
+    assert all(process.is_running() for process in (*watch.processes, watch.chat_engine))
 
 
 def test_nothing_is_left_behind(watch: Watch) -> None:

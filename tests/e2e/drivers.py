@@ -1,7 +1,8 @@
 """Each folder of `clients/` is one client of the API in an environment of its own; a test drives it by lines.
 
-A folder holds `client.py` or `client.mjs`, which speaks `clients/protocol.py`, and if it needs packages that
-the development environment lacks, their hash-locked list: `requirements.txt` or `package-lock.json`.
+A folder holds `client.py` or `client.mjs`, which speaks `clients/protocol.py`, or `script.mjs`, which tells
+of one conversation; and if it needs packages that the development environment lacks, their hash-locked list:
+`requirements.txt` or `package-lock.json`.
 """
 
 from __future__ import annotations
@@ -74,6 +75,16 @@ def running(name: str, server: Server) -> Iterator[Client]:
             yield Client(name, process)
         finally:
             process.kill()
+
+
+def script(name: str, server: Server, *arguments: str) -> Any:
+    """What the script in the folder `name` says of its conversation, as JSON."""
+    command = [*installed(name), str(CLIENTS / name / "script.mjs"), *arguments]
+    done = subprocess.run(
+        command, env=environment(server), capture_output=True, text=True, timeout=CALL_SECONDS
+    )
+    assert done.returncode == 0, f"{name} ended with {done.returncode}: {done.stderr[-2000:]}"
+    return json.loads(done.stdout)
 
 
 def environment(server: Server) -> dict[str, str]:

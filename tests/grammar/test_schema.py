@@ -94,6 +94,11 @@ SCHEMAS: list[Any] = [
         ]
     },
     {"allOf": [{"enum": [1, 2, 3]}, {"enum": [2, 3, 4]}]},
+    {"allOf": [{"type": ["integer", "number", "null"]}, {"type": ["string", "null"]}]},
+    {"const": "b", "enum": ["a", "b"], "type": "string", "minLength": 1},
+    {"enum": [1, 2, "x", None, True], "exclusiveMinimum": 1, "maxLength": 0},
+    {"type": "integer", "minimum": -(10**4000), "maximum": 10**4000},
+    {"type": "number", "maximum": 1e308},
 ]
 
 
@@ -164,7 +169,14 @@ def test_whatever_the_schema_what_is_written_is_valid(schema: Any, seed: int) ->
         ({"type": "foo"}, "none of JSON's"),
         ({"type": []}, "none of JSON's"),
         ({"enum": []}, "no values"),
-        ({"type": "null", "enum": [1]}, "of its type"),
+        ({"type": "null", "enum": [1]}, "rest of its schema allows"),
+        ({"type": "string", "const": 5}, "rest of its schema allows"),
+        ({"const": 5, "enum": [1, 2]}, "no values"),
+        ({"allOf": [{"enum": [1, 2]}, {"enum": [True]}]}, "no values"),
+        ({"enum": [5, 6.5], "type": "number", "exclusiveMaximum": 5}, "rest of its schema allows"),
+        ({"enum": ["abc", [1, 2, 3]], "maxLength": 2, "maxItems": 2}, "rest of its schema allows"),
+        ({"type": "array", "items": False, "minItems": 1}, "that many items"),
+        ({"type": "integer", "minimum": 10**4000}, "between its bounds"),
         ({"type": "string", "minLength": 3, "maxLength": 2}, "'maxLength' is less"),
         ({"type": "string", "minLength": -1}, "no length"),
         ({"type": "string", "minLength": True}, "no length"),
@@ -229,6 +241,42 @@ def test_a_small_schema_that_unfolds_into_a_large_one_costs_little() -> None:
     assert time.monotonic() - began < 6.0
 
 
+def test_many_properties_cost_little() -> None:
+    began = time.monotonic()
+    rules, root = grammar({"type": "object", "properties": {f"p{n}": {"const": 1} for n in range(2400)}})
+    assert set(json.loads(sample(root, rules, Random(6))).values()) <= {1}
+    assert time.monotonic() - began < 6.0
+
+
+def test_patterns_are_paid_for_by_their_length() -> None:
+    parts = {f"p{n}": {"type": "string", "pattern": "ab" * 2000} for n in range(900)}
+    began = time.monotonic()
+    with pytest.raises(InvalidSchema, match="too large"):
+        grammar({"type": "object", "properties": parts})
+    assert time.monotonic() - began < 6.0
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ({"type": 5}, {"type": "string"}),
+        ({"minLength": "a"}, {"minLength": 3}),
+        ({"maximum": []}, {"maximum": 3}),
+        ({"required": None}, {"required": ["a"]}),
+        ({"required": [["a"]]}, {"required": ["a"]}),
+        ({"enum": 5}, {"enum": ["a"]}),
+        ({"properties": None}, {"properties": {"a": {}}}),
+        ({"properties": {"a": 5}}, {"properties": {"a": {}}}),
+        ({"items": "x"}, {"items": {}}),
+        ({"allOf": 5}, {"allOf": [{}]}),
+    ],
+)
+def test_what_makes_no_sense_is_not_held_together_with_something_else(pair: Any) -> None:
+    for parts in (pair, pair[::-1]):
+        with pytest.raises(InvalidSchema):
+            grammar({"allOf": list(parts)})
+
+
 def strictly(**more: Any) -> dict[str, Any]:
     return {"type": "object", "properties": {"a": more}, "required": ["a"], "additionalProperties": False}
 
@@ -243,6 +291,7 @@ def strictly(**more: Any) -> dict[str, Any]:
         {"type": "string", "pattern": "(?=a)"},
         {"type": "string", "pattern": "a", "maxLength": 3},
         {"type": "integer", "multipleOf": 7},
+        {"enum": ["a"], "pattern": "a"},
     ],
 )
 def test_what_cannot_be_held_to_is_refused_only_where_it_is_to_be_held_to(part: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,22 @@ OF_TYPE = {
     "string": {"pattern", "format", "minLength", "maxLength"},
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
 }
+_HOLDS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
+    "minimum": operator.ge,
+    "maximum": operator.le,
+    "exclusiveMinimum": operator.gt,
+    "exclusiveMaximum": operator.lt,
+}
+_SIZES: Mapping[type, tuple[str, str]] = {
+    str: ("minLength", "maxLength"),
+    list: ("minItems", "maxItems"),
+    dict: ("minProperties", "maxProperties"),
+}
+UNCHECKED = {word for words in OF_TYPE.values() for word in words} - {
+    *_HOLDS,
+    *(word for words in _SIZES.values() for word in words),
+}
+"""Words to which the values of an 'enum' are not held."""
 
 
 def types(schema: Schema) -> list[str]:
@@ -34,14 +51,27 @@ def types(schema: Schema) -> list[str]:
     return [name for name in dict.fromkeys(found) if not (name == "integer" and "number" in found)]
 
 
-def enumerated(values: Any, types: Sequence[str]) -> Node:
-    """One of the values, if it is of one of the types."""
+def enumerated(schema: Schema, types: Sequence[str]) -> Node:
+    """One of the values of 'enum' that are of one of the types, if any is said, and within the bounds."""
+    values = schema["enum"]
     if not isinstance(values, list) or not values:
         raise InvalidSchema("an 'enum' has no values")
-    kept = [value for value in values if not types or any(_is(value, name) for name in types)]
+    of_type = [value for value in values if not types or any(_is(value, name) for name in types)]
+    kept = [value for value in of_type if _within(value, schema)]
     if not kept:
-        raise InvalidSchema("an 'enum' has no value of its type")
+        raise InvalidSchema("an 'enum' has no value that the rest of its schema allows")
     return choice(*map(strings.literal, kept))
+
+
+def _within(value: Any, schema: Schema) -> bool:
+    if value is None or isinstance(value, bool):
+        return True
+    if isinstance(value, int | float):
+        bounds = {key: decimal(schema, key) for key in _HOLDS}
+        number = Decimal(str(value))
+        return all(_HOLDS[key](number, bound) for key, bound in bounds.items() if bound is not None)
+    least, most = lengths(schema, *_SIZES[type(value)])
+    return least <= len(value) and (most is None or len(value) <= most)
 
 
 def _is(value: Any, name: str) -> bool:

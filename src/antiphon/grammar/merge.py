@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from antiphon.grammar.problems import Unsupported
+from antiphon.grammar.problems import InvalidSchema, Unsupported
 
 Schema = Mapping[str, Any]
 
@@ -13,22 +14,21 @@ ANNOTATIONS = frozenset(
     "title description default examples $schema $id $comment deprecated readOnly writeOnly $defs definitions "
     "contentEncoding contentMediaType".split()
 )
-_LARGEST = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
-_SMALLEST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
+_LARGEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+_SMALLEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
 
 def merged(one: Schema, other: Schema) -> dict[str, Any]:
-    """What both say. Raises `Unsupported` where that cannot be told as one schema."""
+    """What both say. Raises `InvalidSchema`, and `Unsupported` where that cannot be told as one schema."""
     found = dict(one)
     for key, value in other.items():
         if key in ANNOTATIONS or key not in found or found[key] == value:
             found.setdefault(key, value)
-        elif key in _LARGEST:
-            found[key] = max(found[key], value)
-        elif key in _SMALLEST:
-            found[key] = min(found[key], value)
         elif key in _TOGETHER:
-            found[key] = _TOGETHER[key](found[key], value)
+            kinds, together = _TOGETHER[key]
+            if not isinstance(found[key], kinds) or not isinstance(value, kinds):
+                raise InvalidSchema(f"'{key}' is not what it should be")
+            found[key] = together(found[key], value)
         else:
             raise Unsupported(f"'{key}' is said twice")
     return found
@@ -47,26 +47,33 @@ def both(one: Any, other: Any) -> Any:
         return other
     if other is True or one is False:
         return one
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        raise InvalidSchema("a part of it is neither an object nor true or false")
     return merged(one, other)
 
 
-def _types(one: Any, other: Any) -> list[str]:
-    names = [name for name in _listed(one) if name in _listed(other)]
-    if "integer" in _listed(one) + _listed(other) and "number" in _listed(one) + _listed(other):
-        names.append("integer")
-    return list(dict.fromkeys(names))
+def _types(one: str | Sequence[Any], other: str | Sequence[Any]) -> list[Any]:
+    first, second = ([types] if isinstance(types, str) else types for types in (one, other))
+    names = [name for name in first if name in second]
+    whole = ("integer" in first and "number" in second) or ("number" in first and "integer" in second)
+    return [*names, "integer"] if whole else names
 
 
-def _listed(types: Any) -> list[str]:
-    return [types] if isinstance(types, str) else list(types)
+def _values(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
+    """Those in both; as JSON, in which true is not 1."""
+    known = set(map(json.dumps, other))
+    return [value for value in one if json.dumps(value) in known]
 
 
-_TOGETHER: dict[str, Callable[[Any, Any], Any]] = {
-    "properties": _properties,
-    "required": lambda one, other: list(dict.fromkeys([*one, *other])),
-    "enum": lambda one, other: [value for value in one if value in other],
-    "type": _types,
-    "items": both,
-    "additionalProperties": both,
-    "allOf": lambda one, other: [*one, *other],
+_TOGETHER: dict[str, tuple[type | tuple[type, ...], Callable[[Any, Any], Any]]] = {
+    **{key: ((int, float), max) for key in _LARGEST},
+    **{key: ((int, float), min) for key in _SMALLEST},
+    "properties": (dict, _properties),
+    "required": (list, lambda one, other: [*one, *other]),
+    "enum": (list, _values),
+    "type": ((str, list), _types),
+    "items": ((dict, bool), both),
+    "additionalProperties": ((dict, bool), both),
+    "allOf": (list, lambda one, other: [*one, *other]),
 }
+"""The kinds of value that a word has, and what two of them say together."""

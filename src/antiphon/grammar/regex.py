@@ -5,6 +5,8 @@ Everything that a grammar cannot say, such as a look-ahead or a back-reference, 
 
 from __future__ import annotations
 
+from string import hexdigits
+
 from antiphon.grammar.nodes import EMPTY, Chars, Node, Repeat, Text, choice, sequence
 from antiphon.grammar.problems import Unsupported
 
@@ -96,7 +98,7 @@ class _Parser:
         end = self._pattern.find("}", self._at)
         inside = self._pattern[self._at + 1 : end] if end > 0 else ""
         low, comma, high = inside.partition(",")
-        if not low.isdecimal() or (high and not high.isdecimal()):
+        if not inside.isascii() or not low.isdecimal() or (high and not high.isdecimal()):
             raise Unsupported("a brace stands where no quantifier is")
         if max(len(low), len(high)) > 5:
             raise Unsupported("a quantifier is too large")
@@ -195,12 +197,11 @@ class _Parser:
 
     def _code(self, digits: int) -> str:
         text = self._pattern[self._at : self._at + digits]
-        try:
-            code = int(text, 16)
-        except ValueError:
-            raise Unsupported("an escaped character has no number") from None
-        if len(text) < digits or 0xD800 <= code < 0xE000:
+        if len(text) < digits or not set(text) <= set(hexdigits):
             raise Unsupported("an escaped character has no number")
+        code = int(text, 16)
+        if 0xD800 <= code < 0xE000:
+            raise Unsupported("an escaped character is half of one")
         self._at += digits
         return chr(code)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from antiphon.grammar import formats, keywords, numbers, regex, strings
@@ -21,6 +21,8 @@ DEEPEST = 32
 MOST_RULES = 5000
 MOST_PARTS = 10_000
 """Parts that are read in all: a reference with words beside it is read anew each time."""
+_CHARACTERS_OF_A_PART = 4
+"""So many characters of a pattern take as long to read as a part."""
 _COMMA, _COLON = Text(", "), Text(": ")
 _UNSAID = frozenset(
     "not if then else dependentRequired dependentSchemas patternProperties propertyNames contains "
@@ -68,7 +70,7 @@ class _Reader:
         try:
             if self._depth > DEEPEST:
                 raise InvalidSchema(f"it is nested more than {DEEPEST} deep")
-            self._read_one_more()
+            self._spend()
             if schema is True:
                 return JSON
             if schema is False:
@@ -79,8 +81,9 @@ class _Reader:
         finally:
             self._depth -= 1
 
-    def _read_one_more(self) -> None:
-        if next(self._parts) > MOST_PARTS:
+    def _spend(self, parts: int = 1) -> None:
+        """What is read is paid for before: a schema that takes long is refused early."""
+        if max(islice(self._parts, parts)) > MOST_PARTS:
             raise InvalidSchema("it is too large")
 
     def _of(self, schema: Schema) -> Node:
@@ -94,7 +97,7 @@ class _Reader:
         if "allOf" in said:
             parts = keywords.schemas(said.pop("allOf"), "allOf")
             for part in parts:
-                self._read_one_more()
+                self._spend()
                 said = merged(said, self._resolved(part))
             return self._value(said)
         for key in ("anyOf", "oneOf"):
@@ -151,17 +154,20 @@ class _Reader:
                 raise InvalidSchema("a part of it is not an object")
             if "$ref" not in schema:
                 return schema
-            schema = merged(self._found(schema["$ref"]), {k: v for k, v in schema.items() if k != "$ref"})
+            schema = both(self._found(schema["$ref"]), {k: v for k, v in schema.items() if k != "$ref"})
         raise InvalidSchema("a '$ref' leads back to itself")
 
     # --- types ---------------------------------------------------------------------------------------------
 
     def _typed(self, schema: Schema) -> Node:
         if "const" in schema:
-            return strings.literal(schema["const"])
+            rest = {key: value for key, value in schema.items() if key != "const"}
+            schema = merged(rest, {"enum": [schema["const"]]})
         types = keywords.types(schema)
         if "enum" in schema:
-            return keywords.enumerated(schema["enum"], types)
+            if beside := keywords.UNCHECKED & schema.keys():
+                self._unsaid(f"'{min(beside)}' stands beside an 'enum'")
+            return keywords.enumerated(schema, types if "type" in schema else ())
         if not types:
             return JSON
         return choice(*(self._of_type(name, schema) for name in types))
@@ -186,11 +192,11 @@ class _Reader:
         if low is None and high is None and places is None:
             return numbers.INTEGER if whole else numbers.NUMBER
         edge = Decimal(10) ** numbers.MOST_DIGITS - 1
+        low, high = max(-edge, -edge if low is None else low), min(edge, edge if high is None else high)
         for tried in [0] if whole else [places] if places is not None else (2, 6, numbers.MOST_PLACES):
-            found = numbers.decimals(-edge if low is None else low, edge if high is None else high, tried)
-            if found is not None:
+            if (found := numbers.decimals(low, high, tried)) is not None:
                 return found
-        raise InvalidSchema("no number lies between its bounds")
+        raise InvalidSchema(f"no number of up to {numbers.MOST_DIGITS} digits lies between its bounds")
 
     def _bounds(self, schema: Schema, whole: bool) -> tuple[Decimal | None, Decimal | None, int | None]:
         """The least and the largest number, and how many decimal places it has if that is said."""
@@ -232,6 +238,7 @@ class _Reader:
             raise InvalidSchema("a 'pattern' is not a string")
         if least or most is not None:
             self._unsaid("a string can have a 'pattern' or a length, not both")
+        self._spend(1 + len(pattern) // _CHARACTERS_OF_A_PART)
         try:
             return strings.quoted(regex.matching(pattern))
         except Unsupported as problem:
@@ -257,6 +264,8 @@ class _Reader:
         least, most = max(0, least - len(heads)), None if most is None else most - len(heads)
         if heads and "items" not in schema and "additionalItems" not in schema and not least:
             most = 0
+        if items is False and least:
+            raise InvalidSchema("no list has that many items")
         if items is False or most == 0:
             return sequence(Text("["), _joined(heads), Text("]"))
         item = self._named(self._value(items))
@@ -276,7 +285,8 @@ class _Reader:
             raise InvalidSchema("a property is required that there cannot be")
         properties = {**properties, **{name: more for name in undeclared}}
         if properties or more is False:
-            pairs = [(self._pair(name, part), name in required) for name, part in properties.items()]
+            needed = set(required)
+            pairs = [(self._pair(name, part), name in needed) for name, part in properties.items()]
             return sequence(Text("{"), self._members(pairs), Text("}"))
         least, most = keywords.lengths(schema, "minProperties", "maxProperties")
         if least > 1:
@@ -289,7 +299,7 @@ class _Reader:
         """What OpenAI asks of each object of a strict schema."""
         if schema.get("additionalProperties") is not False:
             raise InvalidSchema("'additionalProperties' is required to be supplied and to be false")
-        if missing := [name for name in properties if name not in required]:
+        if missing := properties.keys() - set(required):
             raise InvalidSchema(
                 f"'required' must include every key of 'properties'; {len(missing)} are missing"
             )
@@ -299,16 +309,15 @@ class _Reader:
 
     def _members(self, pairs: Sequence[tuple[Rule, bool]]) -> Node:
         """Pairs in their order with commas between them, those that are not required only perhaps."""
-        first: Node = EMPTY
+        begins: list[Node] = [EMPTY]
         after: Node = EMPTY
         for pair, needed in reversed(pairs):
-            begun = sequence(pair, after)
+            if needed:  # none of those after it comes first
+                begins.clear()
+            begins.append(sequence(pair, after))
             follows = sequence(_COMMA, pair, after)
-            first = begun if needed else choice(begun, first)
-            after = follows if needed else choice(follows, after)
-            if after != EMPTY:
-                after = self._named(after)
-        return first
+            after = self._named(follows if needed else choice(follows, after))
+        return choice(*reversed(begins))
 
 
 def _anything() -> Node:

@@ -53,9 +53,17 @@ def _elements(node: Node) -> int:
 
 def _closed(rules: Mapping[str, Node], holds: Callable[[Node, set[str]], bool]) -> set[str]:
     """The rules for which something holds, where that of one may follow from that of others."""
+    users: dict[str, list[str]] = {name: [] for name in rules}
+    for name, node in rules.items():
+        for used in _named(node):
+            users[used].append(name)
     found: set[str] = set()
-    while more := {name for name, node in rules.items() if name not in found and holds(node, found)}:
-        found |= more
+    waiting = list(rules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and holds(rules[name], found):
+            found.add(name)
+            waiting += users[name]
     return found
 
 

@@ -12,9 +12,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from antiphon.values import TokenLogprob
-from antiphon.wire.sampling import ModelName, SamplingRequest, ShortText, TokenCount
+from antiphon.wire.sampling import END, ModelName, SamplingRequest, ShortText, TokenCount
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Name = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_.-]{{1,64}}{END}")]
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text", forbid_unknown_fields=True):
@@ -46,7 +46,7 @@ class FilePart(msgspec.Struct, frozen=True, tag="file"):
 Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
 
 
-FunctionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+FunctionName = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_-]{{1,64}}{_END}")]
 CallId = Annotated[str, Meta(min_length=1, max_length=128)]
 LongText = Annotated[str, Meta(max_length=65_536)]
 

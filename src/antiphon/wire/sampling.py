@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+END = r"$(?!\n)"
+"""The end of a text alone: in Python `$` is also before a last line end. Other languages read it alike."""
 ModelName = Annotated[str, Meta(min_length=1, max_length=256)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenCount = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -40,7 +42,9 @@ class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     frequency_penalty: Penalty | None = None
     logit_bias: (
         Annotated[
-            dict[Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")], Annotated[float, Meta(ge=-100, le=100)]],
+            dict[
+                Annotated[str, Meta(pattern=rf"^[0-9]{{1,9}}{END}")], Annotated[float, Meta(ge=-100, le=100)]
+            ],
             Meta(max_length=1024),
         ]
         | None

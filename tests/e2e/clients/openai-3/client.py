@@ -29,6 +29,11 @@ def stream_completion(body: dict[str, Any], key: str | None = None) -> Any:
     return [chunk.to_dict() for chunk in using(key).completions.create(**body, stream=True)]
 
 
+def gather(body: dict[str, Any], key: str | None = None) -> Any:
+    with using(key).chat.completions.stream(**body) as events:
+        return events.get_final_completion().to_dict()
+
+
 def transcribe(file: str, body: dict[str, Any], key: str | None = None) -> Any:
     with open(file, "rb") as opened:
         return plain(using(key).audio.transcriptions.create(file=opened, **body))
@@ -62,5 +67,5 @@ def explain(problem: openai.APIStatusError) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    actions = (chat, stream, complete, stream_completion, transcribe, translate, models, model)
+    actions = (chat, stream, complete, stream_completion, gather, transcribe, translate, models, model)
     serve({action.__name__: action for action in actions}, openai.APIStatusError, explain, sent)
