@@ -13,6 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 Task = Literal["chat", "speech"]
+Feature = Literal["logit_bias", "logprobs", "top_logprobs", "grammar", "lazy_grammar", "seed"]
+"""What only some chat engines can do. A `lazy_grammar` holds from where an answer has its trigger."""
 SpeechTask = Literal["transcribe", "translate"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -67,6 +69,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """The name of a module in `antiphon.engines`."""
     model: Path
     """A file (GGUF) or a folder (CTranslate2), verified before use."""
+    prepared: Path | None = None
+    """The folder that the engine made of `model`, if its kind has a `preparation`."""
     context: int = 0
     """Tokens of prompt and answer together; 0 for speech."""
     slots: int = 1
@@ -147,6 +151,8 @@ class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
     functions: tuple[Function, ...] = ()
     """What the model is told that it may call. If there are any, calls are looked for in its answer."""
     form: Form | None = None
+    organization: str = ""
+    """Whose it is, by id: an engine that keeps prompts never lets one tell of another's."""
 
 
 class Prompt(msgspec.Struct, frozen=True):

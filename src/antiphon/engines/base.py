@@ -18,6 +18,7 @@ from antiphon.values import (
     ChatJob,
     Delta,
     Deployment,
+    Feature,
     Function,
     Message,
     Prompt,
@@ -98,11 +99,20 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     `counts`: whether every `Delta` says how many tokens the engine has generated. Of an engine that does not
     count along, an answer that is aborted pays one token for each piece of text that was handed to the
     client; one that is whole pays what the engine counted at its end.
+
+    `features`: what it can do of that which not every chat engine can.
+
+    `preparation` gives the argument list of a program that makes what the engine loads, a folder (the second
+    path), of a model's file (the first); None if the engine loads the file itself. The program writes the
+    whole folder or none, and on stdout a JSON object `{"step", "done", "total"}` for each step forward. It
+    ends with code 2 and one line on stderr if the engine cannot take the model.
     """
 
     name: str
     task: Task
     counts: bool = True
     shared: bool = False
+    features: frozenset[Feature] = frozenset()
+    preparation: Callable[[Path, Path], list[str]] | None = None
     command: Callable[[Sequence[Deployment], Settings, Path], list[str]]
     connect: Callable[[Sequence[Deployment], Settings, Path], ChatEngine | SpeechEngine]
