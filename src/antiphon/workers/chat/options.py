@@ -39,7 +39,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     top_p: Annotated[float, Meta(ge=0, le=1)] = 1.0
     presence_penalty: Penalty = 0.0
     frequency_penalty: Penalty = 0.0
-    seed: Annotated[int, Meta(ge=0, lt=2**63)] | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     stop: Annotated[list[str], Meta(max_length=16)] = []
     grammar: str = ""
     grammar_lazy: bool = False

@@ -39,7 +39,7 @@ class Chain:
 
 
 class Prefixes:
-    """The account. A request enters with its prompt's keys and the most blocks that it may need, and leaves."""
+    """The account. A request enters with its prompt's keys and the most blocks it may need, and leaves."""
 
     def __init__(self, blocks: int) -> None:
         """`blocks`: how many the pipeline has."""

@@ -1,8 +1,8 @@
 """`python -m antiphon.workers.chat.prepare`: make the folder that the chat engine loads, of a GGUF file.
 
 Each step forward is a line of JSON on stdout: `{"step": text, "done": n, "total": n}`. The folder is there
-when the process ends with code 0, and not at all otherwise. Code 2 and a line on stderr: the engine cannot take
-this model; 1: something else went wrong.
+when the process ends with code 0, and not at all otherwise. Code 2 and a line on stderr: the engine cannot
+take this model; 1: something else went wrong.
 """
 
 from __future__ import annotations

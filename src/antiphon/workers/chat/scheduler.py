@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from itertools import count
 from typing import Any
 
@@ -177,24 +177,26 @@ class Scheduler:
         request.cached = min(there, len(request.prompt) - 1)
 
     def _step(self) -> None:
-        for request in self._running:
-            if request.cancelled and request.running:
-                request.running.cancel()
+        # Those that are given up during the step are still in the pipeline after it.
+        dropped = [request for request in self._running if request.cancelled]
+        for request in dropped:
+            assert request.running is not None
+            request.running.cancel()
         self._step_since = self._clock()
         self._pipeline.step()
         self._step_since = None
-        self._post(list(self._read()))
+        self._post(list(self._read(dropped)))
         with self._changed:
             self._running = [request for request in self._running if request.running]
 
-    def _read(self) -> Iterator[tuple[Request, Output | AntiphonError]]:
-        """What is new of each request. Those that have ended leave."""
+    def _read(self, dropped: Collection[Request]) -> Iterator[tuple[Request, Output | AntiphonError]]:
+        """What is new of each request. Those that have ended or were dropped leave."""
         for request in self._running:
             assert request.running is not None
             output = request.running.read()
             if output.tokens:
                 self._account(request, output.tokens)
-            if request.cancelled or output.finish:
+            if output.finish or request in dropped:
                 self._leave(request)
             if output.finish == "failed":
                 yield request, EngineFailed("The chat engine ran out of memory.", retry_after=1)
