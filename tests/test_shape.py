@@ -62,6 +62,9 @@ TESTED_WITH = {
     "storage/test_migrations.py": ("storage/migrations/env.py", "storage/tables.py"),
     "test_authorization.py": ("api/admin/table.py",),
     "test_docs.py": ("api/table.py",),
+    "engines/test_contract.py": ("engines/completion.py",),
+    "workers/test_chat_app.py": ("workers/chat/pipeline.py",),
+    "workers/test_chat_prepare.py": ("workers/chat/convert.py", "workers/chat/requantize.py"),
     "workers/test_speech_decode.py": ("workers/speech/sniff.py",),
 }
 """Modules without a test file of their own: what they do is seen through the test of another."""

@@ -26,7 +26,11 @@ def values(command: list[str], flag: str) -> list[str]:
 
 
 def test_speech_models_share_a_process_and_chat_models_do_not() -> None:
-    assert {name: kind.shared for name, kind in kinds().items()} == {"llama": False, "speech": True}
+    assert {name: kind.shared for name, kind in kinds().items()} == {
+        "llama": False,
+        "openvino": False,
+        "speech": True,
+    }
 
 
 def test_the_speech_process_is_told_every_model_and_setting(tmp_path: Path) -> None:

@@ -118,8 +118,10 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     engine is better on this machine, if there is one for the model; nothing if this one is good here.
 
     `preparation`, for an engine that does not read model files as they are published, gives the argument
-    list of a process that makes the second path, a folder, from the first, a model file: see
-    `catalogue.prepare`. What was made by another `preparation_version` is made anew.
+    list of a process that makes the second path, a folder, of the first, a model file; see
+    `catalogue.preparing`. It writes the whole folder or none, and on stdout a JSON object
+    `{"step", "done", "total"}` for each step forward; if the engine cannot take the model, it ends with code
+    2 and one line on stderr. What was made by another `preparation_version` is made anew.
     """
 
     name: str

@@ -8,17 +8,10 @@ from antiphon.engines.upstream import Upstream
 from antiphon.engines.vocabulary import Vocabulary
 from antiphon.errors import InvalidRequest
 from antiphon.values import Prompt, RawPrompt
+from antiphon.wire.completion import Text, Tokens
 
 _SEPARATOR = "<|endoftext|>"
 """What stands between documents in the vocabularies of most models that have a token for that alone."""
-
-
-class _Tokens(msgspec.Struct):
-    tokens: list[int]
-
-
-class _Text(msgspec.Struct):
-    content: str
 
 
 async def read(upstream: Upstream, facts: Vocabulary, prompt: RawPrompt) -> Prompt:
@@ -27,7 +20,7 @@ async def read(upstream: Upstream, facts: Vocabulary, prompt: RawPrompt) -> Prom
         pieces = [*_beginning(facts, prompt), *([prompt] if prompt else [])]
         body = {"content": pieces, "add_special": False, "parse_special": False}
         answer = await upstream.post("/tokenize", body)
-        return Prompt(prompt, tuple(msgspec.json.decode(answer, type=_Tokens).tokens))
+        return Prompt(prompt, tuple(msgspec.json.decode(answer, type=Tokens).tokens))
     if (highest := max(prompt)) >= facts.size:
         raise InvalidRequest(
             f"Invalid value for 'prompt': this model has no token {highest} (0 to {facts.size - 1}).",
@@ -35,7 +28,7 @@ async def read(upstream: Upstream, facts: Vocabulary, prompt: RawPrompt) -> Prom
             code="invalid_value",
         )
     answer = await upstream.post("/detokenize", {"tokens": prompt})
-    return Prompt(msgspec.json.decode(answer, type=_Text).content, prompt)
+    return Prompt(msgspec.json.decode(answer, type=Text).content, prompt)
 
 
 def _beginning(facts: Vocabulary, text: str) -> list[int]:

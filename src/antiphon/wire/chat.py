@@ -46,7 +46,7 @@ class FilePart(msgspec.Struct, frozen=True, tag="file"):
 Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
 
 
-FunctionName = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_-]{{1,64}}{_END}")]
+FunctionName = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_-]{{1,64}}{END}")]
 CallId = Annotated[str, Meta(min_length=1, max_length=128)]
 LongText = Annotated[str, Meta(max_length=65_536)]
 

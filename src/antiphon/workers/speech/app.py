@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 from starlette.applications import Starlette
@@ -19,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from antiphon.errors import InvalidRequest
 from antiphon.values import Segment, SpeechTask, Transcript
 from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, OpenedEvent, SegmentEvent
-from antiphon.workers.serve import Lifespan, application, send_events
+from antiphon.workers.serve import Lifespan, application, send_events, while_connected
 from antiphon.workers.speech.desk import Desk, Recording
 from antiphon.workers.speech.values import Job
 
@@ -52,7 +51,7 @@ class Recordings:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with Request(scope, receive).form(max_files=1, max_fields=16) as form:
             given = _fields(form)
-            async with _while_connected(receive), aclosing(self._events(given, form)) as events:
+            async with while_connected(receive), aclosing(self._events(given, form)) as events:
                 await send_events(events, send)
 
     async def _events(self, given: _Fields, form: FormData) -> AsyncGenerator[msgspec.Struct, None]:
@@ -86,32 +85,6 @@ def _done(transcript: Transcript) -> DoneEvent:
         duration=transcript.duration,
         usage=MeasuredUsage(seconds=transcript.usage.seconds),
     )
-
-
-@asynccontextmanager
-async def _while_connected(receive: Receive) -> AsyncIterator[None]:
-    """Ends the block when the client goes away: nobody is left who could be told anything."""
-    working = asyncio.current_task()
-    assert working is not None
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            continue
-        gone = True
-        working.cancel()
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not gone or working.uncancel():
-            raise
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
 
 
 class _Fields(msgspec.Struct):

@@ -1,0 +1,96 @@
+"""OpenVINO GenAI's continuous batching, in a process of our own: `antiphon.workers.chat`.
+
+It loads a folder that is made of a GGUF file beforehand (`preparation`). Prompts are kept between requests;
+what one organization asked never serves another (docs/decisions/0025-openvino.md).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from antiphon.engines.base import EngineKind
+from antiphon.engines.completion import CompletionEngine, common_body
+from antiphon.errors import ConfigurationError, UnsupportedParameter
+from antiphon.settings import Settings
+from antiphon.values import ChatJob, Deployment, Prompt
+
+
+class OpenvinoEngine(CompletionEngine):
+    """The client of one process."""
+
+    alive = "/health"
+
+    def body(self, job: ChatJob, prompt: Prompt, index: int) -> dict[str, Any]:
+        for feature in sorted(job.needs - ENGINE.features):
+            raise UnsupportedParameter(f"This engine does not take '{feature}'.", param=feature)
+        body = common_body(job, prompt, index, self._deployment.context)
+        return body | {"partition": job.organization}
+
+
+def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+    [deployment] = deployments
+    if deployment.prepared is None:
+        raise ConfigurationError(
+            f"The model '{deployment.snapshot}' is not prepared for OpenVINO",
+            fix="let Antiphon prepare it, or serve it with the engine `llama`",
+        )
+    # As much as every slot can need at once; what is free of it keeps earlier prompts.
+    cache = deployment.options.get("cache_tokens") or deployment.context * deployment.slots
+    return [
+        sys.executable, "-m", "antiphon.workers.chat",
+        "--socket", str(socket),
+        "--model", str(deployment.prepared),
+        "--context", str(deployment.context),
+        "--slots", str(deployment.slots),
+        "--cache-tokens", str(cache),
+        "--threads", str(settings.threads or os.cpu_count() or 1),
+    ]  # fmt: skip
+
+
+def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> OpenvinoEngine:
+    [deployment] = deployments
+    return OpenvinoEngine(deployment, socket)
+
+
+def _preparation(model: Path, folder: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "antiphon.workers.chat.prepare",
+        "--model", str(model),
+        "--out", str(folder),
+    ]  # fmt: skip
+
+
+def _version() -> str:
+    try:
+        return version("openvino-genai")
+    except PackageNotFoundError:
+        return ""
+
+
+def _unsuited(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Whole batches in 8 bits are its strength, and need instructions that multiply such numbers."""
+    if not _version():
+        return "is not to be had for this system"
+    try:
+        flags = cpuinfo.read_text().split()
+    except OSError:
+        return "is only known to be faster on Linux"
+    return "" if "avx512_vnni" in flags or "amx_int8" in flags else "is slower without AVX-512 VNNI or AMX"
+
+
+ENGINE = EngineKind(
+    name="openvino",
+    task="chat",
+    command=_command,
+    connect=_connect,
+    version=_version(),
+    features=frozenset({"grammar", "lazy_grammar", "seed"}),
+    unsuited=_unsuited,
+    preparation=_preparation,
+    preparation_version=_version(),
+)

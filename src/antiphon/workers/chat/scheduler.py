@@ -1,0 +1,240 @@
+"""The thread that owns the pipeline: lets requests in, takes steps, hands on what they generate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from itertools import count
+from typing import Any
+
+from antiphon.errors import AntiphonError, EngineFailed, InvalidRequest, Unavailable
+from antiphon.workers.chat.partitions import Partitions, marked
+from antiphon.workers.chat.pipeline import Finish, Output, Pipeline, Running
+from antiphon.workers.chat.prefixes import BLOCK, Chain, Prefixes
+
+STEP_SECONDS = 60.0
+"""A step that takes longer never ends."""
+FOLLOW_SECONDS = 30.0
+"""Longest wait for another request that computes the same beginning."""
+CLOSE_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
+_numbers = count(1)
+
+
+class Request:
+    """One request, from the hand-over to its end. Its answer is read with `pieces`."""
+
+    def __init__(
+        self, prompt: list[int], generation: dict[str, Any], grammar: str = "", partition: str = ""
+    ) -> None:
+        self.number = next(_numbers)
+        self.prompt, self.generation, self.grammar, self.partition = prompt, generation, grammar, partition
+        self.need = -(-(len(prompt) + generation["max_new_tokens"]) // BLOCK) + 1
+        """Most blocks that it may take: a last one that is shared is copied before it is written to."""
+        self.cached = 0
+        """Tokens of the prompt that did not have to be computed; known once there is a first token."""
+        self.cancelled = False
+        self.since = time.monotonic()
+        # Bounded by the tokens it may generate.
+        self._ready: asyncio.Queue[Output | AntiphonError] = asyncio.Queue()
+        # What only the thread touches.
+        self.running: Running | None = None
+        self.chain: Chain | None = None
+        self.keys: list[bytes] = []
+        self.last: list[int] = []
+        """The token generated last, if there is one: it is not computed before the next step."""
+
+    def hand(self, given: Output | AntiphonError) -> None:
+        """To be called in the event loop."""
+        self._ready.put_nowait(given)
+
+    async def pieces(self) -> AsyncGenerator[tuple[list[int], Finish], None]:
+        """New tokens as they come, with the finish in the last. Raises what went wrong."""
+        while True:
+            given = await self._ready.get()
+            if isinstance(given, AntiphonError):
+                raise given
+            yield given.tokens, given.finish
+            if given.finish:
+                return
+
+
+class Scheduler:
+    """Every request in one pipeline. Used in one event loop, from `start` to `close`."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        most: int,
+        on_failure: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`most`: requests at once, waiting ones included. `on_failure` is called in the thread, once, when
+        the pipeline cannot be used any more: the process has to be started anew."""
+        self._pipeline, self._most, self._on_failure, self._clock = pipeline, most, on_failure, clock
+        self._prefixes, self._partitions = Prefixes(pipeline.blocks), Partitions()
+        self._waiting: deque[Request] = deque()
+        self._running: list[Request] = []
+        self._changed = threading.Condition()
+        self._closed = self._broken = False
+        self._step_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in the event loop that answers are read in."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def submit(self, request: Request) -> None:
+        """Take a request. Raises `Unavailable` beyond the bound, `InvalidRequest` if it can never fit."""
+        if request.need > self._pipeline.blocks:
+            raise InvalidRequest("The prompt and its answer are longer than the cache.", param="n_predict")
+        with self._changed:
+            if self._broken or self._closed:
+                raise EngineFailed("The chat engine has ended.", retry_after=1)
+            if len(self._waiting) + len(self._running) >= self._most:
+                raise Unavailable("The chat engine is busy.", retry_after=1)
+            self._waiting.append(request)
+            self._changed.notify()
+
+    def cancel(self, request: Request) -> None:
+        """Give a request up, whatever has become of it; it is gone with the next step."""
+        with self._changed:
+            request.cancelled = True
+            self._changed.notify()
+
+    def check(self) -> None:
+        """Raises `EngineFailed` if the pipeline failed or does not move on."""
+        since = self._step_since
+        if self._broken or (since is not None and self._clock() - since > STEP_SECONDS):
+            raise EngineFailed("The chat engine does not answer.")
+
+    def close(self) -> None:
+        """End the thread; what runs is given up."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                self._admit()
+                if self._running:
+                    self._step()
+            except Exception as problem:
+                # The text of an exception may quote a grammar.
+                _log.error("the pipeline failed: %s", type(problem).__name__)
+                self._fail()
+                return
+
+    def _wait(self) -> bool:
+        """Until there is something to do; False at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting or self._running)
+            return not self._closed
+
+    def _admit(self) -> None:
+        """Let in those who have waited longest, as long as there is room for them."""
+        with self._changed:
+            waiting = list(self._waiting)
+        entered = []
+        for request in waiting:
+            if request.cancelled:
+                entered.append(request)
+            elif self._follows(request):
+                continue
+            elif self._prefixes.fits(request.need):
+                self._enter(request)
+                entered.append(request)
+            else:
+                break
+        with self._changed:
+            for request in entered:
+                self._waiting.remove(request)
+            self._running += [request for request in entered if request.running]
+
+    def _follows(self, request: Request) -> bool:
+        """Whether it waits for another, who computes what it would have to compute as well."""
+        if request.chain is None:
+            request.chain = Chain(self._partitions.number(request.partition))
+            request.keys = request.chain.feed(request.prompt)
+        overdue = self._clock() - request.since > FOLLOW_SECONDS
+        return not overdue and self._prefixes.awaited(request.keys)
+
+    def _enter(self, request: Request) -> None:
+        assert request.chain is not None
+        prompt = marked(request.prompt, request.chain.number)
+        request.running = self._pipeline.add(prompt, request.generation, request.grammar)
+        there = self._prefixes.enter(request.number, request.keys, request.need)
+        # The last token of a prompt is always computed: the first of the answer follows from it.
+        request.cached = min(there, len(request.prompt) - 1)
+
+    def _step(self) -> None:
+        # Those that are given up during the step are still in the pipeline after it.
+        dropped = [request for request in self._running if request.cancelled]
+        for request in dropped:
+            assert request.running is not None
+            request.running.cancel()
+        self._step_since = self._clock()
+        self._pipeline.step()
+        self._step_since = None
+        self._post(list(self._read(dropped)))
+        with self._changed:
+            self._running = [request for request in self._running if request.running]
+
+    def _read(self, dropped: Collection[Request]) -> Iterator[tuple[Request, Output | AntiphonError]]:
+        """What is new of each request. Those that have ended or were dropped leave."""
+        for request in self._running:
+            assert request.running is not None
+            output = request.running.read()
+            if output.tokens:
+                self._account(request, output.tokens)
+            if output.finish or request in dropped:
+                self._leave(request)
+            if output.finish == "failed":
+                yield request, EngineFailed("The chat engine ran out of memory.", retry_after=1)
+            elif output.tokens or output.finish:
+                yield request, output
+
+    def _account(self, request: Request, tokens: list[int]) -> None:
+        """Tell what the pipeline has computed for a request by now."""
+        assert request.chain is not None
+        if not request.last:
+            self._prefixes.computed(request.number, request.keys)
+        computed = [*request.last, *tokens[:-1]]
+        request.last = tokens[-1:]
+        self._prefixes.computed(request.number, request.chain.feed(computed))
+
+    def _leave(self, request: Request) -> None:
+        self._prefixes.leave(request.number, request.keys)
+        request.running = None
+
+    def _fail(self) -> None:
+        """Tell everybody. A request whose grammar was to be read in the step that failed is told so."""
+        with self._changed:
+            self._broken = True
+            left = [*self._running, *self._waiting]
+            self._running, self._waiting = [], deque()
+        self._post([(request, _failure(request)) for request in left])
+        self._on_failure()
+
+    def _post(self, given: list[tuple[Request, Output | AntiphonError]]) -> None:
+        def hand() -> None:
+            for request, piece in given:
+                request.hand(piece)
+
+        if given and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(hand)
+
+
+def _failure(request: Request) -> AntiphonError:
+    if request.running and request.grammar and not request.last:
+        return InvalidRequest("The chat engine cannot use this grammar.", param="grammar")
+    return EngineFailed("The chat engine failed.", retry_after=1)

@@ -1,0 +1,76 @@
+"""Chat engines of every kind as processes with the bundled model, and answers of them."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from antiphon.engines.base import ChatEngine, EngineKind
+from antiphon.errors import EngineFailed
+from antiphon.settings import Settings
+from antiphon.values import ChatJob, Delta, Deployment, Message, Usage
+
+START_SECONDS = 60.0
+
+
+def deployment(kind: str, model: Path, prepared: Path | None, **given: Any) -> Deployment:
+    return Deployment(
+        snapshot="m",
+        task="chat",
+        engine=kind,
+        model=model,
+        prepared=prepared,
+        options={"template": "smollm2"},
+        **{"context": 2048, "slots": 4, **given},
+    )
+
+
+@asynccontextmanager
+async def running(kind: EngineKind, served: Deployment) -> AsyncIterator[tuple[ChatEngine, Path]]:
+    """A client of a process that was started for the block, once it answers, and its socket."""
+    with tempfile.TemporaryDirectory() as folder:
+        socket = Path(folder) / "s.sock"
+        settings = Settings()
+        process = await asyncio.create_subprocess_exec(*kind.command([served], settings, socket))
+        engine = cast(ChatEngine, kind.connect([served], settings, socket))
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await _answers(engine):
+                    assert process.returncode is None, "the engine ended"
+                    await asyncio.sleep(0.05)
+            yield engine, socket
+        finally:
+            await engine.close()
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def _answers(engine: ChatEngine) -> bool:
+    try:
+        await engine.probe()
+    except EngineFailed:
+        return False
+    return True
+
+
+def job(text: str = "What is the capital of France?", **given: Any) -> ChatJob:
+    messages = given.pop("messages", (Message(role="user", content=text),))
+    return ChatJob(id="1", model="m", messages=messages, **{"max_tokens": 20, "temperature": 0.0, **given})
+
+
+async def answer(engine: ChatEngine, asked: ChatJob) -> tuple[list[Delta], Usage]:
+    """All pieces of an answer, and its usage."""
+    prompt = await engine.prepare(asked.messages, asked.functions)
+    async with aclosing(engine.chat(asked, prompt)) as pieces:
+        *deltas, usage = [piece async for piece in pieces]
+    assert isinstance(usage, Usage)
+    return [piece for piece in deltas if isinstance(piece, Delta)], usage
+
+
+def text(deltas: list[Delta], index: int = 0) -> str:
+    return "".join(delta.text for delta in deltas if delta.index == index)
