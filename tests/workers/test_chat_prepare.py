@@ -46,6 +46,27 @@ def test_what_is_made_is_whole(prepared_smollm2: Path) -> None:
     assert [folder.name for folder in prepared_smollm2.parent.iterdir()] == [prepared_smollm2.name]
 
 
+def test_no_logit_is_below_zero(prepared_smollm2: Path) -> None:
+    """There, OpenVINO GenAI would reward what a penalty is to punish."""
+    program = """if True:
+        import sys, numpy, openvino
+        request = openvino.compile_model(sys.argv[1], "CPU").create_infer_request()
+        tokens = numpy.array([[1, 4093, 198, 19556, 2, 198, 1, 520, 9531, 198]])
+        found = request.infer({
+            "input_ids": tokens,
+            "attention_mask": numpy.ones_like(tokens),
+            "position_ids": numpy.arange(tokens.size)[None],
+            "beam_idx": numpy.zeros(1, numpy.int32),
+        })
+        logits = found[0][0]
+        print(logits.min(), logits.argmax(-1)[-1])
+    """
+    command = [sys.executable, "-c", program, prepared_smollm2 / "openvino_model.xml"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    least, likeliest = found.split()
+    assert float(least) > 100 and int(likeliest) == 19556, "the model says hello"
+
+
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [

@@ -21,6 +21,10 @@ STEP_SECONDS = 60.0
 FOLLOW_SECONDS = 30.0
 """Longest wait for another request that computes the same beginning."""
 CLOSE_SECONDS = 2.0
+TURNS = 8
+"""Of the event loop between two steps: so many take a request from its connection to its answer."""
+BREATH_SECONDS = 0.1
+"""Longest wait for them."""
 
 _log = logging.getLogger(__name__)
 _numbers = count(1)
@@ -188,6 +192,7 @@ class Scheduler:
         self._post(list(self._read(dropped)))
         with self._changed:
             self._running = [request for request in self._running if request.running]
+        self._breathe()
 
     def _read(self, dropped: Collection[Request]) -> Iterator[tuple[Request, Output | AntiphonError]]:
         """What is new of each request. Those that have ended or were dropped leave."""
@@ -211,6 +216,20 @@ class Scheduler:
         computed = [*request.last, *tokens[:-1]]
         request.last = tokens[-1:]
         self._prefixes.computed(request.number, request.chain.feed(computed))
+
+    def _breathe(self) -> None:
+        """Let the event loop turn: OpenVINO holds the interpreter's lock for the whole of a step."""
+        turned = threading.Event()
+
+        def turn(left: int) -> None:
+            if left:
+                self._loop.call_soon(turn, left - 1)
+            else:
+                turned.set()
+
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(turn, TURNS)
+            turned.wait(BREATH_SECONDS)
 
     def _leave(self, request: Request) -> None:
         self._prefixes.leave(request.number, request.keys)
