@@ -176,6 +176,21 @@ async def test_features_are_what_is_declared(engine: ChatEngine, kind: EngineKin
         assert refusal.value.param in feature
 
 
+async def test_a_prompt_is_kept_for_its_own_organization_alone(engine: ChatEngine) -> None:
+    system = Message(role="system", content="You know the sea, its ships and who sails them. " * 20)
+
+    async def cached(organization: str, text: str, **given: Any) -> int:
+        messages = (system, Message(role="user", content=text))
+        _, usage = await answer(engine, job(messages=messages, organization=organization, **given))
+        assert usage.cached_tokens < usage.prompt_tokens
+        return usage.cached_tokens
+
+    assert [await cached(name, "Hi") for name in ("keeps-a", "keeps-b")] == [0, 0]
+    assert await cached("keeps-a", "Hi, who are you?") > 150
+    assert await cached("keeps-c", "Hi") == 0
+    assert await cached("keeps-b", "Hi", max_tokens=1) > 150
+
+
 async def test_requests_run_side_by_side(engine: ChatEngine) -> None:
     """The second begins long before the first has ended."""
     order: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.engines import kinds
+from antiphon.engines import kinds, openvino
 from antiphon.engines.openvino import ENGINE, OpenvinoEngine
 from antiphon.errors import ConfigurationError, UnsupportedParameter
 from antiphon.settings import Settings

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,11 @@ class CompletionEngine(ABC):
     @abstractmethod
     def body(self, job: ChatJob, prompt: Prompt, index: int) -> dict[str, Any]:
         """The body of `/completion` for one choice. Raises `InvalidRequest` for what the engine cannot do."""
+
+    @contextmanager
+    def place(self, job: ChatJob, prompt: Prompt) -> Iterator[dict[str, Any]]:
+        """Where in the process one choice is computed, as its body tells; for as long as the block runs."""
+        yield {}
 
     async def probe(self) -> Collection[str]:
         if self._template is None:
@@ -114,7 +119,8 @@ class CompletionEngine(ABC):
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """See `ChatEngine.chat`; each of the `n` choices is a request of its own to the process."""
         predicted = cached = 0
-        choices = [self._choice(job, self.body(job, prompt, index), index) for index in range(job.n)]
+        bodies = [self.body(job, prompt, index) for index in range(job.n)]
+        choices = [self._choice(job, prompt, body, index) for index, body in enumerate(bodies)]
         async with aclosing(merge(choices)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Usage):
@@ -125,19 +131,21 @@ class CompletionEngine(ABC):
         yield Usage(prompt_tokens=len(prompt.tokens), cached_tokens=cached, completion_tokens=predicted)
 
     async def _choice(
-        self, job: ChatJob, body: dict[str, Any], index: int
+        self, job: ChatJob, prompt: Prompt, body: dict[str, Any], index: int
     ) -> AsyncGenerator[Delta | Usage, None]:
-        async with aclosing(self._upstream.events("/completion", body)) as events:
-            async for event in events:
-                frame = _decode(event)
-                finish = _FINISH.get(frame.stop_type) if frame.stop else None
-                logprobs = tuple(_logprob(p, job.top_logprobs) for p in frame.completion_probabilities)
-                if frame.content or logprobs or finish:
-                    yield Delta(index, frame.content, logprobs, finish, frame.tokens_predicted)
-                if finish:
-                    yield Usage(completion_tokens=frame.tokens_predicted, cached_tokens=frame.timings.cache_n)
-                    return
-        raise EngineFailed("The engine ended an answer early.", retry_after=1)
+        with self.place(job, prompt) as place:
+            async with aclosing(self._upstream.events("/completion", body | place)) as events:
+                async for event in events:
+                    frame = _decode(event)
+                    finish = _FINISH.get(frame.stop_type) if frame.stop else None
+                    logprobs = tuple(_logprob(p, job.top_logprobs) for p in frame.completion_probabilities)
+                    if frame.content or logprobs or finish:
+                        yield Delta(index, frame.content, logprobs, finish, frame.tokens_predicted)
+                    if finish:
+                        cached = frame.timings.cache_n
+                        yield Usage(completion_tokens=frame.tokens_predicted, cached_tokens=cached)
+                        return
+            raise EngineFailed("The engine ended an answer early.", retry_after=1)
 
 
 def common_body(job: ChatJob, prompt: Prompt, index: int, context: int) -> dict[str, Any]:

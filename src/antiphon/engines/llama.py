@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
 from antiphon.engines.base import EngineKind
 from antiphon.engines.completion import CompletionEngine, common_body
+from antiphon.engines.slots import Slots
 from antiphon.errors import InvalidRequest
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Deployment, Feature, Prompt
@@ -21,6 +23,20 @@ class LlamaEngine(CompletionEngine):
 
     # Unlike /health and /slots, this is answered by the loop that computes.
     alive = "/lora-adapters"
+
+    def __init__(self, deployment: Deployment, socket: Path, slots: Slots | None = None) -> None:
+        """`slots`: those of the process, if all its requests come from here; else no prompt is kept."""
+        super().__init__(deployment, socket)
+        self._slots = slots
+
+    @contextmanager
+    def place(self, job: ChatJob, prompt: Prompt) -> Iterator[dict[str, Any]]:
+        if self._slots is None:
+            yield {}
+            return
+        with self._slots.take(job.organization, prompt.tokens) as slot:
+            # What is kept was computed in other steps, and may differ in the last digit: not for fixed seeds.
+            yield {"id_slot": slot.id, "cache_prompt": slot.reuse and job.seed is None}
 
     def body(self, job: ChatJob, prompt: Prompt, index: int) -> dict[str, Any]:
         for token in job.logit_bias:
@@ -67,7 +83,7 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
 
 def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> LlamaEngine:
     [deployment] = deployments
-    return LlamaEngine(deployment, socket)
+    return LlamaEngine(deployment, socket, Slots(deployment.slots) if settings.processes == 1 else None)
 
 
 ENGINE = EngineKind(

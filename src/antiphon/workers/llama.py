@@ -42,8 +42,8 @@ def parameters(socket: Path, model: Path, context: int, slots: int, threads: int
     # An HTTP connection, idle ones included, holds a thread, and no probe may wait for one.
     params.n_threads_http = slots * _CHOICES + _SPARE_CONNECTIONS
 
-    # What one organization asked must not show in how fast another is answered: nothing is kept between
-    # requests unless a request asks for it.
+    # What one organization asked must not show in how fast another is answered: of what is kept between
+    # requests nothing is used unless a request names the slot and asks for it.
     params.cache_prompt = False
     params.cache_ram_mib = 0
     params.cache_idle_slots = False
