@@ -64,6 +64,7 @@ TESTED_WITH = {
     "test_docs.py": ("api/table.py",),
     "engines/test_contract.py": ("engines/completion.py",),
     "workers/test_chat_app.py": ("workers/chat/pipeline.py",),
+    "workers/test_chat_scheduler.py": ("workers/chat/request.py",),
     "workers/test_chat_prepare.py": ("workers/chat/convert.py", "workers/chat/requantize.py"),
     "workers/test_speech_decode.py": ("workers/speech/sniff.py",),
 }

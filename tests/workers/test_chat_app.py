@@ -48,7 +48,7 @@ class Engine:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(smollm2: Path, prepared_smollm2: Path) -> AsyncIterator[Engine]:
-    served = deployment("openvino", smollm2, prepared_smollm2, context=CONTEXT, slots=2)
+    served = deployment("openvino", smollm2, prepared_smollm2, context=CONTEXT, slots=1)
     async with running(kinds()["openvino"], served) as (_, socket):
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session:
             yield Engine(session)
@@ -73,6 +73,12 @@ async def test_a_prompt_of_one_organization_is_not_found_by_another(engine: Engi
         cached[turn] = last.get("timings", {}).get("cache_n", 0)
     whole = len(prompt) // 32 * 32
     assert cached == {0: 0, 1: whole, 2: 0, 3: whole, 4: 0, 5: 0}
+
+
+async def test_the_whole_context_can_be_used(engine: Engine) -> None:
+    prompt = (await engine.tokens("word " * CONTEXT))[: CONTEXT - 2]
+    frames = await engine.frames(prompt, n_predict=2)
+    assert frames[-1]["tokens_predicted"] == 2 and frames[-1]["stop_type"] == "limit"
 
 
 async def test_a_kept_prompt_changes_no_answer(engine: Engine) -> None:
@@ -115,14 +121,14 @@ async def test_whoever_leaves_is_forgotten(engine: Engine) -> None:
             await engine.frames(prompt, n_predict=900)
 
     async with asyncio.timeout(90):
-        for _ in range(4):
-            left = await asyncio.gather(*(leave() for _ in range(16)), return_exceptions=True)
+        for _ in range(8):
+            left = await asyncio.gather(*(leave() for _ in range(8)), return_exceptions=True)
             assert all(isinstance(problem, TimeoutError) for problem in left)
         assert (await engine.frames(prompt, n_predict=2))[-1]["stop_type"] == "limit"
 
 
 async def test_a_grammar_that_cannot_be_read_ends_the_process(smollm2: Path, prepared_smollm2: Path) -> None:
-    served = deployment("openvino", smollm2, prepared_smollm2, context=CONTEXT, slots=2)
+    served = deployment("openvino", smollm2, prepared_smollm2, context=CONTEXT, slots=1)
     async with running(kinds()["openvino"], served) as (_, socket):
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session:
             body = {"prompt": [1, 2], "n_predict": 4, "grammar": "root ::= nothing"}

@@ -14,7 +14,8 @@ import pytest
 from antiphon.errors import AntiphonError, EngineFailed, InvalidRequest, Unavailable
 from antiphon.workers.chat.pipeline import Output
 from antiphon.workers.chat.prefixes import BLOCK
-from antiphon.workers.chat.scheduler import FOLLOW_SECONDS, STEP_SECONDS, Request, Scheduler
+from antiphon.workers.chat.request import Request
+from antiphon.workers.chat.scheduler import FOLLOW_SECONDS, STEP_SECONDS, Scheduler
 from until import until
 
 LONG = list(range(20 * BLOCK))

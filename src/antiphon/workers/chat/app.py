@@ -18,7 +18,8 @@ from antiphon.errors import InvalidRequest, TooLarge
 from antiphon.wire.completion import CompletionFrame, Text, Timings, Tokens
 from antiphon.workers.chat import options
 from antiphon.workers.chat.options import Completion
-from antiphon.workers.chat.scheduler import Request, Scheduler
+from antiphon.workers.chat.request import Request
+from antiphon.workers.chat.scheduler import Scheduler
 from antiphon.workers.chat.text import TextStream
 from antiphon.workers.chat.tokenizer import Vocabulary
 from antiphon.workers.serve import Lifespan, application, send_events, while_connected

@@ -56,7 +56,8 @@ class OpenvinoPipeline:
         import openvino_genai as genai  # takes a second, and is for this process alone
 
         self._genai = genai
-        self.blocks = cache_tokens // BLOCK
+        # And one for each request, whose last block is copied before it is written to if others share it.
+        self.blocks = -(-cache_tokens // BLOCK) + sequences
         config = genai.SchedulerConfig()
         config.num_kv_blocks = self.blocks
         config.max_num_batched_tokens = max(_STEP_TOKENS, sequences)

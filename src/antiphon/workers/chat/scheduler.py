@@ -7,14 +7,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator
-from itertools import count
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
 
 from antiphon.errors import AntiphonError, EngineFailed, InvalidRequest, Unavailable
 from antiphon.workers.chat.partitions import Partitions, marked
-from antiphon.workers.chat.pipeline import Finish, Output, Pipeline, Running
-from antiphon.workers.chat.prefixes import BLOCK, Chain, Prefixes
+from antiphon.workers.chat.pipeline import Output, Pipeline
+from antiphon.workers.chat.prefixes import Chain, Prefixes
+from antiphon.workers.chat.request import Request
 
 STEP_SECONDS = 60.0
 """A step that takes longer never ends."""
@@ -27,45 +26,6 @@ BREATH_SECONDS = 0.1
 """Longest wait for them."""
 
 _log = logging.getLogger(__name__)
-_numbers = count(1)
-
-
-class Request:
-    """One request, from the hand-over to its end. Its answer is read with `pieces`."""
-
-    def __init__(
-        self, prompt: list[int], generation: dict[str, Any], grammar: str = "", partition: str = ""
-    ) -> None:
-        self.number = next(_numbers)
-        self.prompt, self.generation, self.grammar, self.partition = prompt, generation, grammar, partition
-        self.need = -(-(len(prompt) + generation["max_new_tokens"]) // BLOCK) + 1
-        """Most blocks that it may take: a last one that is shared is copied before it is written to."""
-        self.cached = 0
-        """Tokens of the prompt that did not have to be computed; known once there is a first token."""
-        self.cancelled = False
-        self.since = time.monotonic()
-        # Bounded by the tokens it may generate.
-        self._ready: asyncio.Queue[Output | AntiphonError] = asyncio.Queue()
-        # What only the thread touches.
-        self.running: Running | None = None
-        self.chain: Chain | None = None
-        self.keys: list[bytes] = []
-        self.last: list[int] = []
-        """The token generated last, if there is one: it is not computed before the next step."""
-
-    def hand(self, given: Output | AntiphonError) -> None:
-        """To be called in the event loop."""
-        self._ready.put_nowait(given)
-
-    async def pieces(self) -> AsyncGenerator[tuple[list[int], Finish], None]:
-        """New tokens as they come, with the finish in the last. Raises what went wrong."""
-        while True:
-            given = await self._ready.get()
-            if isinstance(given, AntiphonError):
-                raise given
-            yield given.tokens, given.finish
-            if given.finish:
-                return
 
 
 class Scheduler:
