@@ -9,6 +9,8 @@ from antiphon.grammar.problems import InvalidSchema
 
 MOST_ELEMENTS = 100_000
 """Elements once every repetition is written out, as engines do."""
+MOST_REPEATED = 2000
+"""Rules that a repetition may be written out to; those of llama.cpp."""
 
 
 def reachable(rules: Mapping[str, Node], root: str) -> dict[str, Node]:
@@ -22,6 +24,10 @@ def reachable(rules: Mapping[str, Node], root: str) -> dict[str, Node]:
             waiting += _named(rules[name])
     if sum(map(_elements, needed.values())) > MOST_ELEMENTS:
         raise InvalidSchema("it is too large")
+    seen: set[str] = set()
+    for name, node in needed.items():
+        seen.add(name)
+        _written_out(node, seen)
     if len(_closed(needed, _ends)) < len(needed):
         raise InvalidSchema("a part of it has no value that ends")
     _refuse_circles(needed)
@@ -51,17 +57,44 @@ def _elements(node: Node) -> int:
             return 1
 
 
+def _written_out(node: Node, seen: set[str]) -> int:
+    """How many rules llama.cpp makes of a node that stands beside others, in the order in which it reads.
+
+    Raises `InvalidSchema` for a repetition that it refuses, which would be told as a failure of the engine.
+    """
+    match node:
+        case Rule(name):
+            new = name not in seen
+            seen.add(name)
+            return int(new)
+        case Sequence(parts) | Choice(parts):
+            return 1 + sum(_written_out(part, seen) for part in parts)
+        case Repeat(part, least, most):
+            inside = _written_out(part, seen) + isinstance(part, Repeat)
+            if max(1, inside) * (most or least or 1) > MOST_REPEATED:
+                raise InvalidSchema("a part of it that is repeated is too large")
+            return inside + (1 if most is None else most - least)
+        case _:
+            return 0
+
+
 def _closed(rules: Mapping[str, Node], holds: Callable[[Node, set[str]], bool]) -> set[str]:
     """The rules for which something holds, where that of one may follow from that of others."""
-    users: dict[str, list[str]] = {name: [] for name in rules}
-    for name, node in rules.items():
-        for used in _named(node):
-            users[used].append(name)
+    # There may be many options: each is looked at for itself, again only where what it names is found.
+    options = [
+        (name, option)
+        for name, node in rules.items()
+        for option in (node.options if isinstance(node, Choice) else (node,))
+    ]
+    users: dict[str, list[int]] = {name: [] for name in rules}
+    for index, (_, option) in enumerate(options):
+        for used in _named(option):
+            users[used].append(index)
     found: set[str] = set()
-    waiting = list(rules)
+    waiting = list(range(len(options)))
     while waiting:
-        name = waiting.pop()
-        if name not in found and holds(rules[name], found):
+        name, option = options[waiting.pop()]
+        if name not in found and holds(option, found):
             found.add(name)
             waiting += users[name]
     return found
