@@ -163,6 +163,9 @@ _LARGE: Mapping[str, Any] = {
         | {"a24": {"type": "integer", "minimum": 1}, "b24": {"type": "integer", "minimum": 2}},
     },
     "doubling-oneOf": _doubling(30, "oneOf"),
+    "optional-2400": {"type": "object", "properties": {f"p{n}": {"const": 1} for n in range(2400)}},
+    "anyOf-2000-objects": {"anyOf": [_object(f"p{n}", True) for n in range(2000)]},
+    "enum-of-first-letters": {"enum": [chr(0x4E00 + n) for n in range(5000)]},
     "properties": {"type": "object", "properties": {f"p{n}": _TEXT for n in range(6000)}},
     "enum-long": {"enum": ["x" * 200_000]},
     "const-long": {"const": "x" * 200_000},
@@ -251,10 +254,9 @@ _SERVED: Mapping[str, Any] = {
     "additional-schema": {"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 2},
     "additional-false": {"type": "object", "additionalProperties": False},
     "required-undeclared": {"type": "object", "required": ["a", "b"], "additionalProperties": {"const": 1}},
-    "optional-2400": {"type": "object", "properties": {f"p{n}": {"const": 1} for n in range(2400)}},
-    "optional-2000-then-required": {
+    "optional-200": {
         "type": "object",
-        "properties": {f"p{n}": {"const": 1} for n in range(2000)} | {"z": {"const": 1}},
+        "properties": {f"p{n}": {"const": 1} for n in range(200)} | {"z": {"const": 1}},
         "required": ["z"],
     },
     "required-twice": _object("a", {"const": 1}) | {"required": ["a", "a"]},

@@ -9,6 +9,8 @@ from antiphon.grammar.problems import InvalidSchema
 
 MOST_ELEMENTS = 100_000
 """Elements once every repetition is written out, as engines do."""
+MOST_AT_ONCE = 256
+"""What may come next, at most: engines try each of it with every token of the vocabulary, and others wait."""
 MOST_REPEATED = 2000
 """Rules that a repetition may be written out to; those of llama.cpp."""
 
@@ -30,7 +32,12 @@ def reachable(rules: Mapping[str, Node], root: str) -> dict[str, Node]:
         _written_out(node, seen)
     if len(_closed(needed, _ends)) < len(needed):
         raise InvalidSchema("a part of it has no value that ends")
-    _refuse_circles(needed)
+    empty = _closed(needed, _empties)
+    widths = {name: 0 for name in needed}
+    for name in _inside_out(needed, empty):
+        widths[name] = _width(needed[name], widths, empty)
+    if any(_widest(node, widths, empty) > MOST_AT_ONCE for node in needed.values()):
+        raise InvalidSchema(f"more than {MOST_AT_ONCE} parts of it may come next at one place")
     return needed
 
 
@@ -132,9 +139,8 @@ def _empties(node: Node, known: set[str]) -> bool:
             return False
 
 
-def _refuse_circles(rules: Mapping[str, Node]) -> None:
-    """A rule that begins with itself is read for ever."""
-    empty = _closed(rules, _empties)
+def _inside_out(rules: Mapping[str, Node], empty: set[str]) -> Iterator[str]:
+    """The rules, each after those with which it begins. One that begins with itself has no end: refused."""
     begins = {name: set(_first(node, empty)) for name, node in rules.items()}
     done: set[str] = set()
     for start in rules:
@@ -144,6 +150,7 @@ def _refuse_circles(rules: Mapping[str, Node]) -> None:
             if left:
                 path.discard(name)
                 done.add(name)
+                yield name
             elif name in path:
                 raise InvalidSchema("a '$ref' leads back to itself")
             elif name not in done:
@@ -167,3 +174,38 @@ def _first(node: Node, empty: set[str]) -> Iterator[str]:
                 yield from _first(part, empty)
                 if not _empties(part, empty):
                     return
+
+
+def _width(node: Node, widths: Mapping[str, int], empty: set[str]) -> int:
+    """How many parts a text of it may begin with; `widths` are those of the rules."""
+    match node:
+        case Rule(name):
+            return widths[name]
+        case Repeat(part):
+            return _width(part, widths, empty)
+        case Choice(options):
+            return sum(_width(option, widths, empty) for option in options)
+        case Sequence(parts):
+            width = 0
+            for part in parts:
+                width += _width(part, widths, empty)
+                if not _empties(part, empty):
+                    break
+            return width
+        case _:
+            return 1
+
+
+def _widest(node: Node, widths: Mapping[str, int], empty: set[str]) -> int:
+    """The most parts that may come next anywhere in it."""
+    match node:
+        case Repeat(part):
+            return _widest(part, widths, empty)
+        case Choice(options):
+            return max(_width(node, widths, empty), *(_widest(one, widths, empty) for one in options))
+        case Sequence(parts):
+            inner = max(_widest(part, widths, empty) for part in parts)
+            starts = (n for n, part in enumerate(parts) if n == 0 or _empties(part, empty))
+            return max(inner, *(_width(Sequence(parts[n:]), widths, empty) for n in starts))
+        case _:
+            return _width(node, widths, empty)
