@@ -44,6 +44,8 @@ REFUSED = {
     "nested": "(" * 33 + "a" + ")" * 33,
     "nested-5000": "(" * 5000 + "a" + ")" * 5000,
     "nested-quantifiers": "^((((a{1,99}){1,99}){1,99}){1,99})$",
+    "repeated-repetitions": "^(a{0,50}b){0,50}$",
+    "repeated-options": "^(a?b?c?d?){600}$",
     "long": "a" * 200_000,
     "alternatives": "|".join(f"word{n}" for n in range(30_000)),
 }
@@ -62,7 +64,6 @@ SERVED = {
     "overlapping-classes": r"^([a-z]|\w)*\d$",
     "anything": "^(.*)*x$",
     "unanchored": "(x+x+)+y",
-    "everything": "[^]",
     "quotes": r'^["\\]{3}$',
     "line-ends": r"^[\n\r\t]{2}$",
     "emoji": "^[\U0001f600-\U0001f64f]{2}$",

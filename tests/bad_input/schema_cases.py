@@ -163,8 +163,10 @@ _LARGE: Mapping[str, Any] = {
         | {"a24": {"type": "integer", "minimum": 1}, "b24": {"type": "integer", "minimum": 2}},
     },
     "doubling-oneOf": _doubling(30, "oneOf"),
+    "optional-2400": {"type": "object", "properties": {f"p{n}": {"const": 1} for n in range(2400)}},
+    "anyOf-2000-objects": {"anyOf": [_object(f"p{n}", True) for n in range(2000)]},
+    "enum-of-first-letters": {"enum": [chr(0x4E00 + n) for n in range(5000)]},
     "properties": {"type": "object", "properties": {f"p{n}": _TEXT for n in range(6000)}},
-    "enum-30000": {"enum": [f"value {n}" for n in range(30_000)]},
     "enum-long": {"enum": ["x" * 200_000]},
     "const-long": {"const": "x" * 200_000},
     "enums-of-45000": {"allOf": [{"enum": [f"{side}{n}" for n in range(45_000)]} for side in "ab"]},
@@ -245,12 +247,18 @@ _SERVED: Mapping[str, Any] = {
     "items-false": {"type": "array", "items": False},
     "items-nested": {**_array({**_array({"type": "boolean"}), "minItems": 2, "maxItems": 2}), "minItems": 1},
     "allOf-many": {"allOf": [{"type": "integer", "minimum": n} for n in range(300)] + [{"maximum": 300}]},
+    "enum-30000": {"enum": [f"value {n}" for n in range(30_000)]},
+    "enum-5000": {"enum": [f"{n * 7919 % 100003:x} {n}" for n in range(5000)]},
     "anyOf-many": {"anyOf": [{"const": f"value {n}"} for n in range(300)]},
     "anyOf-same": {"anyOf": [_TEXT] * 300},
     "additional-schema": {"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 2},
     "additional-false": {"type": "object", "additionalProperties": False},
     "required-undeclared": {"type": "object", "required": ["a", "b"], "additionalProperties": {"const": 1}},
-    "optional-2400": {"type": "object", "properties": {f"p{n}": {"const": 1} for n in range(2400)}},
+    "optional-200": {
+        "type": "object",
+        "properties": {f"p{n}": {"const": 1} for n in range(200)} | {"z": {"const": 1}},
+        "required": ["z"],
+    },
     "required-twice": _object("a", {"const": 1}) | {"required": ["a", "a"]},
     "chain": _linked(20, {"const": 1}),
     "description-large": {"const": 1, "description": "x" * 1_000_000},
@@ -283,6 +291,8 @@ def cases() -> Iterator[Case]:
         yield _served(f"pattern-served-{name}", {"type": "string", "pattern": pattern}, strict=True)
     for name, schema in _SERVED.items():
         yield _served(f"served-{name}", schema)
+    # Python has no such class.
+    yield _served("pattern-everything", {"type": "string", "pattern": "^[^]x$"}, strict=True, valid=_TEXT)
     # The answer is not held against the schema itself: that would take for ever.
     yield _served("served-doubling-allOf", _doubling(24, "allOf"), valid=_TEXT)
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from antiphon.grammar.nodes import EMPTY, Chars, Grammar, Repeat, Rule, Text, choice, optional, sequence
+from grammar_samples import expression, sample
 
 
 def written(*parts: object) -> str:
@@ -13,6 +19,21 @@ def test_texts_and_classes_are_escaped() -> None:
     assert written(Text('a"\\\n\u00e9\U0001f600')) == r'"a\"\\\x0A\xE9\U0001F600"'
     assert written(Chars((("a", "c"), ("]", "]"), ("-", "-"), ("\\", "\\"), ("^", "^")))) == r"[a-c\]\-\\\^]"
     assert written(Chars((("\u2028", "\u2029"),), negated=True)) == r"[^\u2028-\u2029]"
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("ab,0", max_size=6), min_size=9, max_size=60), st.integers(0, 2**32))
+def test_many_texts_branch_where_they_differ(texts: list[str], seed: int) -> None:
+    node = choice(*map(Text, texts))
+    assert all(expression(node).fullmatch(text) for text in texts)
+    chance = Random(seed)
+    assert {sample(node, {}, chance) for _ in range(20)} <= set(texts)
+
+
+def test_texts_that_branch_often_are_told_apart_as_far_as_is_deep_enough() -> None:
+    longer = choice(*(Text("a" * n) for n in range(500)), Chars((("b", "c"),)))
+    assert expression(longer).fullmatch("a" * 499) and expression(longer).fullmatch("b")
+    assert not expression(longer).fullmatch("a" * 500)
 
 
 def test_parts_are_grouped_where_they_have_to_be() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from os.path import commonprefix
 
 import msgspec
 
@@ -44,6 +46,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 Node = Text | Chars | Sequence | Choice | Repeat | Rule
 EMPTY = Text("")
+_MANY_TEXTS, _DEEPEST_BRANCH = 8, 32
 
 
 class Grammar(msgspec.Struct, frozen=True):
@@ -66,10 +69,37 @@ def sequence(*parts: Node) -> Node:
 def choice(*options: Node) -> Node:
     """One of them; those that say the same are one, and the empty one makes the others optional."""
     distinct = tuple(option for option in dict.fromkeys(options) if option != EMPTY)
+    texts = sorted(option.text for option in distinct if isinstance(option, Text))
+    if len(texts) > _MANY_TEXTS:
+        others = tuple(option for option in distinct if not isinstance(option, Text))
+        distinct = (*_branches(texts, 0, 0), *others)
     if not distinct:
         return EMPTY
     found = distinct[0] if len(distinct) == 1 else Choice(distinct)
     return found if EMPTY not in options else optional(found)
+
+
+def _branches(texts: list[str], at: int, depth: int) -> list[Node]:
+    """The rests of sorted texts from `at` on, those that begin alike as one that branches later.
+
+    An engine follows all options that are still possible at once, and is slow where these are many.
+    """
+    if depth == _DEEPEST_BRANCH:
+        return [Text(text[at:]) for text in texts]
+    options: list[Node] = []
+    for _, group in groupby(texts, key=lambda text: text[at : at + 1]):
+        alike = list(group)
+        end = len(commonprefix([alike[0], alike[-1]]))
+        rests = _branches(alike, end, depth + 1) if len(alike) > 1 else []
+        options.append(sequence(Text(alike[0][at:end]), _chosen(rests)) if rests else Text(alike[0][at:]))
+    return options
+
+
+def _chosen(options: list[Node]) -> Node:
+    """As `choice`, of options that begin differently; the first may be empty."""
+    given = tuple(option for option in options if option != EMPTY)
+    found = given[0] if len(given) == 1 else Choice(given)
+    return found if len(given) == len(options) else optional(found)
 
 
 def optional(part: Node) -> Node:

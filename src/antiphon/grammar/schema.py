@@ -309,7 +309,7 @@ class _Reader:
 
     def _members(self, pairs: Sequence[tuple[Rule, bool]]) -> Node:
         """Pairs in their order with commas between them, those that are not required only perhaps."""
-        begins: list[Node] = [EMPTY]
+        begins: list[Node] = []
         after: Node = EMPTY
         for pair, needed in reversed(pairs):
             if needed:  # none of those after it comes first
@@ -317,7 +317,8 @@ class _Reader:
             begins.append(sequence(pair, after))
             follows = sequence(_COMMA, pair, after)
             after = self._named(follows if needed else choice(follows, after))
-        return choice(*reversed(begins))
+        first = choice(*reversed(begins))
+        return first if any(needed for _, needed in pairs) or not pairs else optional(self._named(first))
 
 
 def _anything() -> Node:

@@ -9,6 +9,10 @@ from antiphon.grammar.problems import InvalidSchema
 
 MOST_ELEMENTS = 100_000
 """Elements once every repetition is written out, as engines do."""
+MOST_AT_ONCE = 256
+"""What may come next, at most: engines try each of it with every token of the vocabulary, and others wait."""
+MOST_REPEATED = 2000
+"""Rules that a repetition may be written out to; those of llama.cpp."""
 
 
 def reachable(rules: Mapping[str, Node], root: str) -> dict[str, Node]:
@@ -22,9 +26,18 @@ def reachable(rules: Mapping[str, Node], root: str) -> dict[str, Node]:
             waiting += _named(rules[name])
     if sum(map(_elements, needed.values())) > MOST_ELEMENTS:
         raise InvalidSchema("it is too large")
+    seen: set[str] = set()
+    for name, node in needed.items():
+        seen.add(name)
+        _written_out(node, seen)
     if len(_closed(needed, _ends)) < len(needed):
         raise InvalidSchema("a part of it has no value that ends")
-    _refuse_circles(needed)
+    empty = _closed(needed, _empties)
+    widths = {name: 0 for name in needed}
+    for name in _inside_out(needed, empty):
+        widths[name] = _width(needed[name], widths, empty)
+    if any(_widest(node, widths, empty) > MOST_AT_ONCE for node in needed.values()):
+        raise InvalidSchema(f"more than {MOST_AT_ONCE} parts of it may come next at one place")
     return needed
 
 
@@ -51,17 +64,44 @@ def _elements(node: Node) -> int:
             return 1
 
 
+def _written_out(node: Node, seen: set[str]) -> int:
+    """How many rules llama.cpp makes of a node that stands beside others, in the order in which it reads.
+
+    Raises `InvalidSchema` for a repetition that it refuses, which would be told as a failure of the engine.
+    """
+    match node:
+        case Rule(name):
+            new = name not in seen
+            seen.add(name)
+            return int(new)
+        case Sequence(parts) | Choice(parts):
+            return 1 + sum(_written_out(part, seen) for part in parts)
+        case Repeat(part, least, most):
+            inside = _written_out(part, seen) + isinstance(part, Repeat)
+            if max(1, inside) * (most or least or 1) > MOST_REPEATED:
+                raise InvalidSchema("a part of it that is repeated is too large")
+            return inside + (1 if most is None else most - least)
+        case _:
+            return 0
+
+
 def _closed(rules: Mapping[str, Node], holds: Callable[[Node, set[str]], bool]) -> set[str]:
     """The rules for which something holds, where that of one may follow from that of others."""
-    users: dict[str, list[str]] = {name: [] for name in rules}
-    for name, node in rules.items():
-        for used in _named(node):
-            users[used].append(name)
+    # There may be many options: each is looked at for itself, again only where what it names is found.
+    options = [
+        (name, option)
+        for name, node in rules.items()
+        for option in (node.options if isinstance(node, Choice) else (node,))
+    ]
+    users: dict[str, list[int]] = {name: [] for name in rules}
+    for index, (_, option) in enumerate(options):
+        for used in _named(option):
+            users[used].append(index)
     found: set[str] = set()
-    waiting = list(rules)
+    waiting = list(range(len(options)))
     while waiting:
-        name = waiting.pop()
-        if name not in found and holds(rules[name], found):
+        name, option = options[waiting.pop()]
+        if name not in found and holds(option, found):
             found.add(name)
             waiting += users[name]
     return found
@@ -99,9 +139,8 @@ def _empties(node: Node, known: set[str]) -> bool:
             return False
 
 
-def _refuse_circles(rules: Mapping[str, Node]) -> None:
-    """A rule that begins with itself is read for ever."""
-    empty = _closed(rules, _empties)
+def _inside_out(rules: Mapping[str, Node], empty: set[str]) -> Iterator[str]:
+    """The rules, each after those with which it begins. One that begins with itself has no end: refused."""
     begins = {name: set(_first(node, empty)) for name, node in rules.items()}
     done: set[str] = set()
     for start in rules:
@@ -111,6 +150,7 @@ def _refuse_circles(rules: Mapping[str, Node]) -> None:
             if left:
                 path.discard(name)
                 done.add(name)
+                yield name
             elif name in path:
                 raise InvalidSchema("a '$ref' leads back to itself")
             elif name not in done:
@@ -134,3 +174,38 @@ def _first(node: Node, empty: set[str]) -> Iterator[str]:
                 yield from _first(part, empty)
                 if not _empties(part, empty):
                     return
+
+
+def _width(node: Node, widths: Mapping[str, int], empty: set[str]) -> int:
+    """How many parts a text of it may begin with; `widths` are those of the rules."""
+    match node:
+        case Rule(name):
+            return widths[name]
+        case Repeat(part):
+            return _width(part, widths, empty)
+        case Choice(options):
+            return sum(_width(option, widths, empty) for option in options)
+        case Sequence(parts):
+            width = 0
+            for part in parts:
+                width += _width(part, widths, empty)
+                if not _empties(part, empty):
+                    break
+            return width
+        case _:
+            return 1
+
+
+def _widest(node: Node, widths: Mapping[str, int], empty: set[str]) -> int:
+    """The most parts that may come next anywhere in it."""
+    match node:
+        case Repeat(part):
+            return _widest(part, widths, empty)
+        case Choice(options):
+            return max(_width(node, widths, empty), *(_widest(one, widths, empty) for one in options))
+        case Sequence(parts):
+            inner = max(_widest(part, widths, empty) for part in parts)
+            starts = (n for n, part in enumerate(parts) if n == 0 or _empties(part, empty))
+            return max(inner, *(_width(Sequence(parts[n:]), widths, empty) for n in starts))
+        case _:
+            return _width(node, widths, empty)
