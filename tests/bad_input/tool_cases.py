@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bad_input.cases import CHAT, Case
+from bad_input.cases import ANSWER_SECONDS, CHAT, Case
 from bad_input.schema_cases import SECONDS, wrapped
 
 _USER = {"role": "user", "content": "Go."}
@@ -161,7 +161,6 @@ def _functions() -> Iterator[Case]:
     large = [function(f"f{n}", description="word " * 10_000) for n in range(60)]
     yield replace(_refused("descriptions-large", "messages", tools=large), seconds=30.0)
     yield _refused("description-past-context", "messages", tools=[function(description="word " * 13_000)])
-    # Much to read, of which the schemas are the least.
     many = [function(f"f{n}") for n in range(128)]
     yield replace(_served("tools-128", tools=many, tool_choice="required"), seconds=30.0)
     yield _served("names-64-letters", tools=[function("f" * 64)], tool_choice="required")
@@ -219,7 +218,8 @@ def _refused(name: str, param: str, **more: Any) -> Case:
 
 
 def _served(name: str, **more: Any) -> Case:
-    return _case(name, more, statuses=(200,))
+    # What the model is told of functions takes it longer to read than the schemas take us.
+    return replace(_case(name, more, statuses=(200,)), seconds=ANSWER_SECONDS)
 
 
 def _case(name: str, more: Mapping[str, Any], **expected: Any) -> Case:
