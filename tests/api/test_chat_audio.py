@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from antiphon.catalogue.catalogue import Catalogue
 from antiphon.errors import EngineFailed, InvalidAudio
-from antiphon.inference.chat import Chat
 from antiphon.values import ChatJob, Segment, SpeechJob, Transcript
-from service import CHAT, SPEECH, ScriptedEngine, billed, serving, spoken
+from service import CHAT, SPEECH, ScriptedEngine, billed, catalogue, serving, spoken
 
 
 def audio(content: bytes = b"sound", **fields: Any) -> dict[str, Any]:
@@ -83,10 +84,16 @@ async def test_a_broken_speech_engine_ends_the_request(tmp_path: Path) -> None:
         assert (await service.chat(messages=asked(audio())))[0] == 503
 
 
-async def test_a_model_that_hears_nothing_refuses_recordings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hears", ["", "nothing-here", "gpt-3.5-turbo"])
+async def test_a_model_that_hears_with_no_speech_model_refuses_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: str
 ) -> None:
-    monkeypatch.setattr(Chat, "hears", lambda self, model: "")
+    def heard(home: Path) -> Catalogue:
+        found = catalogue(home)
+        deaf = msgspec.structs.replace(found.entries[CHAT], hears=hears)
+        return Catalogue({**found.entries, CHAT: deaf}, found.aliases, found.installed)
+
+    monkeypatch.setattr("service.catalogue", heard)
     engine = ScriptedEngine()
     async with serving(tmp_path, engine) as service:
         status, _, body = await service.chat(messages=asked(audio()))

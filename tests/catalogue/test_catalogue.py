@@ -136,10 +136,3 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match=r"models\.toml cannot be read"):
         load(tmp_path)
-
-
-@pytest.mark.parametrize("hears", ["nothing-here", "gpt-3.5-turbo", SMOLLM2])
-def test_a_chat_model_hears_with_a_speech_model(tmp_path: Path, hears: str) -> None:
-    write(tmp_path, f'[snapshots."{SMOLLM2}"]\nhears = "{hears}"\n')
-    with pytest.raises(ConfigurationError, match=f"hears with '{hears}', no speech model"):
-        load(tmp_path)

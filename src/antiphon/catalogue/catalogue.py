@@ -148,11 +148,6 @@ def build(path: Path, operators: Mapping[str, Any], store: ModelStore) -> Catalo
             )
         if name in document.snapshots:
             raise ConfigurationError(f"{path}: '{name}' is both an alias and a snapshot", fix=_FIX)
-    for id, entry in document.snapshots.items():
-        named = document.aliases.get(entry.hears)
-        heard = document.snapshots.get(named.snapshot if named else entry.hears)
-        if entry.hears and (heard is None or heard.task != "speech"):
-            raise ConfigurationError(f"{path}: '{id}' hears with '{entry.hears}', no speech model", fix=_FIX)
     installed = frozenset(e.id for e in document.snapshots.values() if store.installed(e))
     return Catalogue(document.snapshots, document.aliases, installed)
 

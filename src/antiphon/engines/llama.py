@@ -36,7 +36,8 @@ class LlamaEngine(CompletionEngine):
             return
         with self._slots.take(job.organization, prompt.tokens) as slot:
             # What is kept was computed in other steps, and may differ in the last digit: not for fixed seeds.
-            yield {"id_slot": slot.id, "cache_prompt": slot.reuse and job.seed is None}
+            # Several choices are to begin in one step, for the same reason.
+            yield {"id_slot": slot.id, "cache_prompt": slot.reuse and job.seed is None and job.n == 1}
 
     def body(self, job: ChatJob, prompt: Prompt, index: int) -> dict[str, Any]:
         for token in job.logit_bias:

@@ -8,6 +8,7 @@ from typing import cast
 from antiphon.admission.limits import guessed_tokens
 from antiphon.admission.rates import Show
 from antiphon.engines.base import ChatEngine
+from antiphon.errors import ModelNotFound, UnsupportedParameter
 from antiphon.inference.generation import Answer, Generation, Reading
 from antiphon.values import Caller, ChatJob, Prompt, Snapshot
 
@@ -28,8 +29,15 @@ class Chat(Generation):
         return self.generated(caller, job, reading, request_id, show)
 
     def hears(self, model: str) -> str:
-        """The model that transcribes recordings for this one; none if empty. Raises `ModelNotFound`."""
-        return self._resolve(model, "chat").hears
+        """The model that transcribes recordings for this one; none if empty, or if that is not served.
+
+        Raises `ModelNotFound`.
+        """
+        named = self._resolve(model, "chat").hears
+        try:
+            return self._resolve(named, "speech").id if named else ""
+        except (ModelNotFound, UnsupportedParameter):
+            return ""
 
     async def render(self, job: ChatJob) -> tuple[Snapshot, Prompt]:
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""
