@@ -11,7 +11,7 @@ SEED ?= 0
 SERVED := tests/e2e tests/bad_input
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve install dev check format test coverage bench reliability soak metering bill fuzz docs lock clean
+.PHONY: help serve install dev check format test coverage bench gateway reliability soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -62,6 +62,9 @@ coverage: dev  ## Branch coverage of the ledger and of admission: 100 %, or it f
 bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=folder of recordings)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.speech --recordings $(SPEECH)
+
+gateway: dev  ## What the gateway costs, beside others, which it installs; goes on where it stopped
+	$(BIN)/python -m benchmarks.gateway
 
 reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)
