@@ -10,9 +10,11 @@ writes its results to `benchmarks/results`; a quick one, or one of some sides on
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import os
 import shlex
+import signal
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -60,6 +62,10 @@ def main() -> None:
 async def _run(given: argparse.Namespace, plan: Plan, journal: Journal) -> Results:
     gateway_core, load_core = cores()
     os.sched_setaffinity(0, {load_core})
+    running = asyncio.current_task()
+    assert running is not None
+    # A run that is ended takes along what it started.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     turns: dict[str, list[Turn]] = {name: [] for name in given.only}
     with upstream(given.peers_folder, load_core) as port:
         lineup = Lineup(given.peers_folder, gateway_core, load_core, port)

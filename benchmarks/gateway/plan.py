@@ -21,7 +21,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     paced_seconds: float = 10.0
     held_streams: int = 1000
     held_seconds: float = 30.0
-    ramp: float = 3.0
+    ramp: float = 8.0
     """Over which paced streams are begun, and which they are then given to run evenly."""
 
 
