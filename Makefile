@@ -12,7 +12,7 @@ SERVED := tests/engines/test_contract.py tests/engines/test_llama.py tests/worke
 	tests/workers/test_llama.py tests/bad_input tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve install dev check format test coverage bench reliability soak metering bill fuzz docs lock clean
+.PHONY: help serve install dev check format test coverage bench gateway reliability soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -63,6 +63,9 @@ coverage: dev  ## Branch coverage of the ledger and of admission: 100 %, or it f
 bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=folder of recordings)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.speech --recordings $(SPEECH)
+
+gateway: dev  ## What the gateway costs, beside others, which it installs; goes on where it stopped
+	$(BIN)/python -m benchmarks.gateway
 
 reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)

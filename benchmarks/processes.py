@@ -47,11 +47,15 @@ class Server:
 
 @contextmanager
 def antiphon(
-    home: Path, settings: Mapping[str, str] | None = None, key: str | None = None
+    home: Path,
+    settings: Mapping[str, str] | None = None,
+    key: str | None = None,
+    program: Sequence[str] = (str(Path(sys.executable).with_name("antiphon")),),
 ) -> Iterator[Server]:
     """Start `antiphon serve` in the data folder `home`, on a free port, and wait until it is ready.
 
-    `settings` are environment variables; `key` is one from an earlier start, since a later one prints none.
+    `settings` are environment variables; `key` is one from an earlier start, since a later one prints none;
+    `program` is what is run as `antiphon`.
     Raises `RuntimeError`, with the end of the log, when it does not get ready in time or does not end
     cleanly after SIGTERM.
     """
@@ -59,13 +63,23 @@ def antiphon(
     own = {"ANTIPHON_HOME": str(home), "ANTIPHON_PORT": "0", "PYTHONUNBUFFERED": "1", **(settings or {})}
     home.mkdir(parents=True, exist_ok=True)
     log = home / "serve.log"
-    command = [str(Path(sys.executable).with_name("antiphon")), "serve"]
-    with _process(command, log, {**inherited, **own}) as process:
+    with _process([*program, "serve"], log, {**inherited, **own}) as process:
         root, secret = _until(process, log, lambda: _announced(log, key))
         _until(process, log, lambda: _ready(f"{root}/readyz"))
         yield Server(url=f"{root}/v1", key=secret, home=home, log=log, pid=process.pid)
     if process.returncode != 0:
         raise RuntimeError(f"antiphon serve ended with {process.returncode} after SIGTERM:\n{tail(log)}")
+
+
+@contextmanager
+def peer(command: Sequence[str], log: Path, environment: Mapping[str, str], health: str) -> Iterator[int]:
+    """Run another server until the block ends: its process id, once the address `health` answers with 200.
+
+    Raises `RuntimeError`, with the end of the log, or `OSError` if it cannot be started.
+    """
+    with _process(command, log, {**os.environ, **environment}) as process:
+        _until(process, log, lambda: _ready(health))
+        yield process.pid
 
 
 def engine_command(server: Server, module: str) -> list[str]:

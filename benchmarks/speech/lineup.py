@@ -47,7 +47,7 @@ class Lineup:
         if name == ANTIPHON:
             return HttpSide(name, self._antiphon, self._warm_up)
         if name == MINIMAL:
-            minimal = Minimal(self._model, _free_port(), self._logs / "minimal.log")
+            minimal = Minimal(self._model, free_port(), self._logs / "minimal.log")
             stack.push_async_callback(minimal.close)
             return HttpSide(name, minimal.address, self._warm_up)
         flags = partial(self._whisper, workers=workers, batched={WHISPER: False, BATCHED: True}[name])
@@ -76,7 +76,7 @@ class Lineup:
         return ["--model", str(model), "--threads", str(threads), "--beam", str(beam)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

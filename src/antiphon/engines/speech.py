@@ -65,7 +65,7 @@ class SpeechEngine:
         """
         async with AsyncExitStack() as stack:
             response = await stack.enter_async_context(self._sent(job))
-            frames = await stack.enter_async_context(aclosing(events(response)))
+            frames = await stack.enter_async_context(aclosing(events(response.content.iter_any())))
             opened = _event(await _next(frames))
             if not isinstance(opened, OpenedEvent):
                 raise _unreadable()

@@ -10,11 +10,12 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from antiphon.engines import http
 from antiphon.errors import EngineFailed
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_EVENT = 1024 * 1024
-_CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
+_CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=http.CONNECT_SECONDS)
 
 
 class Upstream:
@@ -27,32 +28,57 @@ class Upstream:
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
+        self._exchanges: set[http.Exchange] = set()
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
-
-    @property
-    def session(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise EngineFailed("The engine is gone.", retry_after=1)
-        if self._session is None:
-            connector = aiohttp.UnixConnector(path=str(self._socket), limit=0, force_close=True)
-            self._session = aiohttp.ClientSession(
-                connector=connector, timeout=_CONNECT, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
 
     async def close(self) -> None:
         """Drop every connection; whoever still holds this client gets `EngineFailed`."""
         self._closed = True
+        for exchange in self._exchanges:
+            exchange.abort()
         if self._session is not None:
             await self._session.close()
             self._session = None
 
+    async def get(self, path: str) -> bytes:
+        """The body of a 200 answer to a GET."""
+        async with self._exchange("GET", path) as exchange:
+            return await _body(exchange)
+
+    async def post(self, path: str, body: Any) -> bytes:
+        """The body of a 200 answer to a POST of JSON."""
+        async with self._exchange("POST", path, msgspec.json.encode(body)) as exchange:
+            return await _body(exchange)
+
+    async def events(self, path: str, body: Any) -> AsyncGenerator[bytes, None]:
+        """The `data:` of each server-sent event of a 200 answer to a POST of JSON."""
+        async with self._exchange("POST", path, msgspec.json.encode(body)) as exchange:
+            if await exchange.begun() != 200:
+                await _body(exchange)
+            async for event in events(exchange.pieces()):
+                yield event
+
+    @asynccontextmanager
+    async def _exchange(
+        self, method: str, path: str, body: bytes | None = None
+    ) -> AsyncIterator[http.Exchange]:
+        self._refuse_if_closed()
+        try:
+            async with http.exchange(self._socket, method, path, body) as exchange:
+                self._exchanges.add(exchange)
+                try:
+                    yield exchange
+                finally:
+                    self._exchanges.discard(exchange)
+        except (http.Broken, OSError) as problem:
+            raise _broke_off() from problem
+
     @asynccontextmanager
     async def request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One exchange. On leaving early the connection is closed. Redirects are never followed."""
+        """One exchange by aiohttp, which can stream forms. Leaving early closes the connection."""
         try:
-            async with self.session.request(
+            async with self._by_aiohttp().request(
                 method, f"http://engine{path}", allow_redirects=False, **options
             ) as response:
                 try:
@@ -61,47 +87,43 @@ class Upstream:
                     if not response.content.at_eof():
                         response.close()
         except (aiohttp.ClientError, ConnectionError) as problem:
-            raise EngineFailed("The engine broke off.", retry_after=1) from problem
+            raise _broke_off() from problem
 
-    async def get(self, path: str) -> bytes:
-        """The body of a 200 answer to a GET."""
-        async with self.request("GET", path) as response:
-            return await _body(response)
+    def _by_aiohttp(self) -> aiohttp.ClientSession:
+        self._refuse_if_closed()
+        if self._session is None:
+            connector = aiohttp.UnixConnector(path=str(self._socket), limit=0, force_close=True)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=_CONNECT, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
 
-    async def post(self, path: str, body: Any) -> bytes:
-        """The body of a 200 answer to a POST of JSON."""
-        async with self.request("POST", path, **_json(body)) as response:
-            return await _body(response)
-
-    async def events(self, path: str, body: Any) -> AsyncGenerator[bytes, None]:
-        """The `data:` of each server-sent event of a 200 answer to a POST of JSON."""
-        async with self.request("POST", path, **_json(body)) as response:
-            if response.status != 200:
-                await _body(response)
-            async for event in events(response):
-                yield event
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise EngineFailed("The engine is gone.", retry_after=1)
 
 
-def _json(body: Any) -> dict[str, Any]:
-    return {"data": msgspec.json.encode(body), "headers": {"content-type": "application/json"}}
+def _broke_off() -> EngineFailed:
+    return EngineFailed("The engine broke off.", retry_after=1)
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
+async def _body(exchange: http.Exchange) -> bytes:
     content = bytearray()
-    async for piece in response.content.iter_any():
+    status = await exchange.begun()
+    async for piece in exchange.pieces():
         content += piece
         if len(content) > MAX_ANSWER:
             raise EngineFailed("The engine's answer is too long.")
-    if response.status != 200:
+    if status != 200:
         # Fixed text: an engine's own error may quote the prompt.
-        raise EngineFailed(f"The engine refused the request with status {response.status}.", retry_after=1)
+        raise EngineFailed(f"The engine refused the request with status {status}.", retry_after=1)
     return bytes(content)
 
 
-async def events(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+async def events(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The `data:` lines of a server-sent event stream as they arrive; each event here has exactly one."""
     buffer = b""
-    async for piece in response.content.iter_any():
+    async for piece in pieces:
         buffer += piece
         *lines, buffer = buffer.split(b"\n")
         for line in lines:

@@ -1,0 +1,1 @@
+"""What the gateway costs for each request and token, beside others: `python -m benchmarks.gateway`."""
