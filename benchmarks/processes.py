@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -90,8 +90,9 @@ def engine_command(server: Server, module: str) -> list[str]:
 def engine_process(server: Server, module: str) -> psutil.Process:
     """The process of the engine `module`."""
     for child in psutil.Process(server.pid).children(recursive=True):
-        if module in child.cmdline():
-            return child
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if module in child.cmdline():
+                return child
     raise RuntimeError(f"antiphon serve runs no {module}")
 
 

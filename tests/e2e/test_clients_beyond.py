@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+import httpx2
 import pytest
 from benchmarks.processes import Server
 from drivers import CALL_SECONDS, script
@@ -98,7 +99,7 @@ def test_langchain_streams(langchain: ChatOpenAI) -> None:
 
 @pytest.fixture
 async def pydantic_ai(server: Server) -> AsyncIterator[OpenAIChatModel]:
-    async with httpx.AsyncClient() as connections:
+    async with httpx2.AsyncClient() as connections:
         provider = OpenAIProvider(base_url=server.url, api_key=server.key, http_client=connections)
         yield OpenAIChatModel(MODEL, provider=provider)
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -64,6 +64,10 @@ async def streams_on_all(server: Server, client: aiohttp.ClientSession) -> list[
     return streams
 
 
+async def at_least(count: Awaitable[int], wanted: int) -> bool:
+    return await count >= wanted
+
+
 async def _counted(server: Server) -> int:
     return sum(connections(server, gateway) for gateway in gateway_pids(server))
 
@@ -116,10 +120,12 @@ async def _done(streams: list[asyncio.Task[object]]) -> int:
 async def test_a_killed_engine_is_soon_used_again_by_every_process(server: Server) -> None:
     async with session(server) as client:
         streams = await streams_on_all(server, client)
+        # One process may have been given more than its share of places: the rest wait, for the next engine.
+        running = await busy_slots(server)
         os.kill(engine_pid(server), signal.SIGKILL)
-        await until(lambda: equal(_done(streams), len(streams)), SOON)
-        for stream in streams:
-            assert '"engine_failed"' in str(await stream)
+        await until(lambda: at_least(_done(streams), running), SOON)
+        answers = [str(await stream) for stream in streams]
+        assert sum('"engine_failed"' in answer for answer in answers) >= running >= PROCESSES
         await until(lambda: _all_served(server), SERVED_AGAIN)
 
 
