@@ -104,7 +104,11 @@ def _deployments(entry: Entry, store: ModelStore) -> list[Deployment]:
             prepared=preparing.folder(store, entry, choice.kind),
             context=entry.context,
             slots=entry.slots,
-            options={"template": entry.template} if entry.template else {},
+            options={
+                name: value
+                for name, value in (("template", entry.template), ("cache_tokens", entry.cache_tokens))
+                if value
+            },
             digest=_digest(entry, choice.kind),
         )
         for choice in choices(entry, store)

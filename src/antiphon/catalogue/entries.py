@@ -85,6 +85,8 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     engine: EngineName | Annotated[tuple[EngineName, ...], Meta(min_length=1)]
     """The name of a module in `antiphon.engines`, or several: the best first, where the machine suits it."""
     slots: Annotated[int, Meta(ge=1, le=256)] = 1
+    cache_tokens: Annotated[int, Meta(ge=1)] | None = None
+    """Tokens for which an engine has room whose requests share one cache; by default it says so itself."""
     template: str | None = None
     """A reviewed chat template to use instead of the one in the model file."""
     serve: bool = False
@@ -95,6 +97,8 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.task == "chat" and self.context < 1:
             raise ValueError("a chat model needs its `context`, in tokens")
+        if self.cache_tokens is not None and self.cache_tokens < self.context:
+            raise ValueError("`cache_tokens` must be at least the `context`")
         names = [file.name for file in self.files]
         if len(set(names)) < len(names):
             raise ValueError("a file is listed twice")

@@ -19,6 +19,9 @@ from antiphon.errors import ConfigurationError, UnsupportedParameter
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Deployment, Prompt
 
+_CONTEXTS = 2
+"""Whole contexts that the cache has room for, unless the catalogue says how much it has."""
+
 
 class OpenvinoEngine(CompletionEngine):
     """The client of one process."""
@@ -39,8 +42,9 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
             f"The model '{deployment.snapshot}' is not prepared for OpenVINO",
             fix="let Antiphon prepare it, or serve it with the engine `llama`",
         )
-    # As much as every slot can need at once; what is free of it keeps earlier prompts.
-    cache = deployment.options.get("cache_tokens") or deployment.context * deployment.slots
+    # Few need their whole context at once: who does not fit waits. What is free keeps earlier prompts.
+    whole = deployment.context * deployment.slots
+    cache = deployment.options.get("cache_tokens") or min(whole, _CONTEXTS * deployment.context)
     return [
         sys.executable, "-m", "antiphon.workers.chat",
         "--socket", str(socket),
