@@ -34,7 +34,7 @@ from antiphon.values import (
     TopLogprob,
     Usage,
 )
-from antiphon.wire.completion import CompletionFrame, Probability, Tokens
+from antiphon.wire.completion import CompletionFrame, Probability
 
 _FINISH: dict[str, FinishReason] = {"eos": "stop", "word": "stop", "limit": "length"}
 _SEEDS = 2**32 - 1
@@ -104,10 +104,7 @@ class CompletionEngine(ABC):
         facts = self._vocabulary
         if facts.adds_bos and facts.bos and pieces[:1] != [facts.specials[facts.bos]]:
             pieces = [facts.specials[facts.bos], *pieces]
-        answer = await self._upstream.post(
-            "/tokenize", {"content": pieces, "add_special": False, "parse_special": False}
-        )
-        return Prompt(rendered.text, tuple(msgspec.json.decode(answer, type=Tokens).tokens))
+        return Prompt(rendered.text, await raw.tokens(self._upstream, pieces))
 
     async def tokenize(self, prompts: Sequence[RawPrompt]) -> list[Prompt]:
         if self._vocabulary is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from antiphon.engines.upstream import Upstream
@@ -14,13 +16,19 @@ _SEPARATOR = "<|endoftext|>"
 """What stands between documents in the vocabularies of most models that have a token for that alone."""
 
 
+async def tokens(upstream: Upstream, pieces: Sequence[str | int]) -> tuple[int, ...]:
+    """The tokens of texts, none of which can become a special one, and of ids as they are."""
+    body = {"content": pieces, "add_special": False, "parse_special": False}
+    answer = await upstream.post("/tokenize", body)
+    return tuple(msgspec.json.decode(answer, type=Tokens).tokens)
+
+
 async def read(upstream: Upstream, facts: Vocabulary, prompt: RawPrompt) -> Prompt:
     """See `ChatEngine.tokenize`."""
     if isinstance(prompt, str):
-        pieces = [*_beginning(facts, prompt), *([prompt] if prompt else [])]
-        body = {"content": pieces, "add_special": False, "parse_special": False}
-        answer = await upstream.post("/tokenize", body)
-        return Prompt(prompt, tuple(msgspec.json.decode(answer, type=Tokens).tokens))
+        pieces: list[str | int] = [*_beginning(facts, prompt)]
+        pieces += [prompt] if prompt else []
+        return Prompt(prompt, await tokens(upstream, pieces))
     if (highest := max(prompt)) >= facts.size:
         raise InvalidRequest(
             f"Invalid value for 'prompt': this model has no token {highest} (0 to {facts.size - 1}).",
