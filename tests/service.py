@@ -32,6 +32,7 @@ from antiphon.values import (
     Feature,
     Function,
     Message,
+    Progress,
     Prompt,
     RawPrompt,
     Segment,
@@ -46,7 +47,7 @@ CHAT = "smollm2-135m-instruct-2024-11-01"
 SPEECH = "whisper-base-2022-09-21"
 
 ChatScript = Callable[[ChatJob], AsyncGenerator[Delta | Usage, None]]
-SpeechScript = Callable[[SpeechJob], AsyncGenerator[Segment | Transcript, None]]
+SpeechScript = Callable[[SpeechJob], AsyncGenerator[Segment | Progress | Transcript, None]]
 
 
 async def hello(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
@@ -57,7 +58,7 @@ async def hello(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
     yield Usage(prompt_tokens=3, completion_tokens=2 * job.n)
 
 
-async def spoken(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+async def spoken(job: SpeechJob) -> AsyncGenerator[Segment | Progress | Transcript, None]:
     """One segment of one second."""
     yield Segment(
         id=0,
@@ -81,7 +82,7 @@ class ScriptedRecording:
         self,
         seconds: float,
         expected: float,
-        transcribe: Callable[[], AsyncGenerator[Segment | Transcript, None]],
+        transcribe: Callable[[], AsyncGenerator[Segment | Progress | Transcript, None]],
     ) -> None:
         self.seconds, self.expected, self.transcribe = seconds, expected, transcribe
 
@@ -135,7 +136,7 @@ class ScriptedEngine:
         finally:
             self.held -= 1
 
-    async def _transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+    async def _transcribe(self, job: SpeechJob) -> AsyncGenerator[Segment | Progress | Transcript, None]:
         with self._counted(job):
             async for piece in self._scripts[1](job):
                 yield piece
@@ -165,6 +166,9 @@ class ScriptedPool:
 
     def wake(self) -> None:
         pass
+
+    def places(self, tokens: int) -> int:
+        return 1
 
     @contextmanager
     def acquire(self) -> Iterator[Any]:

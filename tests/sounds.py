@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -53,16 +54,34 @@ def speech(recordings: Path) -> Samples:
 def encode(samples: Samples, name: str = "wav", rate: int = 16_000, bits: int | None = None) -> bytes:
     """Samples in one of `CONTAINERS`; `bits` a second, if the codec's own choice is too many."""
     muxer, codec, codec_rate = CONTAINERS[name]
+    return mux(muxer, codec, codec_rate, samples, rate=rate, bits=bits)
+
+
+def mux(
+    muxer: str,
+    codec: str,
+    codec_rate: int,
+    *tracks: Samples,
+    rate: int = 16_000,
+    bits: int | None = None,
+    layout: str = "mono",
+    picture: bool = False,
+) -> bytes:
+    """Audio tracks, of samples at `rate`, in any container of FFmpeg's, behind a picture if there is one."""
     file = io.BytesIO()
     with av.open(file, "w", format=muxer) as container:
-        stream = container.add_stream(codec, rate=codec_rate, layout="mono")
-        if bits is not None:
-            stream.bit_rate = bits
-        resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=codec_rate)
-        for frame in _frames(samples, rate):
-            for resampled in resampler.resample(frame):
-                container.mux(stream.encode(resampled))
-        container.mux(stream.encode(None))
+        shown = _picture(container) if picture else None
+        streams = [container.add_stream(codec, rate=codec_rate, layout=layout) for _ in tracks]
+        if shown is not None:
+            _show(container, shown)
+        for stream, samples in zip(streams, tracks, strict=True):
+            if bits is not None:
+                stream.bit_rate = bits
+            resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=codec_rate)
+            for frame in _frames(samples, rate):
+                for resampled in resampler.resample(frame):
+                    container.mux(stream.encode(resampled))
+            container.mux(stream.encode(None))
     return file.getvalue()
 
 
@@ -77,12 +96,20 @@ def video(name: str = "mp4") -> bytes:
     """A film without sound."""
     file = io.BytesIO()
     with av.open(file, "w", format=name) as container:
-        stream = container.add_stream("mpeg4", rate=5)
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-        for _ in range(5):
-            container.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
-        container.mux(stream.encode(None))
+        _show(container, _picture(container))
     return file.getvalue()
+
+
+def _picture(container: Any) -> Any:
+    stream = container.add_stream("mpeg4", rate=5)
+    stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+    return stream
+
+
+def _show(container: Any, stream: Any) -> None:
+    for _ in range(5):
+        container.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+    container.mux(stream.encode(None))
 
 
 def without_length(flac: bytes) -> bytes:

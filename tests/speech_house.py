@@ -70,7 +70,7 @@ class Ear:
         self.open = threading.Event()
         self.open.set()
 
-    def load(self, folder: Path, shape: Any, *, lanes: int, device: str) -> Ear:
+    def load(self, folder: Path, shape: Any, **given: Any) -> Ear:
         return self
 
     def warm_up(self) -> None:
@@ -94,7 +94,8 @@ class Ear:
 
 
 def write_tokens(folder: Path, *languages: str, first: int = 50_257) -> None:
-    """A tokenizer as a model's folder has it, as far as languages are concerned."""
+    """What a model's folder tells of what the model can do: its languages, and that it can align words."""
+    (folder / "config.json").write_text('{"alignment_heads": [[3, 1]]}')
     names = ["endoftext", "startoftranscript", *languages, "translate", "transcribe"]
     tokens = [{"id": first + n, "content": f"<|{name}|>"} for n, name in enumerate(names)]
     (folder / "tokenizer.json").write_bytes(msgspec.json.encode({"added_tokens": tokens, "model": {}}))
@@ -130,14 +131,20 @@ def _own_tasks() -> list[asyncio.Task[Any]]:
 
 @asynccontextmanager
 async def house(
-    decoders: Decoders, transcriber: Transcriber, *, slots: int = 4, lanes: int = 1, seconds: float = 600
+    decoders: Decoders,
+    transcriber: Transcriber,
+    *,
+    slots: int = 4,
+    lanes: int = 1,
+    seconds: float = 600,
+    window: float = 15.0,
 ) -> AsyncIterator[House]:
     """A desk with lanes of its own. Afterwards nothing of it is left, or the test fails."""
     await decoders.start()
     gc.collect()  # What earlier tests left in cycles closes now, not in between.
     threads, descriptors = _threads(), _descriptors()
     working = Lanes(transcriber.hear, lanes, schedule=Schedule(), renew=transcriber.renew)
-    desk = Desk(decoders, transcriber, working, slots=slots, audio_seconds=seconds, window=15.0)
+    desk = Desk(decoders, transcriber, working, slots=slots, audio_seconds=seconds, window=window)
     whole = House(desk, working, decoders)
     try:
         yield whole

@@ -104,8 +104,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 290.0
     audio_seconds: Annotated[float, Meta(gt=0, description="Longest recording, in seconds of sound")] = 3600.0
     speech_memory: Annotated[
-        int, Meta(ge=0, description="Memory for all speech models, in bytes; 0 means half of the machine's")
+        int,
+        Meta(
+            ge=0,
+            description="Memory for all speech models, a GPU's if they run there, in bytes; "
+            "0 means half of the machine's",
+        ),
     ] = 0
+    speech_device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Meta(description="Where speech models run; auto takes a GPU if there is one"),
+    ] = "auto"
+    speech_precision: Annotated[
+        Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"],
+        Meta(description="Arithmetic of speech models; auto is int8 on a processor and float16 on a GPU"),
+    ] = "auto"
     speech_beam: Annotated[
         int, Meta(ge=1, le=10, description="Beams of a transcription; fewer are faster and less exact")
     ] = 5

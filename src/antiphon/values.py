@@ -290,6 +290,12 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     words: list[Word] = []
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """So many seconds of a recording were heard, and gave no segment that could be told by now."""
+
+    seconds: float
+
+
 class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a recording once it has been read to its end."""
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from antiphon.catalogue.catalogue import Catalogue
-from antiphon.errors import EngineFailed, InvalidAudio
-from antiphon.values import ChatJob, Segment, SpeechJob, Transcript
+from antiphon.errors import EngineFailed, InvalidAudio, TooLarge
+from antiphon.values import ChatJob, Progress, Segment, SpeechJob, Transcript
 from service import CHAT, SPEECH, ScriptedEngine, billed, catalogue, serving, spoken
 
 
@@ -72,6 +72,22 @@ async def test_a_recording_that_cannot_be_read_is_named_by_its_place(tmp_path: P
     assert (status, body["error"]["param"]) == (400, "messages[0].content[1].input_audio.data")
     [row] = await billed(tmp_path)
     assert (row.task, row.status) == ("speech", "voided")
+
+
+@pytest.mark.parametrize("expected", [0.0, 1000.0])
+async def test_a_recording_that_is_too_long_is_named_by_its_place(tmp_path: Path, expected: float) -> None:
+    async def refuses(job: SpeechJob) -> AsyncGenerator[Segment | Progress | Transcript, None]:
+        raise TooLarge("The recording is too long.", param="file", code="audio_too_long")
+        yield
+
+    engine = ScriptedEngine(speech=refuses)
+    engine.expected = expected
+    async with serving(tmp_path, engine) as service:
+        status, _, body = await service.chat(messages=asked(TEXT, audio()))
+    error = body["error"]
+    assert (status, error["param"]) == (413, "messages[0].content[1].input_audio.data")
+    assert error["code"] == ("transcription_too_slow" if expected else "audio_too_long")
+    assert "stream" not in error["message"]
 
 
 async def test_a_broken_speech_engine_ends_the_request(tmp_path: Path) -> None:

@@ -45,6 +45,16 @@ def transcribe(client: openai.OpenAI, path: Any, response_format: str, **more: A
     )
 
 
+def test_nothing_that_is_said_or_asked_is_in_a_log(
+    server: Server, client: openai.OpenAI, spoken: dict[str, Recording]
+) -> None:
+    asked = {"prompt": "A canary in a coal mine.", "language": "en"}
+    assert "country" in transcribe(client, spoken[SPOKEN].path, "verbose_json", **asked).text
+    logs = [server.log, *(server.home / "logs").rglob("*")]
+    written = " ".join(path.read_text(errors="replace") for path in logs if path.is_file()).lower()
+    assert "engine" in written and "country" not in written and "canary" not in written
+
+
 @pytest.mark.parametrize("response_format", ["srt", "vtt"])
 def test_subtitles_are_read_by_a_parser(
     client: openai.OpenAI, spoken: dict[str, Recording], response_format: str

@@ -18,9 +18,15 @@ from antiphon.engines.base import SpeechEngine
 from antiphon.engines.speech import ENGINE
 from antiphon.errors import AntiphonError, EngineFailed
 from antiphon.settings import Settings
-from antiphon.values import Segment, SpeechJob, Transcript, Word
+from antiphon.values import Progress, Segment, SpeechJob, Transcript, Word
 from antiphon.wire.models import EngineError, EngineHealth, ErrorBody
-from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, OpenedEvent, SegmentEvent
+from antiphon.wire.transcript_events import (
+    DoneEvent,
+    MeasuredUsage,
+    OpenedEvent,
+    ProgressEvent,
+    SegmentEvent,
+)
 
 STAGES = ("upload", "answer", "opened", "start", "segment")
 """Where a process may hang: in the body, before the answer, its first event, the start, the next segment."""
@@ -163,7 +169,7 @@ def job(tmp_path: Path) -> SpeechJob:
     return SpeechJob(id="req_1", organization="org_1", model="whisper-base", file=tmp_path / "file")
 
 
-async def heard(engine: SpeechEngine, job: SpeechJob) -> list[Segment | Transcript]:
+async def heard(engine: SpeechEngine, job: SpeechJob) -> list[Segment | Progress | Transcript]:
     async with engine.open(job) as recording:
         return [piece async for piece in recording.transcribe()]
 
@@ -187,6 +193,14 @@ async def test_a_recording_is_opened_and_then_transcribed(
     assert type(segment) is Segment and segment == msgspec.convert(SEGMENT, Segment, from_attributes=True)
     assert isinstance(transcript, Transcript)
     assert (transcript.language, transcript.duration, transcript.usage.seconds) == ("de", 2.5, 2.5)
+
+
+async def test_sound_without_speech_is_progress(
+    process: FakeProcess, engine: SpeechEngine, job: SpeechJob
+) -> None:
+    process.frames = [sse(ProgressEvent(seconds=1.5)), DONE]
+    progress, transcript = await heard(engine, job)
+    assert progress == Progress(seconds=1.5) and isinstance(transcript, Transcript)
 
 
 async def test_what_is_asked_for_is_sent(process: FakeProcess, engine: SpeechEngine, job: SpeechJob) -> None:

@@ -16,7 +16,7 @@ import pytest
 from antiphon.api import transcript_formats
 from antiphon.errors import AudioTooShort, EngineFailed, InvalidAudio, StorageFull, TooLarge
 from antiphon.ledger.meter import Bill
-from antiphon.values import Segment, SpeechJob, Transcript, Usage
+from antiphon.values import Progress, Segment, SpeechJob, Transcript, Usage
 from service import (
     CALLER,
     KEY,
@@ -199,6 +199,18 @@ async def test_the_first_segment_may_take_as_long_as_the_engine_said(
     engine.expected = expected
     async with serving(tmp_path, engine, speech_seconds=0.1) as service:
         assert (await transcribe(service, 1))[0] == status
+
+
+async def test_an_engine_that_hears_nothing_for_long_moves_on_all_the_same(tmp_path: Path) -> None:
+    async def silent(job: SpeechJob) -> AsyncGenerator[Segment | Progress | Transcript, None]:
+        for second in range(5):
+            await asyncio.sleep(0.1)
+            yield Progress(seconds=second)
+        yield Transcript(language="en", duration=5.0, usage=Usage(seconds=5.0))
+
+    async with serving(tmp_path, ScriptedEngine(speech=silent), speech_seconds=0.3) as service:
+        status, _, body = await transcribe(service, 5, response_format="verbose_json")
+    assert (status, body["text"], body["segments"]) == (200, "", [])
 
 
 async def test_a_recording_that_passes_a_rate_is_let_go(tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.recordings import read as read_manifest
+from benchmarks.words import error_rate, normalise
 
 import sounds
 from antiphon.errors import (
@@ -29,15 +32,17 @@ from antiphon.errors import (
     TooLarge,
     Unavailable,
 )
-from antiphon.values import Segment, Transcript, Usage
+from antiphon.values import Progress, Segment, Transcript, Usage
 from antiphon.workers.speech import desk as speech_desk
 from antiphon.workers.speech import transcript as speech_transcript
 from antiphon.workers.speech.decoder import Decoders
 from antiphon.workers.speech.desk import ALONE, EXTRA
 from antiphon.workers.speech.lanes import STUCK_SECONDS
+from antiphon.workers.speech.options import Options
 from antiphon.workers.speech.refusals import WRONG_LENGTH
 from antiphon.workers.speech.schedule import Task
 from antiphon.workers.speech.transcriber import Transcriber
+from antiphon.workers.speech.vad import FRAME, Vad
 from antiphon.workers.speech.values import Heard, Job, Rung, Window
 from bad_input.lies import _mp4_count
 from speech_house import (
@@ -52,6 +57,7 @@ from speech_house import (
     spaced,
     text,
     upload,
+    write_tokens,
 )
 from until import until
 
@@ -90,7 +96,7 @@ def plain(segments: list[Segment]) -> str:
 class Client:
     """Somebody who reads a recording's pieces in a task of its own, and may leave."""
 
-    got: list[Segment | Transcript]
+    got: list[Segment | Progress | Transcript]
     task: asyncio.Task[None]
 
     async def leave(self) -> None:
@@ -99,7 +105,7 @@ class Client:
 
 
 def client(house: House, job: Job, data: bytes) -> Client:
-    got: list[Segment | Transcript] = []
+    got: list[Segment | Progress | Transcript] = []
 
     async def read() -> None:
         with upload(data) as file:
@@ -129,6 +135,38 @@ async def test_a_recording_in_windows_is_one_text(real: Desks, parts: list[sound
     words = [word for one in segments for word in one.words]
     assert all(3.5 <= word.start <= word.end <= 12 for word in words)
     assert [word.start for word in words] == sorted(word.start for word in words)
+
+
+async def test_speech_without_a_pause_loses_and_doubles_nothing(
+    real: Desks, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cut in the middle of words, with overlap. What is heard is compared with uncut windows."""
+    seams = []
+    join = speech_transcript.join
+
+    def watched(*given: Any) -> Any:
+        seams.append(given)
+        return join(*given)
+
+    monkeypatch.setattr(speech_transcript, "join", watched)
+    clips = [one for one in read_manifest(recordings) if one.language == "en" and one.seconds > 6]
+    sounds_ = [sounds.encode(squeezed(sounds.read(one.path)), "flac") for one in clips]
+    asked = job(model="whisper-base", language="en")
+    wrong, said = [], []
+    for window in (28.0, 5.0):
+        async with real(window=window) as house:
+            texts = [text((await heard_in(house, asked, sound))[0]) for sound in sounds_]
+        wrong.append(error_rate([one.reference for one in clips], texts, "en"))
+        said.append(sum(len(normalise(one, "en").split()) for one in texts))
+        assert bool(seams) == (window < 6)
+    assert len(seams) >= 6 and wrong[1] <= wrong[0] + 0.05
+    assert said[1] == pytest.approx(said[0], rel=0.03)
+
+
+def squeezed(samples: sounds.Samples) -> sounds.Samples:
+    """Without whatever the detector does not hear speech in."""
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
+    return frames[Vad()(frames.reshape(-1)) >= 0.5].reshape(-1)
 
 
 async def test_a_prompt_a_language_and_a_temperature_are_followed(real: Desks, recordings: Path) -> None:
@@ -252,11 +290,51 @@ async def test_each_segment_comes_as_soon_as_it_is_known(fake: Desks, ear: Ear, 
     assert len(rest) == 24
 
 
+async def test_a_window_in_which_nobody_speaks_is_progress(fake: Desks, ear: Ear, clip: bytes) -> None:
+    ear.answers = lambda task: heard(task) if task.window.number == 1 else Heard(segments=(), language="en")
+    async with fake() as house:
+        reader = client(house, job(), clip)
+        await reader.task
+    first, said, last, transcript = reader.got
+    assert isinstance(first, Progress) and isinstance(last, Progress) and isinstance(transcript, Transcript)
+    assert isinstance(said, Segment) and 0 < first.seconds < said.end < last.seconds <= transcript.duration
+
+
+async def test_a_model_stays_until_the_recording_ends(
+    decoders: Decoders, ear: Ear, clip: bytes, tmp_path: Path
+) -> None:
+    """There is memory for one. The other is waited for, and no lane stands still for that."""
+    models = {name: tmp_path / name for name in ("m", "n")}
+    for folder in models.values():
+        folder.mkdir()
+        write_tokens(folder, "en")
+    transcriber = Transcriber(Options(socket=tmp_path, models=models, memory=1))
+    loaded = transcriber._models._held
+    ear.answers = lambda task: heard(task) if loaded.keys() == {task.job.model} else RuntimeError()
+    ear.open.clear()
+    async with house(decoders, transcriber) as built:
+        first = client(built, job("a"), clip)
+        await until(lambda: ear.batches)
+        other, left = (client(built, job(name, model="n"), clip) for name in "bc")
+        await until(lambda: len(transcriber._models._line) == 2)
+        await left.leave()
+        ear.open.set()
+        await first.task
+        await other.task
+    assert len(first.got) == len(other.got) == WINDOWS + 1
+    assert not any(held.users for held in loaded.values())
+
+
+def submitted(house: House, ear: Ear) -> int:
+    """Windows that wait, and those that lanes have taken, in however large batches."""
+    return len(house.lanes._schedule) + sum(map(len, ear.batches))
+
+
 async def test_what_is_decoded_ahead_of_busy_lanes_is_bounded(fake: Desks, ear: Ear, long: bytes) -> None:
     ear.open.clear()
     async with fake() as house:
         reader = client(house, job(language="en"), long)
-        await until(lambda: len(house.lanes._schedule) >= house.desk._ahead)
+        await until(lambda: submitted(house, ear) >= house.desk._ahead)
         [child] = house.children()
         # It has sound for two minutes, nobody takes it, and so it stands still.
         await until(lambda: child.status() in ("sleeping", "idle"))
@@ -461,7 +539,7 @@ async def test_a_decoder_that_dies_midway_ends_one_recording(
     ear.open.clear()
     async with fake() as house:
         first = client(house, job("a", language="en"), long)
-        await until(lambda: len(house.lanes._schedule) >= house.desk._ahead)
+        await until(lambda: submitted(house, ear) >= house.desk._ahead)
         [child] = house.children()
         child.kill()
         ear.open.set()
@@ -540,7 +618,7 @@ async def test_a_client_that_leaves_while_a_batch_runs(
     ear.open.clear()
     async with fake() as house:
         reader = client(house, job(language="en"), long)
-        await until(lambda: len(house.lanes._schedule) >= house.desk._ahead)
+        await until(lambda: submitted(house, ear) >= house.desk._ahead)
         await reader.leave()
         # Only the batch that cannot be stopped is left.
         assert not house.children() or await _gone(house)
@@ -573,7 +651,9 @@ async def test_a_client_that_leaves_while_it_is_queued(fake: Desks, ear: Ear, cl
 
 
 async def test_a_client_that_stops_reading_in_the_middle(fake: Desks, ear: Ear, long: bytes) -> None:
-    async def first_piece(pieces: AsyncGenerator[Segment | Transcript, None]) -> Segment | Transcript:
+    async def first_piece(
+        pieces: AsyncGenerator[Segment | Progress | Transcript, None],
+    ) -> Segment | Progress | Transcript:
         async with aclosing(pieces):
             return await anext(pieces)
 

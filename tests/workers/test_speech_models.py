@@ -161,6 +161,19 @@ def test_one_in_use_stays(models: Models[Model]) -> None:
         assert loaded(models) == ("a", "b")
 
 
+def test_what_is_lent_stays_and_waits_for_nobody(models: Models[Model]) -> None:
+    user = User(models, "a").started()
+    waiting = User(models, "huge")
+    until_waiting(models, 1)
+    with models.lent("a") as model:
+        assert model.name == "a"
+        user.end()
+        assert not waiting.has.is_set()
+    waiting.started().end()
+    with pytest.raises(EngineFailed, match="unloaded"), models.lent("a"):
+        pass
+
+
 def test_one_alone_may_be_larger_than_the_budget(models: Models[Model]) -> None:
     use(models, "a", "b", "huge")
     assert loaded(models) == ("huge",)

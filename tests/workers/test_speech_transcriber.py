@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import gc
 import logging
-import time
 import weakref
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -35,7 +35,7 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> dict[str, Ear]:
     """What has been loaded in place of each model, by the name of its folder."""
     ears: dict[str, Ear] = {}
 
-    def load(folder: Path, shape: object, *, lanes: int, device: str) -> Ear:
+    def load(folder: Path, shape: object, **given: object) -> Ear:
         ears[folder.name] = Ear()
         return ears[folder.name]
 
@@ -74,10 +74,11 @@ def test_each_batch_is_heard_by_its_model(models: dict[str, Path], ears: dict[st
     transcriber = made(models)
     for model in ("large", "little"):
         task = transcriber.task(job(model), window(), None, 0.0)
-        [heard] = transcriber.hear([task])
+        with transcriber.use(model):
+            [heard] = transcriber.hear([task])
         assert not isinstance(heard, Rung) and heard.segments
         assert ears[model].batches == [[task]]
-    with pytest.raises(EngineFailed):
+    with pytest.raises(EngineFailed):  # nobody uses it any more, and another has driven it out
         transcriber.hear([Task(job=job("other"), window=window(), rung=Rung(), key=0, cost=0.0)])
 
 
@@ -86,7 +87,8 @@ def test_a_model_goes_when_another_one_needs_its_memory(
 ) -> None:
     transcriber = made(models, memory=3_000_000)
     for model in ("little", "large"):
-        transcriber.hear([transcriber.task(job(model), window(), None, 0.0)])
+        with transcriber.use(model):
+            transcriber.hear([transcriber.task(job(model), window(), None, 0.0)])
     assert in_memory(transcriber) == ["large"]
 
 
@@ -115,11 +117,11 @@ def test_costs_grow_with_the_model_and_the_recording(models: dict[str, Path]) ->
 
 def test_a_language_is_asked_of_the_models_files(models: dict[str, Path], ears: dict[str, Ear]) -> None:
     transcriber = made(models)
-    transcriber.refuse_unknown(job())
-    transcriber.refuse_unknown(job(language="de"))
+    transcriber.refuse(job())
+    transcriber.refuse(job(language="de"))
     for wrong in ("xx", "translate", "transcribe", "endoftext"):
         with pytest.raises(InvalidRequest) as refusal:
-            transcriber.refuse_unknown(job(language=wrong))
+            transcriber.refuse(job(language=wrong))
         assert refusal.value.param == "language"
     # Whoever asks drives no other model out.
     assert ears == {}
@@ -129,7 +131,25 @@ def test_a_language_is_not_refused_where_the_files_do_not_tell(
     models: dict[str, Path], ears: dict[str, Ear]
 ) -> None:
     (models["little"] / "tokenizer.json").unlink()
-    made(models).refuse_unknown(job(language="xx"))
+    made(models).refuse(job(language="xx"))
+
+
+def test_what_a_model_cannot_do_is_refused_before_it_is_tried(
+    models: dict[str, Path], ears: dict[str, Ear]
+) -> None:
+    english = models["little"]
+    write_tokens(english, first=50_256)
+    (models["large"] / "config.json").write_text("{}")
+    transcriber = made(models)
+    translation = msgspec.structs.replace(job(), task="translate")
+    words = msgspec.structs.replace(job("large"), words=True)
+    for asked, param in ((translation, "model"), (words, "timestamp_granularities")):
+        with pytest.raises(InvalidRequest) as refusal:
+            transcriber.refuse(asked)
+        assert refusal.value.param == param
+    transcriber.refuse(msgspec.structs.replace(words, model="little"))
+    transcriber.refuse(msgspec.structs.replace(translation, model="large"))
+    assert ears == {}
 
 
 class Broken(Ear):
@@ -142,7 +162,7 @@ class Broken(Ear):
 def test_a_model_that_cannot_be_used_leaves_the_others_alone(
     models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def load(folder: Path, shape: object, *, lanes: int, device: str) -> Ear:
+    def load(folder: Path, shape: object, **given: object) -> Ear:
         if folder.name == "missing":
             raise RuntimeError("the secret inside")
         return Broken() if folder.name == "large" else Ear()
@@ -191,7 +211,7 @@ def test_no_two_models_are_in_memory_that_do_not_fit(
     alive: weakref.WeakSet[Ear] = weakref.WeakSet()
     most = 0
 
-    def load(folder: Path, shape: object, *, lanes: int, device: str) -> Ear:
+    def load(folder: Path, shape: object, **given: object) -> Ear:
         nonlocal most
         model = Broken() if folder.name == "little" else Ear()
         alive.add(model)
@@ -203,19 +223,6 @@ def test_no_two_models_are_in_memory_that_do_not_fit(
     transcriber = made(models, memory=2_700_000)
     transcriber.warm_up()
     assert most == 1 and transcriber.unusable == {"little"} and in_memory(transcriber) == ["large"]
-
-
-def test_the_wait_for_a_model_is_noted(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(folder: Path, shape: object, *, lanes: int, device: str) -> Ear:
-        time.sleep(0.1)
-        return Ear()
-
-    monkeypatch.setattr(speech_transcriber, "Whisper", load)
-    transcriber = made(models)
-    first, second = (transcriber.task(job(), window(), None, 0.0) for _ in range(2))
-    transcriber.hear([first])
-    transcriber.hear([second])
-    assert 0.1 <= first.waited and second.waited < 0.1
 
 
 def test_the_bundled_model_warms_up(transcriber: Transcriber) -> None:

@@ -103,10 +103,10 @@ def test_a_missing_network_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     (tmp_path / "faster_whisper" / "__init__.py").touch()
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     monkeypatch.delitem(importlib.sys.modules, "faster_whisper")
-    vad._network.cache_clear()
+    vad.network.cache_clear()
     try:
         with pytest.raises(ConfigurationError, match="not installed") as refusal:
             Vad()
         assert "faster-whisper" in refusal.value.fix
     finally:
-        vad._network.cache_clear()
+        vad.network.cache_clear()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from antiphon.admission.rates import unseen
 from antiphon.api.exchange import Exchange
 from antiphon.api.uploads import Uploads
-from antiphon.errors import InvalidAudio, InvalidRequest
+from antiphon.errors import InvalidAudio, InvalidRequest, TooLarge, TranscriptionTooSlow
 from antiphon.inference.transcription import Transcription
 from antiphon.values import Segment, SpeechJob
 from antiphon.wire.chat import AudioPart, RequestMessage
@@ -63,8 +63,12 @@ class Hearing:
         for number, (place, content) in enumerate(contents.items()):
             try:
                 said[place] = await self._text(exchange, model, f"{exchange.id}-{number}", content)
-            except InvalidAudio as problem:
-                raise InvalidRequest(problem.message, param=params[place], code=problem.code) from None
+            except TranscriptionTooSlow as problem:
+                text = "This recording would take too long to transcribe before an answer."
+                raise TooLarge(text, param=params[place], code=problem.code) from None
+            except (InvalidAudio, TooLarge) as problem:
+                problem.param = params[place]
+                raise
         return said
 
     async def _text(self, exchange: Exchange, model: str, id: str, content: bytes) -> str:

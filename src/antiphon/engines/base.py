@@ -21,6 +21,7 @@ from antiphon.values import (
     Feature,
     Function,
     Message,
+    Progress,
     Prompt,
     RawPrompt,
     Segment,
@@ -79,8 +80,9 @@ class OpenRecording(Protocol):
     def expected(self) -> float:
         """Seconds until its last segment, as the engine predicts, with the work of others before it."""
 
-    def transcribe(self) -> AsyncGenerator[Segment | Transcript, None]:
-        """Transcribe or translate, once: segments as they come, last one `Transcript`.
+    def transcribe(self) -> AsyncGenerator[Segment | Progress | Transcript, None]:
+        """Transcribe or translate, once: segments as they come, `Progress` where sound was heard that gave
+        none, last one `Transcript`.
 
         Raises `TooLarge` or `InvalidAudio` when the sound is not what the container said, and `EngineFailed`
         when the engine breaks off: an iterator that ends without `Transcript` does not exist.
@@ -112,6 +114,9 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     count along, an answer that is aborted pays one token for each piece of text that was handed to the
     client; one that is whole pays what the engine counted at its end.
 
+    `cache` tells for how many tokens one process has room, of all its requests together; 0 where each slot
+    has room for a whole context of its own.
+
     `version` is of the library that computes: another one may answer otherwise.
 
     `features` is what a chat engine can do of what not all can. `unsuited` tells in a few words why another
@@ -130,6 +135,7 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
     command: Callable[[Sequence[Deployment], Settings, Path], list[str]]
     connect: Callable[[Sequence[Deployment], Settings, Path], ChatEngine | SpeechEngine]
+    cache: Callable[[Deployment], int] = lambda deployment: 0
     version: str = ""
     features: frozenset[Feature] = frozenset()
     unsuited: Callable[[], str] = _suits_any

@@ -26,9 +26,15 @@ from antiphon.errors import (
     Unavailable,
 )
 from antiphon.settings import Settings
-from antiphon.values import Deployment, Segment, SpeechJob, Transcript, Usage
+from antiphon.values import Deployment, Progress, Segment, SpeechJob, Transcript, Usage
 from antiphon.wire.models import EngineError, EngineHealth, ErrorBody
-from antiphon.wire.transcript_events import DoneEvent, OpenedEvent, SegmentEvent, TranscriptEvent
+from antiphon.wire.transcript_events import (
+    DoneEvent,
+    OpenedEvent,
+    ProgressEvent,
+    SegmentEvent,
+    TranscriptEvent,
+)
 
 _PATHS = {"transcribe": "/v1/audio/transcriptions", "translate": "/v1/audio/translations"}
 _START = "/v1/audio/recordings/{id}/start"
@@ -98,7 +104,7 @@ class Recording:
         self._upstream = upstream
         self._frames = frames
 
-    async def transcribe(self) -> AsyncGenerator[Segment | Transcript, None]:
+    async def transcribe(self) -> AsyncGenerator[Segment | Progress | Transcript, None]:
         """See `OpenRecording.transcribe` in `base`. A second time raises `EngineFailed`."""
         await self._start()
         while True:
@@ -160,10 +166,12 @@ def _event(frame: bytes) -> TranscriptEvent:
     return event
 
 
-def _result(event: TranscriptEvent) -> Segment | Transcript:
+def _result(event: TranscriptEvent) -> Segment | Progress | Transcript:
     match event:
         case SegmentEvent():
             return msgspec.convert(event, Segment, from_attributes=True)
+        case ProgressEvent():
+            return Progress(seconds=event.seconds)
         case DoneEvent():
             usage = Usage(seconds=event.usage.seconds)
             return Transcript(language=event.language, duration=event.duration, usage=usage)
@@ -208,6 +216,8 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
         "--slots", str(sum(d.slots for d in deployments)),
         "--audio-seconds", str(settings.audio_seconds),
         "--memory", str(settings.speech_memory),
+        "--device", settings.speech_device,
+        "--precision", settings.speech_precision,
         "--beam", str(settings.speech_beam),
         "--window", str(settings.speech_window),
         "--pad", str(settings.speech_pad),

@@ -16,7 +16,7 @@ from antiphon.engines.base import OpenRecording, SpeechEngine
 from antiphon.errors import RequestTimeout, TooLarge, TranscriptionTooSlow
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
-from antiphon.values import Caller, Segment, Snapshot, SpeechJob, Transcript, Usage
+from antiphon.values import Caller, Progress, Segment, Snapshot, SpeechJob, Transcript, Usage
 
 _GREED = 3
 """An hour of sound holds its place for minutes, and needs no engine meanwhile that others could not share."""
@@ -107,6 +107,8 @@ class Transcription(Conductor):
                     # Longer than any may be, which it did not say. The segments so far were no answer to it.
                     bill.waive(type(problem).__name__)
                     raise
+                if isinstance(piece, Progress):
+                    continue  # it moves on
                 if isinstance(piece, Transcript):
                     piece = _within(piece, recording.seconds)
                 if first:

@@ -1,8 +1,9 @@
 """What a speech engine of ours sends: server-sent events, one JSON object each. No logic.
 
 First one `OpenedEvent`, once the recording was looked at; a `SegmentEvent` for each stretch of speech as soon
-as it is known; then one `DoneEvent`. An error before the first event is an answer of its own; a later one is
-sent as an `EngineError` in place of an event, and is the last thing sent.
+as it is known, and a `ProgressEvent` wherever sound was heard that gave none; then one `DoneEvent`. An error
+before the first event is an answer of its own; a later one is sent as an `EngineError` in place of an event,
+and is the last thing sent.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from antiphon.values import Segment
+from antiphon.values import Progress, Segment
 
 RecordingId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,100}\Z")]
 """Part of the path that starts a recording which is held."""
@@ -33,6 +34,10 @@ class SegmentEvent(Segment, frozen=True, kw_only=True, tag_field="type", tag="tr
     """A segment with every field of `values.Segment`."""
 
 
+class ProgressEvent(Progress, frozen=True, kw_only=True, tag_field="type", tag="transcript.progress"):
+    """How far the recording was heard, in seconds."""
+
+
 class MeasuredUsage(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of sound as decoded, not rounded."""
 
@@ -48,4 +53,4 @@ class DoneEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     usage: MeasuredUsage
 
 
-TranscriptEvent = OpenedEvent | SegmentEvent | DoneEvent
+TranscriptEvent = OpenedEvent | SegmentEvent | ProgressEvent | DoneEvent

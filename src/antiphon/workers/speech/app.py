@@ -16,8 +16,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from antiphon.errors import InvalidRequest
-from antiphon.values import Segment, SpeechTask, Transcript
-from antiphon.wire.transcript_events import DoneEvent, MeasuredUsage, OpenedEvent, SegmentEvent
+from antiphon.values import Progress, Segment, SpeechTask, Transcript
+from antiphon.wire.transcript_events import (
+    DoneEvent,
+    MeasuredUsage,
+    OpenedEvent,
+    ProgressEvent,
+    SegmentEvent,
+)
 from antiphon.workers.serve import Lifespan, application, send_events, while_connected
 from antiphon.workers.speech.desk import Desk, Recording
 from antiphon.workers.speech.values import Job
@@ -73,10 +79,13 @@ class Recordings:
     ) -> AsyncGenerator[msgspec.Struct, None]:
         async with aclosing(self._desk.transcribe(job, recording, upload.file)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Segment):
-                    yield msgspec.convert(piece, SegmentEvent, from_attributes=True)
-                else:
-                    yield _done(piece)
+                match piece:
+                    case Segment():
+                        yield msgspec.convert(piece, SegmentEvent, from_attributes=True)
+                    case Progress():
+                        yield ProgressEvent(seconds=piece.seconds)
+                    case Transcript():
+                        yield _done(piece)
 
 
 def _done(transcript: Transcript) -> DoneEvent:

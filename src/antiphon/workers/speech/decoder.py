@@ -94,7 +94,7 @@ class Decoders:
             raise Unavailable("The speech engine is busy.", retry_after=1)
         self._free -= 1
         try:
-            answer = await self._begin(_descriptor(file), job)
+            answer = await self._begin(await asyncio.to_thread(_descriptor, file), job)
             try:
                 yield answer
             finally:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import BinaryIO, TypeVar
 
 from antiphon.errors import AntiphonError, InvalidRequest, NotFound, RequestTimeout, Unavailable
-from antiphon.values import Segment, Transcript, Usage
+from antiphon.values import Progress, Segment, Transcript, Usage
 from antiphon.workers.serve import as_error
 from antiphon.workers.speech.cut import CutOptions, Cutter
 from antiphon.workers.speech.decoder import Decoders, Sound
@@ -33,6 +33,11 @@ EXTRA = 4
 
 Item = tuple[Window, asyncio.Future[Heard]] | float | AntiphonError
 """A window in work; or the end of its recording: the seconds of sound, or what went wrong."""
+
+
+def ahead(threads: int, window: float) -> int:
+    """Windows of one recording that wait: a lone one is to keep every lane busy, however many there are."""
+    return max(2 * threads, int(AHEAD_SECONDS / window))
 
 
 class Recording:
@@ -73,9 +78,10 @@ class Desk:
         self._decoders, self._transcriber, self._lanes = decoders, transcriber, lanes
         self._slots, self._limit = slots, audio_seconds
         self._options = CutOptions(window=window)
-        # A lone recording is to keep every lane busy, however many there are.
-        self._ahead = max(2 * threads, int(AHEAD_SECONDS / window))
+        self._ahead = ahead(threads, window)
         self._open: dict[str, Recording] = {}
+        # One for each recording: waiting for a model, it holds nobody up.
+        self._loading = ThreadPoolExecutor(slots + EXTRA, thread_name_prefix="load")
         cutting = max(2, threads // 2)
         self._cutting = ThreadPoolExecutor(cutting, thread_name_prefix="cut")
         self._turns = Turns(cutting)
@@ -85,23 +91,41 @@ class Desk:
     async def open(self, job: Job, file: BinaryIO) -> AsyncIterator[Recording]:
         """A recording, for as long as the block runs.
 
-        Raises what `Decoders.scan` raises, `InvalidRequest` for a model or a language that is not served, and
-        `Unavailable` beyond the slots, with the wait that is predicted.
+        Its model stays in memory for as long. Raises what `Decoders.scan` raises, `InvalidRequest` for what
+        is not served or the model cannot do, `EngineFailed` if the model cannot be loaded, and `Unavailable`
+        beyond the slots, with the wait that is predicted.
         """
         if not self._transcriber.serves(job.model):
             raise InvalidRequest("The speech engine does not serve this model.", param="model")
-        self._transcriber.refuse_unknown(job)
+        self._transcriber.refuse(job)
         if len(self._open) >= self._slots + EXTRA:
             raise Unavailable("The speech engine is busy.", retry_after=max(1.0, self._lanes.expected(1.0)))
         recording = Recording(job.id)
         self._open[recording.id] = recording
         try:
             recording.seconds = await self._decoders.scan(file, self._limit)
-            cost = self._transcriber.cost(job, recording.seconds)
-            recording.expected = self._lanes.expected(cost)
-            yield recording
+            async with self._loaded(job.model):
+                cost = self._transcriber.cost(job, recording.seconds)
+                recording.expected = self._lanes.expected(cost)
+                yield recording
         finally:
             del self._open[recording.id]
+
+    @asynccontextmanager
+    async def _loaded(self, model: str) -> AsyncIterator[None]:
+        """A model in memory. It is waited for here, where no lane stands still meanwhile."""
+        use = self._transcriber.use(model)
+        entering = asyncio.get_running_loop().run_in_executor(self._loading, use.__enter__)
+        try:
+            await asyncio.shield(entering)
+        except asyncio.CancelledError:
+            # Whoever does not wait for it any more gives it back once it is there.
+            entering.add_done_callback(lambda done: done.exception() or use.__exit__(None, None, None))
+            raise
+        try:
+            yield
+        finally:
+            use.__exit__(None, None, None)
 
     def start(self, id: str) -> None:
         """Let a recording that is held go on. Raises `NotFound`."""
@@ -112,10 +136,10 @@ class Desk:
 
     async def transcribe(
         self, job: Job, recording: Recording, file: BinaryIO
-    ) -> AsyncGenerator[Segment | Transcript, None]:
-        """Segments in order as soon as they are known, last one `Transcript`. Closing it gives up the rest.
+    ) -> AsyncGenerator[Segment | Progress | Transcript, None]:
+        """Segments in order as soon as they are known, `Progress` where there are none, last `Transcript`.
 
-        Raises what `Sound.read` raises, and `EngineFailed`.
+        Closing it gives up the rest. Raises what `Sound.read` raises, and `EngineFailed`.
         """
         line: asyncio.Queue[Item] = asyncio.Queue(self._ahead)
         async with self._decoders.open(file, self._limit, recording.seconds) as sound:
@@ -131,13 +155,16 @@ class Desk:
 
     async def _assembled(
         self, line: asyncio.Queue[Item], language: str | None
-    ) -> AsyncGenerator[Segment | Transcript, None]:
+    ) -> AsyncGenerator[Segment | Progress | Transcript, None]:
         """What the windows in `line` give, until its end: the length of the sound, or an error."""
         assembly = Assembly()
         while isinstance(item := await line.get(), tuple):
             window, future = item
-            for segment in assembly.add(window, await future):
+            known = assembly.add(window, await future)
+            for segment in known:
                 yield segment
+            if not known:
+                yield Progress(seconds=window.end / RATE)
         if isinstance(item, AntiphonError):
             raise item
         for segment in assembly.end():
@@ -178,6 +205,7 @@ class Desk:
     def close(self) -> None:
         """Let go of the threads; to be called once no recording is open."""
         self._cutting.shutdown(wait=False, cancel_futures=True)
+        self._loading.shutdown(wait=False, cancel_futures=True)
 
     def check(self, now: float) -> Collection[str]:
         """The models that cannot be used. Raises `EngineFailed` if the lanes do not move on."""

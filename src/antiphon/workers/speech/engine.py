@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 
 from antiphon.workers.serve import serve
+from antiphon.workers.speech import vad
 from antiphon.workers.speech.app import create
 from antiphon.workers.speech.decoder import Decoders
-from antiphon.workers.speech.desk import EXTRA, Desk
+from antiphon.workers.speech.desk import EXTRA, Desk, ahead
 from antiphon.workers.speech.lanes import Lanes
 from antiphon.workers.speech.options import Options
 from antiphon.workers.speech.schedule import Schedule
@@ -27,6 +28,7 @@ def serve_speech(options: Options) -> None:
     """Load the models, then serve until SIGTERM."""
     transcriber = Transcriber(options)
     transcriber.warm_up()
+    vad.network()  # that it is missing shows now, and no request waits for it
     serve(built(options, transcriber), options.socket)
 
 
@@ -38,6 +40,8 @@ def built(options: Options, transcriber: Transcriber) -> Starlette:
         transcriber.hear,
         options.threads,
         schedule=Schedule(ROWS, options.batch_seconds),
+        # All that the desk ever submits: of each recording, what waits in its line and one more.
+        most=(options.slots + EXTRA) * (ahead(options.threads, options.window) + 2),
         renew=transcriber.renew,
     )
     desk = Desk(

@@ -12,19 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from antiphon.errors import AntiphonError, EngineFailed, Unavailable
-from antiphon.workers.speech.models import LOADING_SECONDS, MEMORY_SECONDS
 from antiphon.workers.speech.schedule import Schedule, Task, together
 from antiphon.workers.speech.values import Heard, Rung
 
-STUCK_SECONDS = MEMORY_SECONDS + LOADING_SECONDS + 60.0
-"""A batch that takes longer never ends: it may wait for its model, and then has a minute for itself."""
+STUCK_SECONDS = 60.0
+"""A batch that takes longer never ends."""
 LONGER = 4.0
 """By how much all that run must be longer than a recording that overtakes them."""
-MOST_WAITING = 4096
-"""Windows that may wait. Whoever submits them keeps a few of each recording here, so this is never near."""
 _KEPT = 0.9
 """How much of what was learned about speed a batch leaves; it takes some ten batches to learn anew."""
-_PACES = 0.1, 10.0
+_PACES = 0.002, 10.0
+"""A GPU is hundreds of times as fast as the thread of a processor that predictions are about."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +35,7 @@ class Pace:
 
     @property
     def value(self) -> float:
-        """Between 0.1 and 10."""
+        """Between 0.002 and 10."""
         return min(max(self._actual / self._predicted, _PACES[0]), _PACES[1])
 
     def learn(self, predicted: float, actual: float) -> float:
@@ -69,10 +67,9 @@ class Lanes:
     which to try again: the window is then queued anew as if it had waited all the time, after `renew(task)`
     has set the `key` and `cost` of the new rung. If `hear` raises, each window of the batch is tried once
     more alone; what is raised for a lone one is its own error, `EngineFailed` unless an `AntiphonError`.
-    What it notes as `waited` on the first task of a batch does not count as the batch's time.
 
-    `schedule` is the lanes' own from here on. `clock` gives seconds that only ever grow.
-    Everything but `close` is called in the thread of an event loop.
+    `schedule` is the lanes' own from here on, `most` bounds the windows that wait in it. `clock` gives
+    seconds that only ever grow. Everything but `close` is called in the thread of an event loop.
     """
 
     def __init__(
@@ -81,11 +78,13 @@ class Lanes:
         count: int,
         *,
         schedule: Schedule | None = None,
+        most: int = 4096,
         renew: Callable[[Task], None] = lambda task: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hear, self._renew, self._clock = hear, renew, clock
         self._schedule = Schedule() if schedule is None else schedule
+        self._most = most
         self._pace = Pace()
         self._running: dict[int, _Running] = {}
         """What each busy lane does."""
@@ -108,7 +107,7 @@ class Lanes:
         with self._changed:
             if self._closed:
                 raise _closing()
-            if len(self._schedule) >= MOST_WAITING:
+            if len(self._schedule) >= self._most:
                 raise Unavailable("Too many recordings are waiting.", retry_after=5)
             task.future = future = asyncio.get_running_loop().create_future()
             task.arrived = self._clock()
@@ -229,7 +228,7 @@ class Lanes:
         """The lane is free. What has no result waits again, unless nobody waits for it any more."""
         with self._changed:
             done = self._running.pop(lane)
-            took = self._clock() - done.since - done.tasks[0].waited
+            took = self._clock() - done.since
             self._schedule.pace = self._pace.learn(predicted, took)
             for task, result in outcomes:
                 if result is not None:

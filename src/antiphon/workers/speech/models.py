@@ -38,7 +38,7 @@ class _Held(Generic[M]):
 
 
 class Models(Generic[M]):
-    """Models by name, for many threads at once. Only `use` brings them into memory.
+    """Models by name, for many threads at once. `use` brings them into memory, `lent` takes what is there.
 
     `paths` holds what can be used, `load(path)` makes a model (slow, and never twice at once for one name),
     `size(path)` tells how many bytes it will take. All models together take at most `budget` bytes, except
@@ -74,9 +74,28 @@ class Models(Generic[M]):
         try:
             yield self._fetch(name, held) if new else self._fetched(held)
         finally:
-            with self._changed:
-                held.users -= 1
-                self._changed.notify_all()
+            self._leave(held)
+
+    @contextmanager
+    def lent(self, name: str) -> Iterator[M]:
+        """The model that somebody else uses, in memory even if he leaves it meanwhile. Never waits.
+
+        Raises `EngineFailed` if it is not in memory.
+        """
+        with self._changed:
+            held = self._held.get(name)
+            if held is None or held.model is None:
+                raise EngineFailed("The speech engine's model was unloaded.", retry_after=1)
+            held.users += 1
+        try:
+            yield self._fetched(held)
+        finally:
+            self._leave(held)
+
+    def _leave(self, held: _Held[M]) -> None:
+        with self._changed:
+            held.users -= 1
+            self._changed.notify_all()
 
     def _enter(self, name: str) -> tuple[_Held[M], bool]:
         """The model with one user more, and whether it is for the caller to load it."""

@@ -6,11 +6,12 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """For all models together; 0 means half of the machine's."""
     device: Device = "auto"
     """Where models run; "auto" takes a GPU if CTranslate2 finds one."""
+    precision: Precision = "auto"
+    """Of their arithmetic; "auto" is int8 on a processor and float16 on a GPU."""
     beam: int = 5
     window: float = 15.0
     pad: float = 3.0
@@ -60,7 +63,9 @@ def read(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--slots", type=int, default=1, help="recordings in work at once")
     parser.add_argument("--audio-seconds", type=float, default=3600.0, help="longest recording")
     parser.add_argument("--memory", type=int, default=0, help="bytes for models; 0: half of the machine's")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where models run")
+    parser.add_argument("--device", choices=get_args(Device), default="auto", help="where models run")
+    precisions = get_args(Precision)
+    parser.add_argument("--precision", choices=precisions, default="auto", help="of the models' arithmetic")
     parser.add_argument("--beam", type=int, default=5, help="width of the search; 1 is greedy")
     parser.add_argument("--window", type=float, default=15.0, help="longest stretch in one go, in seconds")
     parser.add_argument("--pad", type=float, default=3.0, help="seconds encoded behind a window's end")

@@ -49,8 +49,6 @@ class Task:
     """What was heard on the rungs before, kept for the model."""
     alone: bool = False
     """Whether it shares no batch: one that it was part of has failed."""
-    waited: float = 0.0
-    """Seconds of its last try in which nothing was computed; set by whoever hears it."""
 
 
 @dataclass(eq=False, slots=True)

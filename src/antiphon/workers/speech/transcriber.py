@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from antiphon.errors import EngineFailed, InvalidRequest
@@ -27,10 +27,11 @@ class Transcriber:
 
     def __init__(self, options: Options) -> None:
         self._lanes = options.threads
-        self._device = options.device
+        self._device, self._precision = options.device, options.precision
         self._shape = Shape(beam=options.beam, pad=options.pad, floor=options.floor, step=options.step)
         self._weights = {name: weights(folder) for name, folder in options.models.items()}
         self._languages = {name: languages(folder) for name, folder in options.models.items()}
+        self._aligns = {name: whisper.aligns(folder) for name, folder in options.models.items()}
         self._budget = options.budget
         self._models = Models(
             options.models, options.budget, self._load, lambda folder: _memory(weights(folder))
@@ -76,11 +77,21 @@ class Transcriber:
     def serves(self, model: str) -> bool:
         return model in self._weights
 
-    def refuse_unknown(self, job: Job) -> None:
-        """Raise `InvalidRequest` for a language that the model was not trained on."""
+    def use(self, model: str) -> AbstractContextManager[object]:
+        """The model in memory for as long as the block runs; may wait. See `Models.use`."""
+        return self._models.use(model)
+
+    def refuse(self, job: Job) -> None:
+        """Raise `InvalidRequest` for what the model cannot do, as the files beside its weights tell."""
         known = self._languages[job.model]
+        if job.task == "translate" and known == frozenset({"en"}):
+            raise InvalidRequest("The model knows English alone, and translates nothing.", param="model")
         if job.language is not None and known is not None and job.language not in known:
             raise InvalidRequest("The model does not know this language.", param="language")
+        if job.words and not self._aligns[job.model]:
+            raise InvalidRequest(
+                "The model cannot tell when words are said.", param="timestamp_granularities"
+            )
 
     def task(self, job: Job, window: Window, language: str | None, remaining: float) -> Task:
         """A window's first try. `remaining` is the cost of what is left of its recording."""
@@ -106,14 +117,12 @@ class Transcriber:
         return whisper.rate(self._shape, self._weights[job.model]) * max(0.0, seconds)
 
     def hear(self, tasks: Sequence[Task]) -> list[Heard | Rung]:
-        """See `Whisper.hear`; the model is loaded first if it has to be."""
-        asked = time.monotonic()
-        with self._models.use(tasks[0].job.model) as model:
-            tasks[0].waited = time.monotonic() - asked
+        """See `Whisper.hear`. Whoever wants these windows heard uses their model meanwhile."""
+        with self._models.lent(tasks[0].job.model) as model:
             return model.hear(tasks)
 
     def _load(self, folder: Path) -> Whisper:
-        return Whisper(folder, self._shape, lanes=self._lanes, device=self._device)
+        return Whisper(folder, self._shape, lanes=self._lanes, device=self._device, precision=self._precision)
 
 
 def _memory(weights: int) -> int:

@@ -31,7 +31,7 @@ class Vad:
     """
 
     def __init__(self) -> None:
-        self._network = _network()
+        self._network = network()
         self._rest = np.zeros(0, np.int16)
         self._context = np.zeros(_CONTEXT, np.float32)
         self._heard = np.zeros((0, _CONTEXT + FRAME), np.float32)
@@ -88,8 +88,11 @@ def _blank() -> NDArray[np.float32]:
 
 
 @cache
-def _network() -> Any:
-    """The session that runs the network; any number of threads may use it at once."""
+def network() -> Any:
+    """The session that runs the network; any number of threads may use it at once.
+
+    Raises `ConfigurationError` if it is not installed.
+    """
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.enable_cpu_mem_arena = False

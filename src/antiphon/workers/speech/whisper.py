@@ -18,7 +18,7 @@ from antiphon.errors import EngineFailed
 from antiphon.values import Segment
 from antiphon.workers.speech import timing
 from antiphon.workers.speech.judge import Attempt, best, echoes, next_rung, prompted, verdict
-from antiphon.workers.speech.options import Device
+from antiphon.workers.speech.options import Device, Precision
 from antiphon.workers.speech.schedule import Task
 from antiphon.workers.speech.tokens import TICK, Language, Piece
 from antiphon.workers.speech.values import RATE, Heard, Job, Rung, Window
@@ -42,6 +42,7 @@ FIRST_TIMESTAMP = 50
 """Latest first timestamp, in ticks, as in the original."""
 _ORDINARY = 10
 """Seconds of the window whose cost stands for all that are not cut yet."""
+_PRECISION = {"cpu": "int8", "cuda": "float16"}
 _BASE_BYTES = 145_217_532
 """Weights of the model whose speed the costs below are."""
 
@@ -58,20 +59,28 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 class Whisper:
     """One model. `hear` may run in as many threads at once as `lanes` says."""
 
-    def __init__(self, folder: Path, shape: Shape, *, lanes: int, device: Device = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shape: Shape,
+        *,
+        lanes: int,
+        device: Device = "auto",
+        precision: Precision = "auto",
+    ) -> None:
         if device == "auto":
             device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
         on_gpu = device == "cuda"
         self._model: Any = ctranslate2.models.Whisper(
             str(folder),
             device=device,
-            compute_type="float16" if on_gpu else "int8",
+            compute_type=_PRECISION[device] if precision == "auto" else precision,
             # Also for the spare lane, which shares the processor with the others; a GPU takes turns.
             inter_threads=1 if on_gpu else lanes + 1,
             intra_threads=1,
         )
         self._shape = shape
-        self._aligns = _aligns(folder)
+        self._aligns = aligns(folder)
         self._multilingual: bool = self._model.is_multilingual
         self._language = Language(folder, multilingual=self._multilingual)
         self._features = FeatureExtractor(feature_size=self._model.n_mels)
@@ -287,9 +296,12 @@ def _parrots(text: str, prompt: str) -> bool:
     return all(word in known for word in re.findall(r"\w+", text.casefold()))
 
 
-def _aligns(folder: Path) -> bool:
+def aligns(folder: Path) -> bool:
     """Whether a model's configuration has what words need, which some converters leave out."""
-    return bool(msgspec.json.decode((folder / "config.json").read_bytes()).get("alignment_heads"))
+    try:
+        return bool(msgspec.json.decode((folder / "config.json").read_bytes()).get("alignment_heads"))
+    except (OSError, msgspec.DecodeError):
+        return False
 
 
 def _row(encoded: Any, row: int) -> Any:
