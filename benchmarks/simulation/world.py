@@ -13,18 +13,14 @@ import asyncio
 import itertools
 import random
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import date
 from typing import Any
 from unittest.mock import patch
 
-import msgspec
 from sqlalchemy import Connection, create_engine, event, insert, select, update
 from sqlalchemy.pool import StaticPool
 
-from antiphon.errors import AntiphonError, InsufficientQuota
 from antiphon.ledger import credits, epochs, prices
-from antiphon.ledger.ledger import Ledger
 from antiphon.ledger.meter import Account
 from antiphon.ledger.verify import verify
 from antiphon.storage.sqlite import installed, safe
@@ -38,8 +34,9 @@ from antiphon.storage.tables import (
     spending,
 )
 from antiphon.values import Price, Snapshot, Usage
+from benchmarks.simulation.gateway import Gateway, Told
 from benchmarks.simulation.loop import Clock, run
-from benchmarks.simulation.machines import Database, Disk, Process, task_factory
+from benchmarks.simulation.machines import Database, Disk, task_factory
 
 TENANTS = 3
 PROJECTS = 2
@@ -49,8 +46,6 @@ MACHINES = 2
 PROCESSES = 3
 CHECK_EVERY = 500
 """Requests between two looks at the books."""
-DOUBT_SECONDS = 1.0
-"""An end that nobody waits for is on the disk after so long, unless that is frozen, full or broken."""
 SETTLED_SECONDS = 60.0
 """By then after the last mishap every request has ended (invariant I1)."""
 
@@ -69,32 +64,17 @@ class Broken(AssertionError):
     """An invariant does not hold. The seed in the text replays it."""
 
 
-class Told(msgspec.Struct):
-    """What became of one request, as whoever sent it knows."""
-
-    snapshot: Snapshot
-    bound: int
-    handed: Usage | None = None
-    settling: Usage | None = None
-    """What its settlement was asked for."""
-    settled: bool = False
-    """Whether that was answered."""
-    refused: bool = False
-    killed: bool = False
-    """Its process died, or its disk broke, before its end can have been recorded for certain."""
-
-
 class World:
     """One run of `requests` requests, all of it decided by `seed`."""
 
     def __init__(self, seed: int, requests: int) -> None:
         self.seed, self._requests = seed, requests
-        self._chance = random.Random(seed)
+        self.chance = random.Random(seed)
         self.clock = Clock()
         engine = create_engine("sqlite://", poolclass=StaticPool, module=safe(installed()))
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
-        self.database = Database(engine, self.clock, self._chance)
-        self._disks = [Disk(self._chance) for _ in range(MACHINES)]
+        self.database = Database(engine, self.clock, self.chance)
+        self._disks = [Disk(self.chance) for _ in range(MACHINES)]
         self._told: dict[str, Told] = {}
         self._given_up: set[str] = set()
         """Epochs that a peer closed."""
@@ -122,7 +102,7 @@ class World:
             after = connection.scalar(select(epoch.c.closed_at).where(epoch.c.id == epoch_id))
             if seen is not None and before is None and after is not None:
                 self._given_up.add(epoch_id)
-                self._count("given up by a peer")
+                self.count("given up by a peer")
             return voided
 
         ids = (f"{number:032x}" for number in itertools.count(1))
@@ -159,10 +139,10 @@ class World:
 
     async def _traffic(self, gateways: list[Gateway]) -> None:
         for number in range(self._requests):
-            await asyncio.sleep(self._chance.expovariate(RATE))
+            await asyncio.sleep(self.chance.expovariate(RATE))
             ready = [gateway for gateway in gateways if gateway.ledger is not None]
             if ready:
-                self._chance.choice(ready).ask()
+                self.chance.choice(ready).ask()
             if number % CHECK_EVERY == 0:
                 self._check()
 
@@ -172,10 +152,10 @@ class World:
             self._away, self._hang, self._flaky, self._wall_clock, self._limit, self._limit, self._credit,
         ]  # fmt: skip
         while True:
-            await asyncio.sleep(self._chance.uniform(0.2, 4))
-            mishap = self._chance.choice(kinds)
-            self._count(mishap.__name__.removeprefix("_").replace("_", " "))
-            mishap(self._chance.choice(gateways))
+            await asyncio.sleep(self.chance.uniform(0.2, 4))
+            mishap = self.chance.choice(kinds)
+            self.count(mishap.__name__.removeprefix("_").replace("_", " "))
+            mishap(self.chance.choice(gateways))
 
     def _heal(self) -> None:
         self.database.away_until = self.database.hangs_until = self.database.failing = 0.0
@@ -195,43 +175,41 @@ class World:
 
     def _full(self, gateway: Gateway) -> None:
         gateway.machine.full = True
-        self._later(self._chance.uniform(0.1, 10), setattr, gateway.machine, "full", False)
+        self._later(self.chance.uniform(0.1, 10), setattr, gateway.machine, "full", False)
 
     def _broken_sync(self, gateway: Gateway) -> None:
         if gateway.process is not None:
             gateway.process.disk.breaks_next_sync = True
             # A supervisor restarts what takes no more requests.
-            self._later(self._chance.uniform(1, 10), gateway.kill)
+            self._later(self.chance.uniform(1, 10), gateway.kill)
 
     def _freeze(self, gateway: Gateway) -> None:
         if gateway.process is not None and gateway.process.frozen_until < self.clock.now:
             gateway.process.frozen_from = self.clock.now
-            gateway.process.frozen_until = self.clock.now + self._chance.choice((0.5, 3, 20, 40))
+            gateway.process.frozen_until = self.clock.now + self.chance.choice((0.5, 3, 20, 40))
 
     def _away(self, gateway: Gateway) -> None:
-        self.database.away_until = self.clock.now + self._chance.choice((0.5, 3, 10))
+        self.database.away_until = self.clock.now + self.chance.choice((0.5, 3, 10))
 
     def _hang(self, gateway: Gateway) -> None:
-        self.database.hangs_until = self.clock.now + self._chance.choice((0.5, 3, 10))
+        self.database.hangs_until = self.clock.now + self.chance.choice((0.5, 3, 10))
 
     def _flaky(self, gateway: Gateway) -> None:
-        self.database.failing = self._chance.uniform(0, 0.5)
-        self._later(self._chance.uniform(1, 20), setattr, self.database, "failing", 0.0)
+        self.database.failing = self.chance.uniform(0, 0.5)
+        self._later(self.chance.uniform(1, 20), setattr, self.database, "failing", 0.0)
 
     def _wall_clock(self, gateway: Gateway) -> None:
-        self.clock.offset = self._chance.choice((Clock.START, Clock.START - 3600, Clock.START + 3600))
+        self.clock.offset = self.chance.choice((Clock.START, Clock.START - 3600, Clock.START + 3600))
 
     def _limit(self, gateway: Gateway) -> None:
-        account = self._chance.choice(self._accounts)
-        scope = self._chance.choice((account.organization_id, account.project_id))
-        self.database.look(self._set_limit, scope, self._chance.randint(5, 500))
+        account = self.chance.choice(self._accounts)
+        scope = self.chance.choice((account.organization_id, account.project_id))
+        self.database.look(self._set_limit, scope, self.chance.randint(5, 500))
 
     def _credit(self, gateway: Gateway) -> None:
-        account = self._chance.choice(self._accounts)
-        prepaid = self._chance.random() < 0.3
-        self.database.look(
-            self._give_credit, account.organization_id, prepaid, self._chance.randint(1, 10**9)
-        )
+        account = self.chance.choice(self._accounts)
+        prepaid = self.chance.random() < 0.3
+        self.database.look(self._give_credit, account.organization_id, prepaid, self.chance.randint(1, 10**9))
 
     def _later(self, seconds: float, act: Any, *arguments: Any) -> None:
         asyncio.get_running_loop().call_later(seconds, act, *arguments)
@@ -275,21 +253,21 @@ class World:
 
     def new_request(self) -> tuple[str, Account, Snapshot, Usage, Usage]:
         """An id, who pays, for what, at most how much, and how much it will be."""
-        snapshot = self._chance.choice((CHAT, CHAT, CHAT, SPEECH, FREE))
+        snapshot = self.chance.choice((CHAT, CHAT, CHAT, SPEECH, FREE))
         if snapshot.task == "speech":
-            seconds = self._chance.uniform(0.1, 600)
+            seconds = self.chance.uniform(0.1, 600)
             most = used = Usage(seconds=seconds)
         else:
-            prompt, answer = self._chance.randint(1, 2000), self._chance.randint(1, 1000)
+            prompt, answer = self.chance.randint(1, 2000), self.chance.randint(1, 1000)
             most = Usage(prompt_tokens=prompt, completion_tokens=answer)
-            cached = self._chance.randint(0, prompt)
-            over = self._chance.random() < 0.01
+            cached = self.chance.randint(0, prompt)
+            over = self.chance.random() < 0.01
             used = Usage(
                 prompt_tokens=prompt,
                 cached_tokens=cached,
-                completion_tokens=2 * answer if over else self._chance.randint(0, answer),
+                completion_tokens=2 * answer if over else self.chance.randint(0, answer),
             )
-        account = self._chance.choice(self._accounts)
+        account = self.chance.choice(self._accounts)
         return f"req_{next(self._numbers)}", account, snapshot, most, used
 
     def told(self, request_id: str, snapshot: Snapshot, bound: Usage) -> Told:
@@ -297,14 +275,8 @@ class World:
         told = self._told[request_id] = Told(snapshot, prices.bound(price, bound))
         return told
 
-    @property
-    def chance(self) -> random.Random:
-        return self._chance
-
-    def _count(self, what: str) -> None:
+    def count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
-
-    count = _count
 
     # --- what must be true -----------------------------------------------------------------------------
 
@@ -337,7 +309,7 @@ class World:
 
     def _disagreement(self, told: Told, row: Any) -> str | None:
         status, cost = ("missing", 0) if row is None else (row.status, row.cost)
-        self._count(status)
+        self.count(status)
         lost = row is not None and status == "lost" and row.epoch in self._given_up
         possible = {self._costs(told, usage) for usage in (told.handed, told.settling) if usage is not None}
         if told.settled and told.settling is not None:
@@ -360,117 +332,3 @@ class World:
 def _committed(connection: Connection, scope: str) -> int:
     rows = connection.execute(select(spending).where(spending.c.scope == scope)).all()
     return max((row.charged + row.leased for row in rows), default=0)
-
-
-class Gateway:
-    """One gateway process that is started again whenever it ends."""
-
-    def __init__(self, world: World, machine: Disk) -> None:
-        self._world, self.machine = world, machine
-        self.process: Process | None = None
-        self.ledger: Ledger | None = None
-        self.stop = asyncio.Event()
-        self.stopping = False
-        self._killed = asyncio.Event()
-        self._power = False
-        self._ends: list[tuple[float, Told]] = []
-        """When requests ended whose end nobody waited for."""
-
-    async def live(self) -> None:
-        while not self.stopping:
-            self.stop.clear()
-            self._killed.clear()
-            world = self._world
-            self.process = Process(world.database, self.machine, world.clock, world.chance)
-            life = self.process.spawn(self._serve())
-            killed = asyncio.create_task(self._killed.wait())
-            await asyncio.wait((life, killed), return_when=asyncio.FIRST_COMPLETED)
-            self.ledger = None
-            killed.cancel()
-            with suppress(AntiphonError, TimeoutError, OSError):
-                if life.done() and not life.cancelled() and (problem := life.exception()):
-                    raise problem
-            self._doubt()
-            await self.process.kill()
-            if self._power:
-                self._power = False
-                self.machine.lose_power()
-            await asyncio.sleep(world.chance.uniform(0.1, 3))
-
-    def kill(self, power: bool = False) -> None:
-        self._power = self._power or power
-        self._killed.set()
-
-    def _doubt(self) -> None:
-        """What ended just before the process did may not have reached the disk."""
-        process, since = self.process, self._world.clock.now
-        assert process is not None
-        if process.frozen_until > since - DOUBT_SECONDS:
-            since = process.frozen_from
-        for ended, told in self._ends:
-            told.killed |= process.disk.broken or ended > since - DOUBT_SECONDS
-        self._ends.clear()
-
-    async def _serve(self) -> None:
-        process, world = self.process, self._world
-        assert process is not None
-        async with Ledger(
-            process,
-            process.disk,
-            process.on_disk,
-            host="simulated",
-            clock=world.clock.wall,
-            monotonic=world.clock.monotonic,
-        ) as ledger:
-            self.ledger = ledger
-            await self.stop.wait()
-            self.ledger = None
-
-    def ask(self) -> None:
-        """Send one request, and perhaps leave before its end."""
-        assert self.process is not None and self.ledger is not None
-        work = self.process.spawn(self._request(self.ledger, self.process))
-        if self._world.chance.random() < 0.2:
-            asyncio.get_running_loop().call_later(self._world.chance.uniform(0, 1.5), work.cancel)
-
-    async def _request(self, ledger: Ledger, process: Process) -> None:
-        world, chance = self._world, self._world.chance
-        request_id, account, snapshot, most, used = world.new_request()
-        told = world.told(request_id, snapshot, most)
-        opened = False
-        try:
-            async with ledger.meter.open(request_id, account, snapshot, most) as bill:
-                opened = True
-                await asyncio.sleep(chance.uniform(0, 0.5))
-                for part in (0.0, 0.3, 0.7):
-                    if chance.random() < 0.5:
-                        told.handed = _part(used, part)
-                        bill.handed(told.handed)
-                    await asyncio.sleep(chance.uniform(0, 0.5))
-                if chance.random() < 0.1:
-                    raise RuntimeError("the engine failed")
-                told.settling = used
-                await bill.settle(used)
-                told.settled = True
-        except InsufficientQuota:
-            told.refused = True
-            world.count("insufficient quota")
-        except AntiphonError:
-            told.refused = not opened
-            told.killed = opened
-            world.count("unavailable")
-        except RuntimeError:
-            world.count("engine failed")
-        finally:
-            frozen = process.frozen_until > world.clock.now
-            told.killed |= process.dead or frozen or self.machine.full or process.disk.broken
-            self._ends.append((world.clock.now, told))
-
-
-def _part(usage: Usage, part: float) -> Usage:
-    return Usage(
-        prompt_tokens=usage.prompt_tokens,
-        cached_tokens=usage.cached_tokens,
-        completion_tokens=int(usage.completion_tokens * part),
-        seconds=usage.seconds * part,
-    )

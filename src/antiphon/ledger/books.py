@@ -56,14 +56,15 @@ class Books:
         self._scopes: dict[str, tuple[Scope, ...]] = {}
         """Of requests whose reservation is posted and whose end is not."""
 
-    async def post(self) -> None:
-        """Move the oldest batch of the journal into the database."""
+    async def post(self) -> bool:
+        """Move the oldest batch of the journal into the database; whether it was a full one."""
         async with self._turn():
             batch = self._journal.unposted(BATCH)
             if batch:
                 await self._store.run(posting.post, self._epoch, batch, int(self._clock()))
                 self._forget(batch[-1].seq)
         await self._journal.tidy()
+        return len(batch) == BATCH
 
     async def lease(self, scope: Scope, need: int, block: int) -> bool:
         """Lease at least `need` more of `scope`, better `block`; False if that is not to be had."""

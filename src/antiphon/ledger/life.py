@@ -118,9 +118,13 @@ class Life:
 
     async def _post(self) -> None:
         await self.journal.some()
+        # A batch that is not full was all there is: what comes now waits for company. A transaction costs
+        # as much as many records.
         while self.journal.waiting:
-            await self._books.post()
+            full = await self._books.post()
             self._changed.set()
+            if not full:
+                return
 
     async def _catch_up(self) -> None:
         late, self._late = self._late, []
