@@ -12,7 +12,7 @@ SERVED := tests/engines/test_contract.py tests/engines/test_llama.py tests/worke
 	tests/workers/test_llama.py tests/bad_input tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve install dev check format test coverage bench gateway reliability soak metering bill fuzz docs lock clean
+.PHONY: help serve install dev check format test coverage bench gateway reliability cancels soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -61,11 +61,14 @@ coverage: dev  ## Branch coverage of the ledger and of admission: 100 %, or it f
 	$(BIN)/coverage report --show-missing --skip-covered --fail-under=100
 
 bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=folder of recordings)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.chat
 	$(BIN)/python -m benchmarks.speech --recordings $(SPEECH)
 
 gateway: dev  ## What the gateway costs, beside others, which it installs; goes on where it stopped
 	$(BIN)/python -m benchmarks.gateway
+
+cancels: dev  ## Thousands of clients that leave at random moments (CASES=10000)
+	$(BIN)/python -m benchmarks.cancels --cases $(CASES) --seed $(SEED)
 
 reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)

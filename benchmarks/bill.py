@@ -33,7 +33,7 @@ from antiphon.ledger.verify import verify
 from antiphon.storage import tables
 from antiphon.storage.database import Database
 from antiphon.values import ChatJob, Delta, Segment, SpeechJob, Transcript, Usage
-from benchmarks.report import machine
+from benchmarks.machine import machine
 
 RESULTS = Path(__file__).parent / "results" / "bill.json"
 CENT = 10_000_000

@@ -12,12 +12,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import psutil
 
-from benchmarks.processes import LLAMA, Server, engine_command, engine_process, flag
+from benchmarks.processes import OPENVINO, Server, chat_engine, engine_process, flag
 
-SLOTS = 8
-ENDLESS = {"logit_bias": {"0": -100, "2": -100}, "temperature": 0}
-"""The model cannot say that it is done, so it writes until it is stopped."""
-SHORT = [{"role": "user", "content": "Tell me a story."}]
+ENDLESS = {"temperature": 0, "max_tokens": 1800}
+SHORT = [{"role": "user", "content": "Say this again and again, without an end: go go go go go go go go"}]
+"""The model goes on until it is stopped, or for a minute, with `ENDLESS`."""
 LONG = [{"role": "user", "content": "word " * 6000}]
 
 
@@ -40,15 +39,26 @@ async def ask(client: aiohttp.ClientSession, **fields: Any) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def busy_slots(server: Server) -> int:
-    """Slots in which llama.cpp computes, by its own account."""
-    connector = aiohttp.UnixConnector(flag(engine_command(server, LLAMA), "--socket"), force_close=True)
-    async with aiohttp.ClientSession(connector=connector) as engine:
+async def busy_slots(server: Server, engine: str = "") -> int:
+    """Requests in a chat engine, by its own account; in the one that always runs, unless one is named."""
+    engine = engine or chat_engine(server)
+    socket = flag(engine_process(server, engine).cmdline(), "--socket")
+    connector = aiohttp.UnixConnector(socket, force_close=True)
+    async with aiohttp.ClientSession("http://engine/", connector=connector) as client:
+        if engine == OPENVINO:
+            async with client.get("load") as response:
+                load = await response.json()
+                return int(load["running"] + load["waiting"])
         # What /slots says is only renewed by what passes through the loop that computes; this does.
-        async with engine.get("http://engine/lora-adapters"):
+        async with client.get("lora-adapters"):
             pass
-        async with engine.get("http://engine/slots") as response:
+        async with client.get("slots") as response:
             return sum(slot["is_processing"] for slot in await response.json())
+
+
+def slots(server: Server) -> int:
+    """Requests that the chat engine is given at once."""
+    return int(flag(engine_process(server, chat_engine(server)).cmdline(), "--slots"))
 
 
 async def waiting(client: aiohttp.ClientSession) -> int:
@@ -86,7 +96,7 @@ async def served(client: aiohttp.ClientSession) -> bool:
 
 def engine_pid(server: Server) -> int:
     """The process of the chat engine."""
-    return engine_process(server, LLAMA).pid
+    return engine_process(server, chat_engine(server)).pid
 
 
 def gateway_pids(server: Server) -> set[int]:

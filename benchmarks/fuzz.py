@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.faults import served, session
+from benchmarks.machine import machine
 from benchmarks.processes import Server, antiphon
-from benchmarks.report import machine
 
 GROWTH = 64 * 1024 * 1024
 KEYS = {"message", "type", "param", "code"}

@@ -34,7 +34,7 @@ from antiphon.storage import tables
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
 from antiphon.values import Price, Snapshot, Usage
-from benchmarks.report import machine
+from benchmarks.machine import machine
 
 CLIENTS = (1, 32)
 RESULTS = Path(__file__).parent / "results" / "metering.json"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,14 +15,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import psutil
 
+from antiphon.workers import chat
+
 LLAMA = "antiphon.workers.llama"
-"""The module of the chat engine's process."""
+OPENVINO = "antiphon.workers.chat"
+"""The modules of the chat engines' processes."""
 START_SECONDS = 120.0
 STOP_SECONDS = 40.0
 POLL_SECONDS = 0.1
@@ -62,13 +68,37 @@ def antiphon(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANTIPHON_")}
     own = {"ANTIPHON_HOME": str(home), "ANTIPHON_PORT": "0", "PYTHONUNBUFFERED": "1", **(settings or {})}
     home.mkdir(parents=True, exist_ok=True)
+    prepared, kept = home / "models" / ".prepared", _prepared_before()
+    _copy_folders(kept, prepared)
     log = home / "serve.log"
     with _process([*program, "serve"], log, {**inherited, **own}) as process:
         root, secret = _until(process, log, lambda: _announced(log, key))
         _until(process, log, lambda: _ready(f"{root}/readyz"))
+        _copy_folders(prepared, kept)
         yield Server(url=f"{root}/v1", key=secret, home=home, log=log, pid=process.pid)
     if process.returncode != 0:
         raise RuntimeError(f"antiphon serve ended with {process.returncode} after SIGTERM:\n{tail(log)}")
+
+
+def _prepared_before() -> Path:
+    """What earlier starts made of models for their engines: that takes half a minute, and is always the same
+    as long as the code is."""
+    code = sorted(Path(chat.__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in code)).hexdigest()
+    return Path(__file__).parents[1] / "build" / "prepared" / digest[:12]
+
+
+def _copy_folders(source: Path, target: Path) -> None:
+    """Whole folders only, so that another run may do the same at the same time."""
+    for made in source.glob("*/manifest.json"):
+        folder = made.parent
+        if (target / folder.name).exists():
+            continue
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".copy-", dir=target) as draft, suppress(OSError):
+            copied = Path(draft) / folder.name
+            shutil.copytree(folder, copied)
+            copied.rename(target / folder.name)
 
 
 @contextmanager
@@ -82,11 +112,6 @@ def peer(command: Sequence[str], log: Path, environment: Mapping[str, str], heal
         yield process.pid
 
 
-def engine_command(server: Server, module: str) -> list[str]:
-    """How Antiphon started its engine `module`; its flags are what a fair comparison repeats."""
-    return engine_process(server, module).cmdline()
-
-
 def engine_process(server: Server, module: str) -> psutil.Process:
     """The process of the engine `module`."""
     for child in psutil.Process(server.pid).children(recursive=True):
@@ -94,6 +119,15 @@ def engine_process(server: Server, module: str) -> psutil.Process:
             if module in child.cmdline():
                 return child
     raise RuntimeError(f"antiphon serve runs no {module}")
+
+
+def chat_engine(server: Server) -> str:
+    """The module of the chat engine that always runs: of two, the other one runs on demand."""
+    for module in (OPENVINO, LLAMA):
+        with suppress(RuntimeError):
+            engine_process(server, module)
+            return module
+    raise RuntimeError("antiphon serve runs no chat engine")
 
 
 def flag(command: Sequence[str], name: str) -> str:
@@ -116,6 +150,13 @@ def engine(server: Server, module: str, address: Path) -> Iterator[None]:
     with _process(command, log, {**os.environ, **tuned}) as process:
         _until(process, log, lambda: _healthy(address))
         yield
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def tail(log: Path, characters: int = 4000) -> str:

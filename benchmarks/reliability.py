@@ -30,7 +30,6 @@ from benchmarks.faults import (
     ENDLESS,
     LONG,
     SHORT,
-    SLOTS,
     ask,
     busy_slots,
     engine_pid,
@@ -38,11 +37,12 @@ from benchmarks.faults import (
     leave,
     served,
     session,
+    slots,
     until,
     waiting,
 )
+from benchmarks.machine import machine
 from benchmarks.processes import Server, antiphon
-from benchmarks.report import machine
 
 BARS = {
     "cancel, decode, streamed": 2.0,
@@ -73,7 +73,7 @@ async def cancel(
 
 async def crowd(server: Server, client: aiohttp.ClientSession) -> Figures:
     """A full queue: how fast it refuses, and how fast one who leaves it is forgotten."""
-    tasks = [asyncio.create_task(ask(client, stream=True)) for _ in range(SLOTS + 16)]
+    tasks = [asyncio.create_task(ask(client, stream=True)) for _ in range(slots(server) + 16)]
     await until(lambda: equal(waiting(client), 16), PATIENCE)
     refusals = []
     for _ in range(20):

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.report import machine
+from benchmarks.machine import machine
 from benchmarks.simulation.world import World
 
 WORLD = 10_000

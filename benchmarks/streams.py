@@ -10,13 +10,11 @@ from typing import Literal
 import aiohttp
 import msgspec
 
-from benchmarks.faults import ENDLESS, leave, until
+from benchmarks.faults import ENDLESS, SHORT, leave, until
 
 STREAMS = 32
 MOST = 40
 """Tokens of the first stream; each of the others has one less than that before it."""
-MESSAGES = [{"role": "system", "content": "."}, {"role": "user", "content": "Hello"}]
-"""As short as can be: all the prompts are to be read before anything breaks."""
 START_SECONDS = 60.0
 END_SECONDS = 120.0
 
@@ -68,7 +66,7 @@ class Stream:
         return f"<{self.id} {self.status} {self.end} {self.code} {self.pieces}/{self.tokens} {self.usage}>"
 
     async def read(self, client: aiohttp.ClientSession) -> None:
-        body = {"model": "gpt-3.5-turbo", "messages": MESSAGES, **ENDLESS, "max_tokens": self.tokens}
+        body = {"model": "gpt-3.5-turbo", "messages": SHORT, **ENDLESS, "max_tokens": self.tokens}
         body |= {"stream": True, "stream_options": {"include_usage": True}}
         try:
             async with client.post("chat/completions", json=body) as response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.gateway.values import ANTIPHON, COMMITS, LITELLM, SMG, UPSTREAM, Results, Side
-from benchmarks.speech.values import Bar
+from benchmarks.grids import Bar, least, most
 
 LITELLM_TIMES, SMG_TIMES = 100.0, 1.0
 """How often their requests a second Antiphon's should be."""
@@ -44,9 +44,9 @@ def _bars(found: Results, ours: Side) -> Iterator[Bar]:
     if smg and (theirs := added(found, smg)) is not None and (mine := added(found, ours)) is not None:
         disk = COMMITS * found.commit_ms
         name = f"added for one client, median ({COMMITS} durable commits of {found.commit_ms:.2f} ms apart)"
-        yield _most(name, mine - disk, theirs + ADDED_MS, "ms", 2)
+        yield most(name, mine - disk, theirs + ADDED_MS, "ms", 2)
     if ours.chunk_microseconds is not None:
-        yield _most("processor time for a paced chunk", ours.chunk_microseconds, CHUNK_MICROSECONDS, "µs", 0)
+        yield most("processor time for a paced chunk", ours.chunk_microseconds, CHUNK_MICROSECONDS, "µs", 0)
     if held := ours.held:
         name = f"{found.plan['held_streams']} streams: gaps over 250 ms"
         yield Bar(
@@ -55,7 +55,7 @@ def _bars(found: Results, ours: Side) -> Iterator[Bar]:
             measured=f"{held.late_percent:.3f} %, {100 * held.arrived:.1f} % of the chunks",
             met=held.late_percent < LATE_PERCENT and held.arrived >= ARRIVED,
         )
-    yield _most("resident memory", ours.resident_mib, MEMORY_MIB, "MiB", 0)
+    yield most("resident memory", ours.resident_mib, MEMORY_MIB, "MiB", 0)
     if ours.problems:
         yield Bar(name="everything was measured", wanted="yes", measured=ours.problems[0], met=False)
 
@@ -67,28 +67,15 @@ def _checks(found: Results) -> Iterator[Bar]:
         ("requests", {side.name: side.requests_per_second for side in found.sides}),
         ("streams", {side.name: side.streams_per_second for side in found.sides}),
     ):
-        most = max((rate for side, rate in rates.items() if rate and side != UPSTREAM), default=None)
-        if direct and most and (alone := rates[UPSTREAM]):
+        fastest = max((rate for side, rate in rates.items() if rate and side != UPSTREAM), default=None)
+        if direct and fastest and (alone := rates[UPSTREAM]):
             name = f"{name} a second of client and upstream alone, to the fastest gateway's"
-            yield _least(name, alone / most, CLIENT_TIMES)
+            yield least(name, alone / fastest, CLIENT_TIMES)
 
 
 def _ratio(
-    name: str, ours: float | None, side: Side | None, least: float, *, streams: bool = False
+    name: str, ours: float | None, side: Side | None, times: float, *, streams: bool = False
 ) -> Iterator[Bar]:
     theirs = side and (side.streams_per_second if streams else side.requests_per_second)
     if side and ours and theirs:
-        yield _least(f"{name} to {side.name}'s", ours / theirs, least)
-
-
-def _least(name: str, ratio: float, least: float) -> Bar:
-    return Bar(name=name, wanted=f"at least {least:g}x", measured=f"{ratio:.2f}x", met=ratio >= least)
-
-
-def _most(name: str, value: float, most: float, unit: str, digits: int) -> Bar:
-    return Bar(
-        name=name,
-        wanted=f"at most {most:.{digits}f} {unit}",
-        measured=f"{value:.{digits}f} {unit}",
-        met=value <= most,
-    )
+        yield least(f"{name} to {side.name}'s", ours / theirs, times)

@@ -14,8 +14,7 @@ from benchmarks.gateway.measure import Target, turn
 from benchmarks.gateway.plan import Plan
 from benchmarks.gateway.proof import prove
 from benchmarks.gateway.values import ANTIPHON, UPSTREAM, Turn
-from benchmarks.processes import peer
-from benchmarks.speech.lineup import free_port
+from benchmarks.processes import free_port, peer
 
 NAMES = (UPSTREAM, ANTIPHON, *(peer.name for peer in peers.PEERS))
 

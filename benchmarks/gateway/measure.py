@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,11 +13,11 @@ from tempfile import TemporaryDirectory
 import msgspec
 import psutil
 
+from benchmarks.figures import median, percentile
 from benchmarks.gateway.client import Connection, Crowd, Failed, request
 from benchmarks.gateway.plan import Plan
 from benchmarks.gateway.stub import MODELS, PERIOD
 from benchmarks.gateway.values import LATE_SECONDS, Paced, Rate, Turn
-from benchmarks.speech.figures import median, percentile
 
 COMMITS = 200
 IDLE_CORES = 0.1
@@ -37,9 +37,9 @@ async def turn(target: Target, plan: Plan, *, hold: bool) -> Turn:
     """Every measure of one round; what fails is told in `problems`."""
     found = Turn()
 
-    async def one(field: str, measure: Callable[[], object]) -> None:
+    async def one(field: str, measure: Callable[[], Awaitable[Rate | Paced]]) -> None:
         try:
-            setattr(found, field, await measure())  # type: ignore[misc]
+            setattr(found, field, await measure())
         except (Failed, OSError, TimeoutError) as problem:
             found.problems.append(f"{field}: {problem or 'no answer in time'}")
         await _idle(target)

@@ -15,9 +15,8 @@ import psutil
 from benchmarks.gateway.measure import Target
 from benchmarks.gateway.stub import MODELS
 from benchmarks.gateway.values import LITELLM, SMG
-from benchmarks.processes import peer
-from benchmarks.speech.lineup import free_port
-from benchmarks.speech.pages import ROOT
+from benchmarks.processes import free_port, peer
+from benchmarks.runs import ROOT
 
 KEY = "sk-0123456789abcdef0123456789abcdef"
 NEWEST = "2026-11-19"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks import grids
+from benchmarks.gateway import values
 from benchmarks.gateway.bars import added
 from benchmarks.gateway.values import Results
-from benchmarks.speech.tables import Grid
+from benchmarks.grids import Grid
 
 NONE = "–"
 
@@ -58,9 +62,8 @@ def held(found: Results) -> Grid:
     return Grid(title, columns, rows)
 
 
-def bars(found: Results) -> Grid:
-    rows = [(bar.name, bar.wanted, bar.measured, "met" if bar.met else "missed") for bar in found.bars]
-    return Grid("Bars", ("bar", "wanted", "measured", ""), rows)
+def bars(found: Results) -> Grid | None:
+    return grids.bars(found.bars)
 
 
 def problems(found: Results) -> Grid | None:
@@ -82,6 +85,18 @@ def show(console: Console, found: Results) -> None:
     for make in GRIDS.values():
         if grid := make(found):
             console.print(grid.rich())
+
+
+def newest(folder: Path) -> Callable[[str], str] | None:
+    """Gives the text of a table with that name, for the newest run; None where there is none."""
+    found = values.newest(folder)
+    return partial(block, found) if found else None
+
+
+def block(found: Results, name: str) -> str:
+    """Raises `KeyError` for a table that does not exist."""
+    grid = GRIDS[name](found)
+    return f"{about(found)}. {grid.title}:\n\n{grid.markdown()}" if grid else ""
 
 
 def about(found: Results) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.speech.figures import median
-from benchmarks.speech.values import Bar
+from benchmarks.figures import median
+from benchmarks.runs import Run, read
 
+KIND = "gateway"
 ANTIPHON = "Antiphon"
 LITELLM = "LiteLLM"
 SMG = "smg"
@@ -120,38 +120,21 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         return list(dict.fromkeys(problem for turn in self.turns for problem in turn.problems))
 
 
-class Results(msgspec.Struct, frozen=True, kw_only=True):
+class Results(Run, frozen=True, kw_only=True):
     """One run."""
 
-    written: str
-    """Moment, ISO 8601 in UTC."""
-    command: str
-    machine: dict[str, str | int]
-    versions: dict[str, str]
     plan: dict[str, float | int]
     commit_ms: float
     """Median time to append to a file and have it synced: what each durable record waits for."""
     sides: list[Side]
-    bars: list[Bar] = []
-
-    @property
-    def date(self) -> str:
-        return self.written[:10]
 
     def side(self, name: str) -> Side | None:
         return next((side for side in self.sides if side.name == name), None)
 
-    def write(self, folder: Path) -> Path:
-        """Into a file named by date and machine."""
-        folder.mkdir(parents=True, exist_ok=True)
-        machine = f"{self.machine['processor']} {self.machine['cores']} cores".lower()
-        slug = re.sub(r"[^a-z0-9]+", "-", machine).strip("-")
-        path = folder / f"gateway-{self.date}-{slug}.json"
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
-        return path
+    def save(self, folder: Path) -> Path:
+        return self.write(folder, KIND)
 
 
 def newest(folder: Path) -> Results | None:
     """The newest results; None where there are none."""
-    found = [msgspec.json.decode(path.read_bytes(), type=Results) for path in folder.glob("gateway-*.json")]
-    return max(found, key=lambda one: one.written, default=None)
+    return next(iter(read(folder, KIND, Results)), None)

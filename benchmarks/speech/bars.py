@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.figures import percentile
+from benchmarks.grids import Bar, least, most
 from benchmarks.speech.accuracy import OTHERS
-from benchmarks.speech.figures import percentile
 from benchmarks.speech.long import ENGLISH, HOUR
-from benchmarks.speech.values import ANTIPHON, BATCHED, MINIMAL, WHISPER, Bar, Fair, LongPass, Results, Short
+from benchmarks.speech.values import ANTIPHON, BATCHED, MINIMAL, WHISPER, Fair, LongPass, Results, Short
 
 CLIPS = ((1, WHISPER, 3.0), (16, WHISPER, 4.0), (16, MINIMAL, 5.0))
 """Clients, the other side, and how often its real-time factor Antiphon's should be."""
@@ -39,10 +40,10 @@ def pace(short: Short, side: str, clients: int) -> float | None:
 
 
 def _short(short: Short) -> Iterator[Bar]:
-    for clients, other, least in CLIPS:
+    for clients, other, times in CLIPS:
         ours, theirs = pace(short, ANTIPHON, clients), pace(short, other, clients)
         if ours and theirs:
-            yield _least(f"clips, {_clients(clients)}, throughput to {other}'s", ours / theirs, least)
+            yield least(f"clips, {_clients(clients)}, throughput to {other}'s", ours / theirs, times)
     share = short.clip_p50[ANTIPHON] / short.clip_p50[WHISPER]
     yield Bar(
         name=f"a clip of {short.clip_seconds:.1f} s, median latency to {WHISPER}'s",
@@ -68,18 +69,18 @@ def _long(passes: list[LongPass]) -> Iterator[Bar]:
         ours, theirs = found.get((recording, ANTIPHON)), found.get((recording, BATCHED))
         if ours and theirs:
             ratio = ours.real_time_factor / theirs.real_time_factor
-            yield _least(f"{length(ours.seconds)}, throughput to {BATCHED}'s", ratio, LONG)
+            yield least(f"{length(ours.seconds)}, throughput to {BATCHED}'s", ratio, LONG)
     if hour := found.get((HOUR, ANTIPHON)):
         name = length(hour.seconds)
-        yield _most(f"{name}, first text", hour.first, FIRST_TEXT, "s", 2)
-        yield _most(f"{name}, memory of the engine", hour.peak_mib, MEMORY_MIB, "MiB", 0)
+        yield most(f"{name}, first text", hour.first, FIRST_TEXT, "s", 2)
+        yield most(f"{name}, memory of the engine", hour.peak_mib, MEMORY_MIB, "MiB", 0)
 
 
 def _fair(fair: Fair) -> Iterator[Bar]:
-    most = percentile(fair.idle, 95) + BATCH + SCHEDULING
+    limit = percentile(fair.idle, 95) + BATCH + SCHEDULING
     name = f"a clip of {fair.clip_seconds:.1f} s behind {length(fair.long_seconds)}, p95"
     if fair.loaded:
-        yield _most(name, percentile(fair.loaded, 95), most, "s", 2)
+        yield most(name, percentile(fair.loaded, 95), limit, "s", 2)
 
 
 def length(seconds: float) -> str:
@@ -89,16 +90,3 @@ def length(seconds: float) -> str:
 
 def _clients(count: int) -> str:
     return "1 client" if count == 1 else f"{count} clients"
-
-
-def _least(name: str, ratio: float, least: float) -> Bar:
-    return Bar(name=name, wanted=f"at least {least:g}x", measured=f"{ratio:.2f}x", met=ratio >= least)
-
-
-def _most(name: str, value: float, most: float, unit: str, digits: int) -> Bar:
-    return Bar(
-        name=name,
-        wanted=f"at most {most:.{digits}f} {unit}",
-        measured=f"{value:.{digits}f} {unit}",
-        met=value <= most,
-    )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.journal import Journal
 from benchmarks.recordings import Recording
-from benchmarks.speech.journal import Journal
 from benchmarks.speech.lineup import Lineup
 from benchmarks.speech.long import longest
 from benchmarks.speech.long_recording import SEED, build

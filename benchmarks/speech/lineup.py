@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from benchmarks.processes import free_port
 from benchmarks.speech.house import House
 from benchmarks.speech.sides import Address, HttpSide, Minimal, PeerSide, Side
 from benchmarks.speech.values import ANTIPHON, BATCHED, MINIMAL, WHISPER
@@ -74,9 +74,3 @@ class Lineup:
     async def _flags(self, threads: int) -> list[str]:
         model, beam = await self.house.model(), await self.house.beam()
         return ["--model", str(model), "--threads", str(threads), "--beam", str(beam)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks import figures
+from benchmarks.journal import Journal
 from benchmarks.recordings import Recording
-from benchmarks.speech import accuracy, figures
-from benchmarks.speech.journal import Journal
+from benchmarks.speech import accuracy
 from benchmarks.speech.lineup import Lineup
 from benchmarks.speech.long_recording import Piece, arrange, balanced, build, reference
 from benchmarks.speech.memory import Peak

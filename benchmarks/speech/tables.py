@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
-import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import grids
+from benchmarks.figures import percentile
+from benchmarks.grids import Grid
+from benchmarks.speech import values
 from benchmarks.speech.accuracy import OTHERS
 from benchmarks.speech.bars import length, pace
-from benchmarks.speech.figures import percentile
-from benchmarks.speech.values import ANTIPHON, BATCHED, MINIMAL, WHISPER, Bar, Results
+from benchmarks.speech.values import ANTIPHON, BATCHED, MINIMAL, WHISPER, Results
 
 LANGUAGES = {
     "en": "English",
@@ -22,26 +25,6 @@ LANGUAGES = {
     "pt": "Portuguese",
     OTHERS: "all but English",
 }
-
-
-class Grid(msgspec.Struct, frozen=True):
-    """A table before it has a form; the first column is of names, the others of figures."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-    def rich(self) -> Table:
-        table = Table(title=self.title, title_justify="left")
-        for index, column in enumerate(self.columns):
-            table.add_column(column, justify="left" if index == 0 else "right")
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-    def markdown(self) -> str:
-        lines = [self.columns, ("---", *("---:" for _ in self.columns[1:])), *self.rows]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
 
 
 def clips(found: Results) -> Grid | None:
@@ -148,8 +131,7 @@ def fair(found: Results) -> Grid | None:
 
 
 def bars(found: Results) -> Grid | None:
-    rows = [(bar.name, bar.wanted, bar.measured, "met" if bar.met else "missed") for bar in found.bars]
-    return Grid("Bars", ("bar", "wanted", "measured", ""), rows) if rows else None
+    return grids.bars(found.bars)
 
 
 def headline(found: Results) -> Grid | None:
@@ -211,8 +193,23 @@ def shown(found: Results, names: Sequence[str]) -> list[Grid]:
     return [grid for name in names if (grid := GRIDS[name](found)) is not None]
 
 
-def missed(found: Sequence[Bar]) -> list[str]:
-    return [bar.name for bar in found if not bar.met]
+def newest(folder: Path) -> Callable[[str], str] | None:
+    """Gives the text of a table with that name, for the newest run of each beam in turn; `headline` is of the
+    widest beam alone. None where there are no results."""
+    results = values.newest(folder)
+    return partial(block, results) if results else None
+
+
+def block(results: Sequence[Results], name: str) -> str:
+    """Raises `KeyError` for a table that does not exist."""
+    if name == "headline":
+        grid = headline(results[0])
+        return f"{about(results[0])}.\n\n{grid.markdown()}" if grid else ""
+    texts = []
+    for found in results:
+        if grid := GRIDS[name](found):
+            texts += [f"Beam {found.facts.beam}, {found.date}. {grid.title}:", grid.markdown()]
+    return "\n\n".join(texts)
 
 
 def about(found: Results) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.runs import Run, read
+
+KIND = "speech"
 ANTIPHON = "Antiphon"
 WHISPER = "faster-whisper"
 BATCHED = "BatchedInferencePipeline"
@@ -110,50 +112,22 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Model workers of faster-whisper for several clients: the better of one and one for each core."""
 
 
-class Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """A goal, and whether it is reached."""
-
-    name: str
-    wanted: str
-    measured: str
-    met: bool
-
-
-class Results(msgspec.Struct, frozen=True, kw_only=True):
+class Results(Run, frozen=True, kw_only=True):
     """One run."""
 
-    written: str
-    """Moment, ISO 8601 in UTC."""
-    command: str
-    machine: dict[str, str | int]
-    versions: dict[str, str]
     facts: Facts
     short: Short | None = None
     long: list[LongPass] | None = None
     fair: Fair | None = None
-    bars: list[Bar] = []
 
-    @property
-    def date(self) -> str:
-        return self.written[:10]
-
-    def file_name(self) -> str:
-        """Named by date, machine and beam."""
-        machine = f"{self.machine['processor']} {self.machine['cores']} cores".lower()
-        slug = re.sub(r"[^a-z0-9]+", "-", machine).strip("-")
-        return f"speech-{self.date}-{slug}-beam{self.facts.beam}.json"
-
-    def write(self, folder: Path) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / self.file_name()
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
-        return path
+    def save(self, folder: Path) -> Path:
+        """Into a file of its own for each beam."""
+        return self.write(folder, KIND, f"-beam{self.facts.beam}")
 
 
 def newest(folder: Path) -> list[Results]:
     """The newest results of each beam, the widest beam first; empty where there are none."""
-    found = [msgspec.json.decode(path.read_bytes(), type=Results) for path in folder.glob("speech-*.json")]
-    return by_beam(found)
+    return by_beam(read(folder, KIND, Results))
 
 
 def by_beam(found: Iterable[Results]) -> list[Results]:

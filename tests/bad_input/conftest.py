@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from benchmarks.processes import LLAMA, Server, antiphon, engine_process
+from benchmarks.processes import Server, antiphon, chat_engine, engine_process
 
 from bad_input import audio_cases
 from bad_input.cases import CHAT, MULTIPART, RENDER, TRANSCRIPTIONS, TRANSLATIONS, Case, answered, form
@@ -30,7 +30,7 @@ class Watch:
     def __init__(self, server: Server, temporary: Path) -> None:
         self.server = server
         self.processes = (psutil.Process(server.pid), _speech_engine(server))
-        self.chat_engine = engine_process(server, LLAMA)
+        self.chat_engine = engine_process(server, chat_engine(server))
         self._folders = (server.home / "uploads", server.home / "run", temporary)
         self._warm = self._peak = self._resident()
         self._warm_files = self._files()
@@ -109,6 +109,9 @@ def fine() -> Iterator[Case]:
     """Requests that are as they should be."""
     asked = b'{"model":"gpt-3.5-turbo","max_tokens":4,"messages":[{"role":"user","content":"Say hello."}]}'
     yield Case(id="chat", path=CHAT, body=lambda: asked, statuses=(200,), seconds=30)
+    # Where the engine that is preferred cannot do this, another one starts, and goes on running.
+    told = asked[:-1] + b',"logprobs":true}'
+    yield Case(id="chat-told", path=CHAT, body=lambda: told, statuses=(200,), seconds=30)
     shown = b'{"model":"gpt-3.5-turbo","messages":[{"role":"user","content":"' + b"word " * 20_000 + b'"}]}'
     yield Case(id="render", path=RENDER, body=lambda: shown, statuses=(200,), seconds=30)
     for path in (TRANSCRIPTIONS, TRANSLATIONS):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from benchmarks.gateway import pages, tables
+from benchmarks.gateway import tables
 from benchmarks.gateway.bars import added, bars
 from benchmarks.gateway.house import SETTINGS, furnish
 from benchmarks.gateway.peers import PEERS
@@ -122,31 +122,24 @@ def test_what_is_added_is_beyond_the_upstream() -> None:
     assert added(found, sides[UPSTREAM]) is None
 
 
-def test_tables_and_page() -> None:
+def test_tables() -> None:
     found = a_run()
     console = Console(width=200, record=True, file=io.StringIO())
     tables.show(console, found)
     text = console.export_text()
     assert "4,284" in text and "1,000 streams" not in text and "1000 streams of 10 tokens" in text
-    empty = "<!-- gateway: problems -->\n<!-- /gateway -->\n"
-    page = f"a\n<!-- gateway: bars -->\nold\n<!-- /gateway -->\n{empty}"
-    new = pages.filled(page, found)
-    assert "| resident memory | at most 100 MiB | 64 MiB | met |" in new and "old" not in new
-    assert new.endswith(empty)
-    assert pages.filled(new, found) == new and pages.filled(page, None) == page
+    assert "| resident memory | at most 100 MiB | 64 MiB | met |" in tables.block(found, "bars")
+    assert tables.block(found, "problems") == ""
+    with pytest.raises(KeyError):
+        tables.block(found, "nothing")
 
 
 def test_results_are_read_again(tmp_path: Path) -> None:
     older, newer = a_run(), a_run("2026-11-27T10:00:00+00:00")
     for found in (newer, older):
-        found.write(tmp_path)
+        found.save(tmp_path)
     assert newest(tmp_path) == newer and len(list(tmp_path.iterdir())) == 2
     assert newest(tmp_path / "none") is None
-
-
-def test_the_page_shows_the_newest_results() -> None:
-    page = pages.PAGE.read_text()
-    assert pages.filled(page, newest(pages.RESULTS)) == page
 
 
 def test_the_house_serves_stubs_and_nothing_else(tmp_path: Path) -> None:

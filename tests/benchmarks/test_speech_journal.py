@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks.speech.journal import Journal
+from benchmarks.journal import Journal
 from benchmarks.speech.values import Answer
 
 

@@ -1,4 +1,4 @@
-"""The tables and bars of a run, and the pages that show them."""
+"""The tables and bars of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from benchmarks.speech import pages, tables
+from benchmarks.grids import missed
+from benchmarks.speech import tables
 from benchmarks.speech.accuracy import OTHERS
 from benchmarks.speech.bars import bars
 from benchmarks.speech.long import ENGLISH, HOUR, MIXED
@@ -83,12 +84,12 @@ def a_run(written: str = "2026-11-26T10:00:00+00:00", beam: int = 5) -> Results:
 
 def worse(found: Results, **changes: object) -> set[str]:
     """The bars that are missed once a part is changed."""
-    return set(tables.missed(bars(msgspec.structs.replace(found, **changes))))
+    return set(missed(bars(msgspec.structs.replace(found, **changes))))
 
 
 def test_a_good_run_misses_nothing() -> None:
     found = a_run()
-    assert tables.missed(found.bars) == []
+    assert missed(found.bars) == []
     # 3 of throughput, 1 of latency, 2 of words; 2 of throughput, first text, memory; 1 of fairness.
     assert len(found.bars) == 3 + 1 + 2 + 2 + 2 + 1
 
@@ -170,7 +171,7 @@ def test_the_terminal_shows_the_bars() -> None:
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     found = a_run()
-    assert found.write(tmp_path / "results").name == "speech-2026-11-26-a-r-processor-2-cores-beam5.json"
+    assert found.save(tmp_path / "results").name == "speech-2026-11-26-a-r-processor-2-cores-beam5.json"
     (tmp_path / "results" / "2026-11-24-chat.json").write_text("{}")
     assert newest(tmp_path / "results") == [found]
     assert newest(tmp_path / "nothing") == []
@@ -185,30 +186,10 @@ def test_the_newest_of_each_beam_counts_the_widest_first() -> None:
     assert by_beam(runs[::-1]) == [runs[1], runs[2]]
 
 
-def test_blocks_are_filled_and_the_rest_is_left() -> None:
-    page = "a\n<!-- speech: bars -->\nold\n<!-- /speech -->\nb\n<!-- speech: headline -->\n<!-- /speech -->\n"
-    found = pages.filled(page, [a_run(), a_run(beam=1)])
-    assert found.startswith("a\n<!-- speech: bars -->\nBeam 5, ") and "old" not in found
-    assert found.count("| bar | wanted |") == 2 and found.count("| Speech, Whisper base |") == 1
-    assert found.endswith("<!-- /speech -->\n") and "<!-- /speech -->\nb\n" in found
-    assert pages.filled(found, [a_run(), a_run(beam=1)]) == found
-
-
-def test_an_unknown_table_is_an_error() -> None:
+def test_blocks_of_pages() -> None:
+    found = [a_run(), a_run(beam=1)]
+    assert tables.block(found, "bars").startswith("Beam 5, ")
+    assert tables.block(found, "bars").count("| bar | wanted |") == 2
+    assert tables.block(found, "headline").count("| Speech, Whisper base |") == 1
     with pytest.raises(KeyError):
-        pages.filled("<!-- speech: nothing -->\n<!-- /speech -->", [a_run()])
-
-
-def test_without_results_a_page_stays() -> None:
-    page = "<!-- speech: bars -->\nNot measured yet.\n<!-- /speech -->"
-    assert pages.filled(page, []) == page
-
-
-@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
-def test_the_pages_show_the_newest_results(page: Path) -> None:
-    """`python -m benchmarks.speech.pages` mends it."""
-    text = page.read_text()
-    assert pages.BLOCK.search(text)
-    # Also a table that results are still missing for has a name that exists.
-    pages.filled(text, [a_run()])
-    assert pages.filled(text, newest(pages.RESULTS)) == text
+        tables.block(found, "nothing")

@@ -34,6 +34,12 @@ def test_an_entry_is_a_snapshot_with_its_files() -> None:
     assert entry.files[0].origins == ("model.gguf",)
 
 
+def test_each_engine_may_have_slots_of_its_own() -> None:
+    entry = convert(slots={"openvino": 32, "llama": 8})
+    assert [entry.slots_of(name) for name in ("openvino", "llama", "vllm")] == [32, 8, 8]
+    assert convert(slots=4).slots_of("llama") == 4
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -78,6 +84,8 @@ def test_an_id_that_is_no_folder_name_is_refused(id: str) -> None:
         {"cache_tokens": 1},
         {"engine": "../llama"},
         {"slots": 0},
+        {"slots": {}},
+        {"slots": {"llama": 0}},
         {"colour": "red"},
     ],
 )

@@ -103,6 +103,18 @@ def test_a_failure_is_told_and_remembered_until_it_is_forgotten(
     assert list(store.prepared.iterdir()) == []
 
 
+@pytest.mark.parametrize(("code", "stays"), [(2, True), (1, False), (-9, False)])
+def test_what_went_wrong_for_once_is_tried_again_at_the_next_start(
+    store: ModelStore, kind: Callable[..., EngineKind], code: int, stays: bool
+) -> None:
+    ends = f"import os, sys; os.kill(os.getpid(), {-code})" if code < 0 else f"import sys; sys.exit({code})"
+    with pytest.raises(ConfigurationError):
+        preparing.prepare(store, ENTRY, kind(ends))
+    assert preparing.failure(store, ENTRY, kind(ends)), "this time another engine serves"
+    preparing.forget_failures(store, ENTRY, all=False)
+    assert bool(preparing.failure(store, ENTRY, kind(ends))) == stays
+
+
 def test_another_version_takes_the_place_of_the_one_before(
     store: ModelStore, kind: Callable[..., EngineKind]
 ) -> None:

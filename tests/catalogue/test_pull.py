@@ -44,7 +44,9 @@ def test_a_chat_model_of_the_hub_is_pinned_and_served(hub: Hub, home: Path) -> N
     assert entry.source == HubSource(repo="org/chat", revision=COMMIT)
     assert (entry.task, entry.context, entry.owned_by, entry.licence) == ("chat", 8192, "org", "apache-2.0")
     assert entry.files[0].parts == ("q4/tiny.gguf",)
-    (deployment,) = catalogue.deployments(store)
+    deployment, *alternatives = catalogue.deployments(store)
+    assert {one.engine for one in (deployment, *alternatives)} <= {"openvino", "llama"}
+    assert deployment.slots == {"openvino": 32, "llama": 4}[deployment.engine]
     assert deployment.model.read_bytes() == hub.files["org/chat", "q4/tiny.gguf"]
 
 

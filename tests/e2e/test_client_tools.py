@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jsonschema
 import openai
 import pytest
-from benchmarks.processes import LLAMA, Server, engine_process
+from benchmarks.processes import Server, chat_engine, engine_process
 from drivers import Client, ClientFailure, running
 from pydantic import BaseModel
 from test_client_chat import check_frame, check_usage, texts
@@ -205,7 +205,7 @@ def test_schemas_that_cannot_be_served_are_refused_and_harm_nobody(
     deep: dict[str, Any] = {"type": "object", "properties": {}}
     for _ in range(40):
         deep = {"type": "object", "properties": {"a": deep}}
-    engine = engine_process(server, LLAMA)
+    engine = engine_process(server, chat_engine(server))
     for schema in (
         deep,
         {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}},

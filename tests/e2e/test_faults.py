@@ -21,7 +21,6 @@ from benchmarks.faults import (
     ENDLESS,
     LONG,
     SHORT,
-    SLOTS,
     ask,
     busy_slots,
     engine_pid,
@@ -29,6 +28,7 @@ from benchmarks.faults import (
     leave,
     served,
     session,
+    slots,
     until,
     waiting,
 )
@@ -57,8 +57,8 @@ async def test_a_client_that_goes_away_frees_the_slot(server: Server, messages: 
 
 async def test_a_client_that_goes_away_while_queued_never_reaches_the_engine(server: Server) -> None:
     async with session(server) as client:
-        running = [asyncio.create_task(ask(client, stream=True)) for _ in range(SLOTS)]
-        await until(lambda: equal(busy_slots(server), SLOTS), 30)
+        running = [asyncio.create_task(ask(client, stream=True)) for _ in range(slots(server))]
+        await until(lambda: equal(busy_slots(server), slots(server)), 30)
         queued = asyncio.create_task(ask(client))
         await until(lambda: equal(waiting(client), 1), 10)
         await leave(queued)
@@ -70,7 +70,7 @@ async def test_a_client_that_goes_away_while_queued_never_reaches_the_engine(ser
 
 async def test_a_full_queue_refuses_at_once_with_advice(server: Server) -> None:
     async with session(server) as client:
-        tasks = [asyncio.create_task(ask(client, stream=True)) for _ in range(SLOTS + 16)]
+        tasks = [asyncio.create_task(ask(client, stream=True)) for _ in range(slots(server) + 16)]
         await until(lambda: equal(waiting(client), 16), 30)
         body = {"model": "gpt-3.5-turbo", "messages": SHORT}
         async with client.post("chat/completions", json=body) as refusal:

@@ -1,4 +1,7 @@
-"""At temperature 0, answers through Antiphon are those of llama.cpp's own server, byte for byte."""
+"""At temperature 0, answers of the engine `llama` are those of llama.cpp's own server, byte for byte.
+
+Log probabilities are asked for, since they are what it is chosen for where another engine is preferred.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import openai
 import pytest
 from benchmarks.processes import LLAMA, Server, engine
 
@@ -41,8 +45,16 @@ def bare(server: Server) -> Iterator[Path]:
     """The socket of a chat engine of our own, with the flags of Antiphon's and nothing in front."""
     with TemporaryDirectory(prefix="antiphon-") as folder:
         address = Path(folder) / "llama.sock"
+        _wake(server)
         with engine(server, LLAMA, address):
             yield address
+
+
+def _wake(server: Server) -> None:
+    """An engine that runs on demand runs for a while after this."""
+    with openai.OpenAI(base_url=server.url, api_key=server.key) as client:
+        question = {"messages": CONVERSATIONS["question"], "max_tokens": 1, "logprobs": True}
+        client.chat.completions.create(model="gpt-3.5-turbo", **question)
 
 
 @pytest.fixture
@@ -86,6 +98,7 @@ async def test_same_answer(name: str, platform: aiohttp.ClientSession, llama: ai
         "messages": CONVERSATIONS[name],
         "temperature": 0,
         "max_tokens": 48,
+        "logprobs": True,
     }
     expected = await whole(llama, body)
     assert await whole(platform, body) == expected

@@ -1,23 +1,26 @@
-"""A server whose chat model is served by OpenVINO: prepared before the first start, asked like any other."""
+"""A server whose chat model is served by OpenVINO, and by llama.cpp for what OpenVINO cannot do.
+
+The model was prepared before the first start. Everything else that chat does is in the tests of the clients,
+which meet the same server.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import openai
 import pytest
-from benchmarks.processes import Server, antiphon
+from benchmarks.processes import LLAMA, OPENVINO, Server, antiphon, chat_engine, engine_process
 
 from antiphon.engines.openvino import ENGINE
 
-pytestmark = pytest.mark.skipif(not ENGINE.version, reason="OpenVINO GenAI has no wheel for this system")
+pytestmark = pytest.mark.skipif(bool(ENGINE.unsuited()), reason=f"OpenVINO {ENGINE.unsuited()}")
 
 MODEL = "smollm2-135m-instruct-2024-11-01"
-CATALOGUE = f'''[snapshots."{MODEL}"]
-engine = "openvino"
-cache_tokens = 8192
-'''
+IDLE = 6
+GONE_SECONDS = 3 * 10.0
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 TOOL = {
     "type": "function",
@@ -34,10 +37,9 @@ TOOL = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("openvino") / "home"
-    home.mkdir()
-    (home / "models.toml").write_text(CATALOGUE)
-    with antiphon(home) as server:
+    # Nobody has to wait for the engine for longer than that.
+    settings = {"ANTIPHON_ENGINE_IDLE_SECONDS": str(IDLE), "ANTIPHON_QUEUE_SECONDS": str(IDLE)}
+    with antiphon(tmp_path_factory.mktemp("openvino"), settings) as server:
         yield server
 
 
@@ -77,10 +79,34 @@ def test_functions_and_completions(client: openai.OpenAI) -> None:
         assert len(written.choices) == 2 and all(choice.text for choice in written.choices)
 
 
-def test_what_it_cannot_do_is_refused_by_name(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError) as refused:
-        client.chat.completions.create(model=MODEL, messages=QUESTION, logit_bias={"5": 1})
-    assert (refused.value.param, refused.value.code) == ("logit_bias", "unsupported_parameter")
+def test_what_it_cannot_do_is_done_by_the_other_engine_on_demand(
+    server: Server, client: openai.OpenAI
+) -> None:
+    assert chat_engine(server) == OPENVINO and not running(server)
+    asked = {"model": MODEL, "messages": QUESTION, "max_tokens": 8, "temperature": 0}
+    preferred = client.chat.completions.create(**asked)
+    other = client.with_options(max_retries=5).chat.completions.create(**asked, logprobs=True)
+    assert running(server)
+    told = other.choices[0].logprobs.content
+    assert "".join(one.token for one in told).startswith(other.choices[0].message.content)
+    assert other.usage.prompt_tokens == preferred.usage.prompt_tokens
+    assert other.system_fingerprint != preferred.system_fingerprint
+    biased = client.chat.completions.create(**asked, logit_bias={"504": 100})
+    assert biased.choices[0].message.content.startswith("TheTheThe")
+    began = time.monotonic()
+    while running(server):
+        assert time.monotonic() - began < GONE_SECONDS, "it runs although nobody asks for it"
+        time.sleep(0.1)
+    assert chat_engine(server) == OPENVINO
+
+
+def running(server: Server) -> bool:
+    """Whether llama.cpp is."""
+    try:
+        engine_process(server, LLAMA)
+    except RuntimeError:
+        return False
+    return True
 
 
 def test_the_preparation_is_kept_for_the_next_start(server: Server) -> None:

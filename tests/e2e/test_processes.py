@@ -22,6 +22,7 @@ from benchmarks.faults import (
     leave,
     served,
     session,
+    slots,
     until,
 )
 from benchmarks.processes import Server, antiphon
@@ -29,8 +30,6 @@ from benchmarks.processes import Server, antiphon
 from servers import PostgresServer, fresh_database
 
 PROCESSES = 2
-SLOTS = 4
-"""A gateway's share of the chat engine's eight."""
 SOON = 3 * 2.0
 SERVED_AGAIN = 3 * 10.0
 
@@ -41,6 +40,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSe
         settings = {"ANTIPHON_PROCESSES": str(PROCESSES), "ANTIPHON_DATABASE": database.url}
         with antiphon(tmp_path_factory.mktemp("processes"), settings) as started:
             yield started
+
+
+def share(server: Server) -> int:
+    """Places of the chat engine that one gateway has."""
+    return slots(server) // PROCESSES
 
 
 async def all_answer(server: Server) -> bool:
@@ -82,17 +86,19 @@ async def test_every_process_answers_at_the_one_address_and_takes_its_share(serv
     log = server.log.read_text()
     assert all(f" [{number}] INFO " in log for number in range(1, PROCESSES + 1))
     # Each finds the engine that is shared in its own time.
-    await until(lambda: all_have(server, SLOTS), SOON)
+    await until(lambda: all_have(server, share(server)), SOON)
 
 
-async def all_have(server: Server, slots: int) -> bool:
+async def all_have(server: Server, places: int) -> bool:
     """Whether every process knows of so many places of the chat engine, as far as some connections tell."""
     found = set()
     for _ in range(4 * PROCESSES):
         async with session(server) as client, client.get("/metrics") as response:
-            [told] = re.findall(r'antiphon_engine_slots{.*snapshot="smollm2.*"} (.*)', await response.text())
-            found.add(float(told))
-    return found == {slots}
+            told = re.findall(
+                r'antiphon_engine_slots{.*snapshot="smollm2[^/@"]*"} (.*)', await response.text()
+            )
+            found |= {float(slots) for slots in told}
+    return found == {places}
 
 
 async def test_a_killed_gateway_takes_nobody_with_it_and_is_started_anew(server: Server) -> None:
@@ -103,7 +109,7 @@ async def test_a_killed_gateway_takes_nobody_with_it_and_is_started_anew(server:
         lost = connections(server, victim)
         os.kill(victim, signal.SIGKILL)
         await until(lambda: equal(_done(streams), lost), SOON)
-        await until(lambda: equal(busy_slots(server), min(SLOTS, len(streams) - lost)), SOON)
+        await until(lambda: equal(busy_slots(server), min(share(server), len(streams) - lost)), SOON)
         await until(lambda: _true(len(gateway_pids(server)) == PROCESSES), SERVED_AGAIN)
         assert before - gateway_pids(server) == {victim}
         await until(lambda: all_answer(server), SERVED_AGAIN)
@@ -121,6 +127,7 @@ async def test_a_killed_engine_is_soon_used_again_by_every_process(server: Serve
     async with session(server) as client:
         streams = await streams_on_all(server, client)
         # One process may have been given more than its share of places: the rest wait, for the next engine.
+        await until(lambda: at_least(busy_slots(server), PROCESSES), SOON)
         running = await busy_slots(server)
         os.kill(engine_pid(server), signal.SIGKILL)
         await until(lambda: at_least(_done(streams), running), SOON)
@@ -170,4 +177,5 @@ async def test_when_the_parent_is_killed_everything_ends(home: Path) -> None:
         family = psutil.Process(server.pid).children(recursive=True)
         os.kill(server.pid, signal.SIGKILL)
         _, alive = await asyncio.to_thread(psutil.wait_procs, family, SOON)
-        assert len(family) == PROCESSES + 3 and not alive  # two engines, and the decoder's parent
+        chat = len(family) - PROCESSES - 2  # besides the speech engine, and the decoder's parent
+        assert chat in (1, 2) and not alive, "one chat engine, or two of which the other does what one cannot"

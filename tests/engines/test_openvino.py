@@ -53,7 +53,9 @@ def test_how_a_model_is_prepared(tmp_path: Path) -> None:
 def test_what_the_process_is_told(tmp_path: Path) -> None:
     asked = job(organization="org_1", seed=2**32, stop=("END",), form=Form("root ::= x", trigger="x"))
     body = engine(tmp_path).body(asked, Prompt("", (1, 2)), 1)
-    assert body["partition"] == "org_1" and body["prompt"] == (1, 2) and body["stop"] == ["END"]
+    assert body["partition"] == "", "an answer with a seed is not computed with what was kept"
+    assert engine(tmp_path).body(job(organization="org_1"), Prompt("", (1,)), 0)["partition"] == "org_1"
+    assert body["prompt"] == (1, 2) and body["stop"] == ["END"]
     assert body["seed"] == 2 and body["n_predict"] == 20
     assert body["grammar_triggers"] == [{"type": 1, "value": "x"}]
     assert "seed" not in engine(tmp_path).body(job(), Prompt("", (1,)), 0)

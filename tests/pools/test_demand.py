@@ -33,7 +33,6 @@ async def fine(deployment: Deployment) -> None:
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
     """A snapshot with two engines, of which the second can do what the first cannot."""
     monkeypatch.setattr("antiphon.pools.demand._LOOK", 0.05)
-    fast = fake_engine.kind(name="fast", features={"seed"})
     able = fake_engine.kind(name="able", features={"seed", "logit_bias"})
 
     def deployment(engine: str, alternative: bool) -> Deployment:
@@ -47,7 +46,8 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
         )
 
     @asynccontextmanager
-    async def serving(idle: float | None = IDLE) -> AsyncIterator[Pools]:
+    async def serving(idle: float | None = IDLE, **options: object) -> AsyncIterator[Pools]:
+        fast = fake_engine.kind(name="fast", features={"seed"}, **options)
         runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
         make = partial(
             Replica, settings=Settings(home=str(tmp_path)), runtime=runtime, verify=fine, pace=QUICK
@@ -127,8 +127,16 @@ async def test_who_asks_while_it_ends_gets_the_next_one(serve: Serve) -> None:
         await woken(pool)
 
 
+async def test_one_that_ends_again_and_again_is_not_counted_on(serve: Serve) -> None:
+    async with serve(exit=3) as pools:
+        assert not pools.ready and pools.get(SNAPSHOT).deployment.engine == "fast"
+        await until(lambda: pools.get(SNAPSHOT).deployment.engine == "able")
+        assert pools.ready, "who asks starts the other one"
+        assert pools.get(SNAPSHOT, {"seed"}) is able(pools)
+        await woken(able(pools))
+
+
 async def test_without_an_idle_time_all_run_from_the_start(serve: Serve) -> None:
     async with serve(None) as pools:
-        await until(lambda: pools.ready)
-        assert [pool.ready for pool in pools] == [True, True]
+        await until(lambda: all(pool.ready for pool in pools))
         able(pools).wake()

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 import fake_engine
@@ -291,3 +292,13 @@ async def test_what_is_not_served_is_unavailable_and_an_unknown_engine_refused(
     assert refused.value.fix.endswith("llama")
     pools = Pools([deployment], {"fake": fake_engine.kind()}, make)
     await pools.stop(1)  # never started
+
+
+@pytest.mark.parametrize(
+    ("tokens", "places"), [(1, 1), (512, 1), (513, 2), (2048, 4), (9999, 4)], ids=lambda value: str(value)
+)
+def test_a_slot_of_a_shared_cache_is_a_part_of_it(tmp_path: Path, tokens: int, places: int) -> None:
+    served = Deployment(snapshot="m", task="chat", engine="fake", model=tmp_path, context=2048, slots=8)
+    shares = msgspec.structs.replace(fake_engine.kind(), cache=lambda deployment: 4096)
+    assert Pool(served, shares).places(tokens) == places
+    assert Pool(served, fake_engine.kind()).places(tokens) == 1, "each has a whole context"

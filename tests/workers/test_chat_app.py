@@ -48,7 +48,7 @@ class Engine:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(smollm2: Path, prepared_smollm2: Path) -> AsyncIterator[Engine]:
-    served = deployment("openvino", smollm2, prepared_smollm2, context=CONTEXT, slots=1)
+    served = deployment("openvino", smollm2, prepared_smollm2, context=CONTEXT, slots=4)
     async with running(kinds()["openvino"], served) as (_, socket):
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session:
             yield Engine(session)
@@ -86,6 +86,23 @@ async def test_a_kept_prompt_changes_no_answer(engine: Engine) -> None:
     answers = [await engine.frames(prompt, partition=name) for name in ("c", "c", "", "d")]
     said = ["".join(frame.get("content", "") for frame in frames) for frames in answers]
     assert len(set(said)) == 1 and said[0]
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.8, 1.1])
+async def test_a_prompt_that_is_left_half_read_changes_no_answer(engine: Engine, seconds: float) -> None:
+    """Beside another answer its pieces are no whole blocks, and OpenVINO keeps the last one as if it were."""
+    prompt = await engine.tokens("person day way ", f"thing {seconds} man world life hand " * 80)
+    beside = asyncio.create_task(engine.frames([1, 2, 3], n_predict=400, partition="beside"))
+    await asyncio.sleep(0.1)
+    left = asyncio.create_task(engine.frames(prompt, partition="e"))
+    await asyncio.sleep(seconds)
+    left.cancel()
+    await asyncio.gather(left, return_exceptions=True)
+    again, fresh = [await engine.frames(prompt, partition=name) for name in ("e", "")]
+    beside.cancel()
+    await asyncio.gather(beside, return_exceptions=True)
+    said = ["".join(frame.get("content", "") for frame in frames) for frames in (again, fresh)]
+    assert said[0] == said[1] and said[0]
 
 
 @pytest.mark.parametrize(

@@ -36,29 +36,57 @@ def test_what_was_computed_is_found_again() -> None:
     prefixes = Prefixes(100)
     assert prefixes.enter(1, keys(TEXT), 21) == 0
     prefixes.computed(1, keys(TEXT))
-    prefixes.leave(1, keys(TEXT))
+    prefixes.leave(1)
     other = [*TEXT[: 5 * BLOCK], *range(1000, 1100)]
-    assert prefixes.enter(2, keys(other), 10) == 5 * BLOCK
+    assert prefixes.enter(2, keys(other), 10) == 5
     assert prefixes.enter(3, keys(TEXT, number=2), 21) == 0
 
 
-def test_what_was_broken_off_is_not() -> None:
-    prefixes = Prefixes(100)
-    prefixes.enter(1, keys(TEXT), 21)
-    assert prefixes.enter(2, keys(TEXT), 21) == 0
-    prefixes.leave(1, keys(TEXT))
-    prefixes.leave(2, keys(TEXT))
-    assert prefixes.enter(3, keys(TEXT), 21) == 0
+def test_what_another_computes_is_pending() -> None:
+    prefixes = Prefixes(200)
+    text = keys(TEXT)
+    prefixes.enter(1, text, 21)
+    assert prefixes.pending(text) == (text[0], True)
+    assert prefixes.pending(keys([*TEXT[: SHARED * BLOCK], 1, 2])) == (text[0], True)
+    assert prefixes.pending(keys(TEXT[: SHARED * BLOCK - 1])) == (text[0], False), "too short for a wait"
+    assert prefixes.pending(keys(TEXT, number=2)) is None
+    prefixes.computed(1, text)
+    assert prefixes.pending(text) is None
 
 
-def test_a_long_beginning_that_another_computes_is_awaited() -> None:
+def test_a_little_of_what_another_computes_is_not_waited_for() -> None:
+    prefixes = Prefixes(200)
+    text = keys([*TEXT, *range(100 * BLOCK)])
+    prefixes.enter(1, text, 121)
+    pending = prefixes.pending(keys(TEXT))
+    assert pending == (text[0], False)
+
+
+def test_only_what_is_not_there_yet_is_pending() -> None:
+    prefixes = Prefixes(200)
+    prefixes.enter(1, keys(TEXT[: 5 * BLOCK]), 6)
+    prefixes.computed(1, keys(TEXT[: 5 * BLOCK]))
+    assert prefixes.enter(2, keys(TEXT), 21) == 5
+    assert prefixes.pending(keys(TEXT)) == (keys(TEXT)[5], True)
+
+
+def test_whoever_leaves_computes_nothing_any_more() -> None:
     prefixes = Prefixes(100)
     prefixes.enter(1, keys(TEXT), 21)
-    assert prefixes.awaited(keys(TEXT)) and prefixes.awaited(keys([*TEXT[: SHARED * BLOCK], 1, 2]))
-    assert not prefixes.awaited(keys(TEXT[: SHARED * BLOCK - 1])), "too short to be worth it"
-    assert not prefixes.awaited(keys(TEXT, number=2))
-    prefixes.computed(1, keys(TEXT))
-    assert not prefixes.awaited(keys(TEXT))
+    prefixes.leave(1)
+    assert prefixes.pending(keys(TEXT)) is None and prefixes.fits(100)
+
+
+def test_the_last_block_of_each_takes_room_as_well() -> None:
+    prefixes = Prefixes(50)
+    text = keys(TEXT)
+    prefixes.enter(0, text, 21)
+    prefixes.computed(0, text)
+    prefixes.leave(0)
+    for number in range(1, 40):
+        prefixes.enter(number, [], 1)
+        prefixes.leave(number)
+    assert prefixes.enter(100, text, 21) == 0
 
 
 def test_room_is_what_nobody_may_still_need() -> None:
@@ -66,7 +94,7 @@ def test_room_is_what_nobody_may_still_need() -> None:
     assert prefixes.fits(100) and not prefixes.fits(101)
     prefixes.enter(1, keys(TEXT), 60)
     assert prefixes.fits(40) and not prefixes.fits(41)
-    prefixes.leave(1, keys(TEXT))
+    prefixes.leave(1)
     assert prefixes.fits(100)
 
 
@@ -76,8 +104,8 @@ def test_what_was_used_longest_ago_is_forgotten_first() -> None:
     for number in (0, 1, 0, 2):
         prefixes.enter(number, texts[number], 21)
         prefixes.computed(number, texts[number])
-        prefixes.leave(number, texts[number])
-    assert prefixes.enter(10, texts[0], 21) == 20 * BLOCK
+        prefixes.leave(number)
+    assert prefixes.enter(10, texts[0], 21) == 20
     assert prefixes.enter(11, texts[1], 21) == 0
 
 
@@ -87,6 +115,6 @@ def test_it_never_counts_on_more_blocks_than_there_are() -> None:
     text = keys(TEXT)
     prefixes.enter(1, text, 21)
     prefixes.computed(1, text)
-    prefixes.leave(1, text)
+    prefixes.leave(1)
     prefixes.enter(2, [], 45)
-    assert prefixes.enter(3, text, 1) < 5 * BLOCK
+    assert prefixes.enter(3, text, 1) < 5

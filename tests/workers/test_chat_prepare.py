@@ -128,3 +128,17 @@ def test_weights_are_those_of_the_file_in_eight_bits(tmp_path: Path) -> None:
     assert abs(after - before).max() < 0.02 and abs(after - WEIGHTS).max() < 0.3
     assert odd.tensor_type == GGMLQuantizationType.F16 and odd.data.shape == (3, 5)
     assert norm.tensor_type == GGMLQuantizationType.F32 and (norm.data == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [(GGMLQuantizationType.F32, 0.0), (GGMLQuantizationType.F16, 0.002), (GGMLQuantizationType.Q4_0, 0.3)],
+)
+def test_weights_of_other_kinds(tmp_path: Path, kind: GGMLQuantizationType, error: float) -> None:
+    source = GGUFReader(written(tmp_path / "m.gguf", llama__block_count=3, general__file_type=3))
+    requantize(source, tmp_path / "other.gguf", lambda done, total: None, kind)
+    embedding, odd, norm = GGUFReader(tmp_path / "other.gguf").tensors
+    before = dequantize(source.tensors[0].data, source.tensors[0].tensor_type)
+    assert embedding.tensor_type == kind and norm.tensor_type == GGMLQuantizationType.F32
+    assert abs(dequantize(embedding.data, kind) - before).max() <= error
+    assert (odd.data == source.tensors[1].data).all()

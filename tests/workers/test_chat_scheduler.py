@@ -15,7 +15,7 @@ from antiphon.errors import AntiphonError, EngineFailed, InvalidRequest, Unavail
 from antiphon.workers.chat.pipeline import Output
 from antiphon.workers.chat.prefixes import BLOCK
 from antiphon.workers.chat.request import Request
-from antiphon.workers.chat.scheduler import FOLLOW_SECONDS, STEP_SECONDS, Scheduler
+from antiphon.workers.chat.scheduler import STEP_SECONDS, Scheduler
 from until import until
 
 LONG = list(range(20 * BLOCK))
@@ -226,18 +226,51 @@ async def test_a_leader_that_is_given_up_leads_nobody() -> None:
         assert follower.cached == 0
 
 
-async def test_nobody_follows_for_ever() -> None:
-    offset = 0.0
-    async with house(Script(blocks=200, prefill=5), clock=lambda: time.monotonic() + offset) as built:
-        built.ask(LONG, partition="a")
-        await built.added(1)
-        built.ask(LONG, partition="a")
-        built.script.go(1)
-        await until(lambda: built.script.steps == 1)
-        assert len(built.script.added) == 1
-        offset = FOLLOW_SECONDS + 1
-        built.script.go(1)
+async def test_a_prompt_that_was_broken_off_is_found_by_nobody() -> None:
+    """The pipeline takes its blocks for whole: whoever asks the same goes around them."""
+    async with house(Script(blocks=400, prefill=3)) as built:
+        kept = built.ask(LONG[: 5 * BLOCK], partition="a")
+        built.script.go(6)
+        await answer(kept)
+        broken = built.ask(LONG, partition="a")
         await built.added(2)
+        built.scheduler.cancel(broken)
+        built.script.go(2)
+        await until(lambda: built.scheduler.load == (0, 0))
+        again, before = built.ask(LONG, partition="a"), built.ask(LONG[: 5 * BLOCK], partition="a")
+        built.script.go(20)
+        for request in (again, before):
+            await answer(request)
+        assert broken.there == 5 and (again.cached, before.cached) == (0, 5 * BLOCK - 1)
+        first, second, third, fourth = (added.prompt[0] for added in built.script.added)
+        assert first == second == fourth != third
+
+
+async def test_a_short_prompt_that_was_broken_off_is_found_by_nobody() -> None:
+    async with house(Script(prefill=3)) as built:
+        for count in (1, 2):
+            request = built.ask([1, 2, 3], partition="a")
+            await built.added(count)
+            built.scheduler.cancel(request)
+            built.script.go(2)
+            await until(lambda: built.scheduler.load == (0, 0))
+        first, second = (added.prompt[0] for added in built.script.added)
+        assert first != second
+
+
+async def test_who_shares_a_little_with_a_long_one_does_not_wait_but_goes_apart() -> None:
+    async with house(Script(blocks=800, prefill=5)) as built:
+        built.ask([*LONG, *range(200 * BLOCK)], partition="a")
+        await built.added(1)
+        apart, follower = (built.ask([*LONG, last], partition="a") for last in (1, 2))
+        built.script.go(2)
+        await built.added(2)
+        built.script.go(20)
+        await built.added(3)
+        await answer(follower)
+        leader, second, third = (added.prompt[0] for added in built.script.added)
+        assert leader != second == third, "those who go apart share what they compute"
+        assert (apart.cached, follower.cached) == (0, len(LONG))
 
 
 async def test_a_failure_is_told_to_all_and_ends_the_engine() -> None:

@@ -21,6 +21,7 @@ from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Alias, AliasName, Entry, PackageSource, SnapshotId
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.base import EngineKind
+from antiphon.engines.template import reviewed
 from antiphon.errors import ConfigurationError, ModelNotFound
 from antiphon.values import Deployment, Price
 from antiphon.wire.models import Model
@@ -103,7 +104,7 @@ def _deployments(entry: Entry, store: ModelStore) -> list[Deployment]:
             model=store.path(entry),
             prepared=preparing.folder(store, entry, choice.kind),
             context=entry.context,
-            slots=entry.slots,
+            slots=entry.slots_of(choice.kind.name),
             options={
                 name: value
                 for name, value in (("template", entry.template), ("cache_tokens", entry.cache_tokens))
@@ -116,7 +117,8 @@ def _deployments(entry: Entry, store: ModelStore) -> list[Deployment]:
 
 
 def _digest(entry: Entry, kind: EngineKind) -> str:
-    parts = [kind.name, kind.preparation_version, entry.template, entry.context]
+    template = entry.template and reviewed(entry.template)
+    parts = [kind.name, kind.preparation_version, template, entry.context]
     parts += [file.sha256 for file in entry.files]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

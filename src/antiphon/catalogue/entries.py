@@ -21,6 +21,7 @@ _MODEL_FILE = (
 
 SnapshotId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
 EngineName = Annotated[str, Meta(pattern=r"\A[a-z_]+\Z")]
+Slots = Annotated[int, Meta(ge=1, le=256)]
 AliasName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")]
 FileName = Annotated[str, Meta(pattern=_MODEL_FILE)]
 """GGUF, safetensors, or a file of a CTranslate2 folder: nothing else is ever stored or opened."""
@@ -84,7 +85,8 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: SnapshotId
     engine: EngineName | Annotated[tuple[EngineName, ...], Meta(min_length=1)]
     """The name of a module in `antiphon.engines`, or several: the best first, where the machine suits it."""
-    slots: Annotated[int, Meta(ge=1, le=256)] = 1
+    slots: Slots | Annotated[dict[EngineName, Slots], Meta(min_length=1)] = 1
+    """Requests served at once: by any engine, or by each; one that is not named takes the least of them."""
     cache_tokens: Annotated[int, Meta(ge=1)] | None = None
     """Tokens for which an engine has room whose requests share one cache; by default it says so itself."""
     template: str | None = None
@@ -111,6 +113,12 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def engines(self) -> tuple[str, ...]:
         """The names of its engines, in order of preference."""
         return (self.engine,) if isinstance(self.engine, str) else self.engine
+
+    def slots_of(self, engine: str) -> int:
+        """Requests that one of its engines serves at once."""
+        if isinstance(self.slots, int):
+            return self.slots
+        return self.slots.get(engine, min(self.slots.values()))
 
     @property
     def size(self) -> int:

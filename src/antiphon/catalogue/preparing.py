@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -26,8 +26,20 @@ from antiphon.runtime.local import environment
 _MANIFEST = "manifest.json"
 _SILENCE = 1800.0
 """Seconds without a word of progress, after which the process is ended."""
+_UNFIT = 2
+"""The exit code of a process whose engine cannot take the model."""
+_NEVER, _LATER = ".failed", ".later"
+"""Names of notes: the engine cannot take the model; or something went wrong, and may go well another time."""
 _TOLD = 400
 """Characters of what it says of its failure that are kept."""
+
+
+class _Failed(Exception):
+    """Why it could not be made."""
+
+    def __init__(self, told: str, code: int) -> None:
+        super().__init__(f"The model could not be prepared: {told or f'exit code {code}'}")
+        self.never = code == _UNFIT
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -48,10 +60,11 @@ def folder(store: ModelStore, entry: Entry, kind: EngineKind) -> Path | None:
 def failure(store: ModelStore, entry: Entry, kind: EngineKind) -> str:
     """Why it could not be made, when that was tried; else nothing."""
     place = folder(store, entry, kind)
-    try:
-        return _note(place).read_text(encoding="utf-8") if place else ""
-    except FileNotFoundError:
-        return ""
+    if place is not None:
+        for suffix in (_NEVER, _LATER):
+            with suppress(FileNotFoundError):
+                return _note(place, suffix).read_text(encoding="utf-8")
+    return ""
 
 
 def ready(store: ModelStore, entry: Entry, kind: EngineKind) -> bool:
@@ -61,7 +74,7 @@ def ready(store: ModelStore, entry: Entry, kind: EngineKind) -> bool:
 
 
 def prepare(store: ModelStore, entry: Entry, kind: EngineKind, progress: Progress = silent) -> None:
-    """Make it, unless it is there. Raises `ConfigurationError`, which the note then remembers. Blocks."""
+    """Make it, unless it is there. Raises `ConfigurationError`, which a note then remembers. Blocks."""
     place = folder(store, entry, kind)
     if place is None or kind.preparation is None or ready(store, entry, kind):
         return
@@ -71,9 +84,12 @@ def prepare(store: ModelStore, entry: Entry, kind: EngineKind, progress: Progres
             made = Path(draft) / "made"
             try:
                 _run(kind.preparation(store.path(entry), made), Path(draft), progress)
-            except ConfigurationError as problem:
-                _note(place).write_text(problem.message, encoding="utf-8")
-                raise
+            except _Failed as problem:
+                note = _note(place, _NEVER if problem.never else _LATER)
+                note.write_text(str(problem), encoding="utf-8")
+                raise ConfigurationError(
+                    str(problem), fix="name another engine for it in models.toml"
+                ) from None
             (made / _MANIFEST).write_bytes(msgspec.json.encode(_hashes(made)))
             _clear(store, f"{_hash(entry)}-{kind.name}-*")
             made.replace(place)
@@ -96,9 +112,10 @@ def remove(store: ModelStore, entry: Entry) -> None:
     _clear(store, f"{_hash(entry)}-*")
 
 
-def forget_failures(store: ModelStore, entry: Entry) -> None:
-    """Let what could not be made be tried again."""
-    _clear(store, f"{_hash(entry)}-*.failed")
+def forget_failures(store: ModelStore, entry: Entry, *, all: bool = True) -> None:
+    """Let what could not be made be tried again; without `all`, unless it never can be."""
+    for suffix in (_LATER, *((_NEVER,) if all else ())):
+        _clear(store, f"{_hash(entry)}-*{suffix}")
 
 
 def _clear(store: ModelStore, pattern: str) -> None:
@@ -112,8 +129,8 @@ def _hash(entry: Entry) -> str:
     return file.sha256[:16]
 
 
-def _note(place: Path) -> Path:
-    return place.with_name(f"{place.name}.failed")
+def _note(place: Path, suffix: str) -> Path:
+    return place.with_name(place.name + suffix)
 
 
 def _hashes(place: Path) -> dict[str, str]:
@@ -145,10 +162,7 @@ def _run(command: list[str], home: Path, progress: Progress) -> None:
         if process.wait():
             complaints.seek(0)
             told = complaints.read().decode(errors="replace").strip().rpartition("\n")[2][:_TOLD]
-            raise ConfigurationError(
-                f"The model could not be prepared: {told or f'exit code {process.returncode}'}",
-                fix="name another engine for it in models.toml",
-            )
+            raise _Failed(told, process.returncode)
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from antiphon.catalogue.store import ModelStore, Progress, silent
 from antiphon.errors import ConfigurationError
 from antiphon.values import Task
 
-_ENGINES: dict[Task, str | tuple[str, ...]] = {"chat": "llama", "speech": "speech"}
-_SLOTS = {"chat": 4, "speech": 32}
+_ENGINES: dict[Task, str | tuple[str, ...]] = {"chat": ("openvino", "llama"), "speech": "speech"}
+_SLOTS: dict[Task, int | dict[str, int]] = {"chat": {"openvino": 32, "llama": 4}, "speech": 32}
 _CONTEXT = 8192
 """Tokens of context at first, if the model has more: memory grows with it, and the operator may raise it."""
 

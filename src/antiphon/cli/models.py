@@ -135,6 +135,7 @@ def prepare(store: ModelStore, entry: Entry) -> None:
     An engine that cannot have it is told on stderr, and the next one chosen; without another, raises
     `ConfigurationError`.
     """
+    preparing.forget_failures(store, entry, all=False)
     failed: set[str] = set()
     while lacking := [c.kind for c in choices(entry, store) if not preparing.ready(store, entry, c.kind)]:
         kind = lacking[0]

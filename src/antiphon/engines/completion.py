@@ -96,7 +96,7 @@ class CompletionEngine(ABC):
         if self._template is None or self._vocabulary is None:
             await self.probe()
         assert self._template is not None and self._vocabulary is not None
-        if sum(len(m.content) for m in messages) < _LONG_PROMPT:
+        if _characters(messages, functions) < _LONG_PROMPT:
             rendered = self._template.render(messages, functions)
         else:
             rendered = await asyncio.to_thread(self._template.render, messages, functions)
@@ -115,17 +115,18 @@ class CompletionEngine(ABC):
 
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """See `ChatEngine.chat`; each of the `n` choices is a request of its own to the process."""
-        predicted = cached = 0
+        predicted, cached = 0, []
         bodies = [self.body(job, prompt, index) for index in range(job.n)]
         choices = [self._choice(job, prompt, body, index) for index, body in enumerate(bodies)]
         async with aclosing(merge(choices)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Usage):
                     predicted += piece.completion_tokens
-                    cached = max(cached, piece.cached_tokens)
+                    cached.append(piece.cached_tokens)
                 else:
                     yield piece
-        yield Usage(prompt_tokens=len(prompt.tokens), cached_tokens=cached, completion_tokens=predicted)
+        # The prompt is one: what the first choice had to compute was not there, though the next found it.
+        yield Usage(prompt_tokens=len(prompt.tokens), cached_tokens=min(cached), completion_tokens=predicted)
 
     async def _choice(
         self, job: ChatJob, prompt: Prompt, body: dict[str, Any], index: int
@@ -143,6 +144,18 @@ class CompletionEngine(ABC):
                         yield Usage(completion_tokens=frame.tokens_predicted, cached_tokens=cached)
                         return
             raise EngineFailed("The engine ended an answer early.", retry_after=1)
+
+
+def _characters(messages: Sequence[Message], functions: Sequence[Function]) -> int:
+    """About as many as a prompt will have."""
+    said = sum(len(message.content) for message in messages)
+    called = sum(len(call.arguments) for message in messages for call in message.calls)
+    # A function without a schema is a line; one with a schema may be anything.
+    return said + called + sum(len(f.description) for f in functions) + _schemas(functions)
+
+
+def _schemas(functions: Sequence[Function]) -> int:
+    return sum(len(msgspec.json.encode(function.parameters)) for function in functions)
 
 
 def common_body(job: ChatJob, prompt: Prompt, index: int, context: int) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from antiphon.errors import ConfigurationError, UnsupportedParameter
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Deployment, Prompt
 
-_CONTEXTS = 2
+_PREPARATION = 1
+"""Raised whenever the preparation makes something else."""
+_CONTEXTS = 4
 """Whole contexts that the cache has room for, unless the catalogue says how much it has."""
 
 
@@ -32,7 +34,8 @@ class OpenvinoEngine(CompletionEngine):
         for feature in sorted(job.needs - ENGINE.features):
             raise UnsupportedParameter(f"This engine does not take '{feature}'.", param=feature)
         body = common_body(job, prompt, index, self._deployment.context)
-        return body | {"partition": job.organization}
+        # What is computed with kept blocks may differ in its last digits: an answer with a seed has none.
+        return body | {"partition": job.organization if job.seed is None else ""}
 
 
 def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
@@ -42,18 +45,21 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
             f"The model '{deployment.snapshot}' is not prepared for OpenVINO",
             fix="let Antiphon prepare it, or serve it with the engine `llama`",
         )
-    # Few need their whole context at once: who does not fit waits. What is free keeps earlier prompts.
-    whole = deployment.context * deployment.slots
-    cache = deployment.options.get("cache_tokens") or min(whole, _CONTEXTS * deployment.context)
     return [
         sys.executable, "-m", "antiphon.workers.chat",
         "--socket", str(socket),
         "--model", str(deployment.prepared),
         "--context", str(deployment.context),
         "--slots", str(deployment.slots),
-        "--cache-tokens", str(cache),
+        "--cache-tokens", str(_cache(deployment)),
         "--threads", str(settings.threads or os.cpu_count() or 1),
     ]  # fmt: skip
+
+
+def _cache(deployment: Deployment) -> int:
+    """Few need their whole context at once: who does not fit waits. What is free keeps earlier prompts."""
+    whole = deployment.context * deployment.slots
+    return int(deployment.options.get("cache_tokens") or min(whole, _CONTEXTS * deployment.context))
 
 
 def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> OpenvinoEngine:
@@ -71,7 +77,7 @@ def _preparation(model: Path, folder: Path) -> list[str]:
 
 def _version() -> str:
     try:
-        return version("openvino-genai")
+        return f"{version('openvino-genai')}-{version('openvino')}"
     except PackageNotFoundError:
         return ""
 
@@ -92,9 +98,10 @@ ENGINE = EngineKind(
     task="chat",
     command=_command,
     connect=_connect,
+    cache=_cache,
     version=_version(),
     features=frozenset({"grammar", "lazy_grammar", "seed"}),
     unsuited=_unsuited,
     preparation=_preparation,
-    preparation_version=_version(),
+    preparation_version=f"{_version()}-{_PREPARATION}",
 )

@@ -14,7 +14,18 @@ from typing import Any
 
 from antiphon.grammar import formats, keywords, numbers, regex, strings
 from antiphon.grammar.merge import ANNOTATIONS, Schema, both, merged
-from antiphon.grammar.nodes import EMPTY, Node, Repeat, Rule, Text, choice, optional, sequence
+from antiphon.grammar.nodes import (
+    BLOCK,
+    EMPTY,
+    Node,
+    Repeat,
+    Rule,
+    Text,
+    choice,
+    optional,
+    repeated,
+    sequence,
+)
 from antiphon.grammar.problems import InvalidSchema, Unsupported
 
 DEEPEST = 32
@@ -233,7 +244,7 @@ class _Reader:
         if pattern is None:
             if not least and most is None:
                 return STRING
-            return sequence(strings.QUOTE, Repeat(Rule("char"), least, most), strings.QUOTE)
+            return sequence(strings.QUOTE, repeated(Rule("char"), least, most, Rule("chars")), strings.QUOTE)
         if not isinstance(pattern, str):
             raise InvalidSchema("a 'pattern' is not a string")
         if least or most is not None:
@@ -334,6 +345,7 @@ _ANYTHING: dict[str, Node] = {
     "json-array": sequence(Text("["), optional(sequence(JSON, Repeat(sequence(_COMMA, JSON)))), Text("]")),
     "string": sequence(strings.QUOTE, Repeat(Rule("char")), strings.QUOTE),
     "char": strings.CHARACTER,
+    "chars": Repeat(Rule("char"), BLOCK, BLOCK),
     "number": numbers.NUMBER,
 }
 

@@ -71,7 +71,10 @@ class Generation(Conductor):
         snapshot = self._resolve(job.model, "chat")
         job = msgspec.structs.replace(job, organization=caller.organization_id)
         pool = self._pool(snapshot, job)
-        choices, demand = job.n * reading.prompts, text_demand(job, reading.tokens, reading.prompts)
+        demand = text_demand(job, reading.tokens, reading.prompts)
+        # What each choice may grow to, as far as it can be guessed before the prompt is read.
+        length = reading.tokens // reading.prompts + (job.max_tokens or snapshot.context)
+        places = job.n * reading.prompts * pool.places(length)
         try:
             async with (
                 asyncio.timeout(self._settings.chat_seconds) as deadline,
@@ -79,7 +82,7 @@ class Generation(Conductor):
                     caller,
                     pool.deployment.name,
                     lambda: pool.capacity,
-                    choices,
+                    places,
                     demand,
                     show,
                     rated_as=snapshot.id,

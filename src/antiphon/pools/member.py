@@ -87,6 +87,8 @@ class Member(ABC):
         self._since = time.time()
         self._pid: int | None = None
         self._restarts = 0
+        self.failures = 0
+        """Ends one after another, but for those after a good while of service."""
         self._error: str | None = None
         self._left_out: dict[str, str] = {}
         """The snapshots that the process goes on without, and why."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 from antiphon import __version__
 from antiphon.engines.base import EngineKind
@@ -17,6 +20,9 @@ from antiphon.values import Deployment, Feature
 
 _RETRY_AFTER = 2.0
 """Seconds that a client is told to wait: a crashed engine is usually back by then."""
+
+_BROKEN = 3
+"""Ends of an engine, one after another, from which on it is not counted on."""
 
 Make = Callable[[Unit, EngineKind, Callable[[], None]], Member]
 """Makes a replica; it calls the function whenever what it serves changes."""
@@ -32,7 +38,7 @@ class Pool:
         """Started and stopped by whoever made them."""
         self.demand: Demand | None = None
         """What starts and stops them instead, if they run on demand."""
-        told = f"{deployment.digest} {kind.version} {__version__}"
+        told = f"{deployment.digest} {deployment.slots} {kind.version} {__version__} {_processor()}"
         self.fingerprint = f"fp_{hashlib.sha256(told.encode()).hexdigest()[:10]}"
         """Another one as soon as anything is another that may change answers."""
         self.on_change: list[Callable[[], None]] = []
@@ -53,10 +59,24 @@ class Pool:
         """Requests that can be served at once now: the slots of every ready replica."""
         return self.deployment.slots * len(self._serving())
 
+    def places(self, tokens: int) -> int:
+        """How many of the slots a request takes that may have so many tokens, prompt and answer together.
+
+        Where all share one cache, a slot is an equal part of it.
+        """
+        cache = self.kind.cache(self.deployment)
+        needed = min(tokens, self.deployment.context)
+        return min(self.deployment.slots, -(-needed * self.deployment.slots // cache)) if cache else 1
+
     @property
     def ready(self) -> bool:
         """Whether a request would be served now."""
         return self.capacity > 0
+
+    @property
+    def broken(self) -> bool:
+        """Whether its engines end again and again, so that another one is better asked."""
+        return not self.ready and all(member.failures >= _BROKEN for member in self.members)
 
     @contextmanager
     def acquire(self) -> Iterator[Serving]:
@@ -147,26 +167,40 @@ class Pools:
             yield from pools
 
     def get(self, snapshot: str, needs: Set[Feature] = frozenset()) -> Pool:
-        """The pool that serves a snapshot to a request with these needs, the preferred one if it can.
+        """The pool that serves a snapshot to a request with these needs: the preferred one that can.
+
+        One whose engines end again and again is passed over where another can do it.
 
         Raises `Unavailable` when the snapshot is not served, and `Incapable` when no engine of it can do all.
         """
         pools = self._pools.get(snapshot)
         if pools is None:
             raise Unavailable("The model is not being served.", retry_after=_RETRY_AFTER)
-        for pool in pools:
-            if needs <= pool.kind.features:
-                return pool
-        raise Incapable(min(needs - pools[0].kind.features))
+        able = [pool for pool in pools if needs <= pool.kind.features]
+        if not able:
+            raise Incapable(min(needs - pools[0].kind.features))
+        return _sound(able)
 
     @property
     def ready(self) -> bool:
         """Whether every snapshot would serve a request now; those on demand need not."""
-        return all(pool.ready for pool in self if pool.demand is None)
+        first = [_sound(pools) for pools in self._pools.values()]
+        return all(pool.ready for pool in first if pool.demand is None)
 
     def status(self) -> dict[str, list[Status]]:
         """The replicas of each deployment, by its name."""
         return {pool.deployment.name: pool.status() for pool in self}
+
+
+@cache
+def _processor() -> str:
+    """What it can do: libraries choose their arithmetic by that."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{platform.machine()} {flags}"
 
 
 class Incapable(Exception):
@@ -175,6 +209,11 @@ class Incapable(Exception):
     def __init__(self, feature: Feature) -> None:
         super().__init__(feature)
         self.feature: Feature = feature
+
+
+def _sound(pools: Sequence[Pool]) -> Pool:
+    """The first that is not broken; if all are, the first."""
+    return next((pool for pool in pools if not pool.broken), pools[0])
 
 
 def _units(

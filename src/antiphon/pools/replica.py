@@ -51,10 +51,9 @@ class Replica(Member):
         self._ready_at: float | None = None
 
     async def _attend(self) -> NoReturn:
-        failures = 0
         while True:
             ready_seconds = await self._live()
-            failures, delay = after_failure(failures, ready_seconds, self._pace)
+            self.failures, delay = after_failure(self.failures, ready_seconds, self._pace)
             log.warning(
                 "the engine of %s ended: %s Starting anew in %.1f s.",
                 self._unit.name,

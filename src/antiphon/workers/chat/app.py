@@ -1,4 +1,4 @@
-"""The chat engine over HTTP: `/tokenize` and its reverse, and `/completion` as server-sent events."""
+"""The chat engine over HTTP: `/tokenize` and its reverse, `/completion` as server-sent events, `/load`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ _LONG = 4096
 """Bytes of a body from which it is tokenized off the event loop."""
 
 
+class Load(msgspec.Struct, frozen=True):
+    """Requests, by what becomes of them at the moment."""
+
+    running: int
+    waiting: int
+
+
 class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Text and ids of tokens. Neither is anything added, nor are special tokens looked for in text."""
 
@@ -57,6 +64,9 @@ def create(scheduler: Scheduler, vocabulary: Vocabulary, context: int, lifespan:
         found = Text(vocabulary.decode(_decoded(await _body(request), Tokens, "tokens").tokens))
         return Response(msgspec.json.encode(found), media_type="application/json")
 
+    async def load(request: HttpRequest) -> Response:
+        return Response(msgspec.json.encode(Load(*scheduler.load)), media_type="application/json")
+
     def check() -> list[str]:
         scheduler.check()
         return []
@@ -65,6 +75,7 @@ def create(scheduler: Scheduler, vocabulary: Vocabulary, context: int, lifespan:
         [
             Route("/tokenize", tokenize, methods=["POST"]),
             Route("/detokenize", detokenize, methods=["POST"]),
+            Route("/load", load, methods=["GET"]),
             Route("/completion", Completions(scheduler, vocabulary, context), methods=["POST"]),
         ],
         check,

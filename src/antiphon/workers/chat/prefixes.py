@@ -7,14 +7,19 @@ used longest ago, so an account of all blocks that were used, in that order, say
 from __future__ import annotations
 
 import hashlib
+import secrets
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from typing import NamedTuple
 
 BLOCK = 32
 """Tokens of a block, OpenVINO's size on processors."""
 SHARED = 8
 """Blocks that another must be computing for it to be worth a wait."""
+_PATIENCE = 4
+"""How many times as many the other may still have to compute: it does not tell before it has them all."""
 
 
 class Chain:
@@ -38,6 +43,13 @@ class Chain:
         return keys
 
 
+class Pending(NamedTuple):
+    """What another computes of a prompt: its first block, and whether that is worth a wait."""
+
+    key: bytes
+    worth: bool
+
+
 class Prefixes:
     """The account. A request enters with its prompt's keys and the most blocks it may need, and leaves."""
 
@@ -54,23 +66,27 @@ class Prefixes:
         """Whether there is room for so many blocks beside the most that all who entered may need."""
         return sum(self._needs.values()) + need <= self._blocks
 
-    def awaited(self, keys: Sequence[bytes]) -> bool:
-        """Whether a good part of this prompt is being computed by others, and not there yet."""
-        pending = 0
-        for key in keys:
-            if key not in self._known:
-                break
-            pending += self._known[key] is not None
-        return pending >= SHARED
+    def pending(self, keys: Sequence[bytes]) -> Pending | None:
+        """The part of this prompt that another is computing and that is not there yet; None if there is none.
+
+        The pipeline would find it all the same, computed or not.
+        """
+        known = takewhile(self._known.__contains__, keys)
+        pending = [key for key in known if self._known[key] is not None]
+        if not pending:
+            return None
+        leader = self._known[pending[-1]]
+        left = sum(one == leader for one in self._known.values())
+        return Pending(pending[0], worth=len(pending) >= SHARED and left <= _PATIENCE * len(pending))
 
     def enter(self, request: int, keys: Sequence[bytes], need: int) -> int:
-        """Take its blocks. Returns how many tokens at the beginning of its prompt are there already."""
+        """Take its blocks. Returns how many blocks at the beginning of its prompt are there already."""
         there = 0
         while there < len(keys) and self._known.get(keys[there], request) is None:
             there += 1
         self._needs[request] = self._future[request] = need
         self._use(request, keys)
-        return there * BLOCK
+        return there
 
     def computed(self, request: int, keys: Sequence[bytes]) -> None:
         """The prompt of a request has been computed, or a block of its answer."""
@@ -78,12 +94,15 @@ class Prefixes:
         for key in keys:
             self._known[key] = None
 
-    def leave(self, request: int, keys: Sequence[bytes]) -> None:
-        """A request has ended; what it was computing is not there."""
+    def leave(self, request: int) -> None:
+        """A request has ended. What it has not computed to its end stays in the pipeline as well, which takes
+        it for whole: whoever asks must avoid it (`Partitions.avoid`)."""
+        # So does its last block, which is not full.
+        self._use(request, [secrets.token_bytes(16)])
+        for key, owner in self._known.items():
+            if owner == request:
+                self._known[key] = None
         del self._needs[request], self._future[request]
-        for key in keys:
-            if self._known.get(key) == request:
-                del self._known[key]
 
     def _use(self, request: int, keys: Sequence[bytes]) -> None:
         for key in keys:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from itertools import count
 from typing import Any
@@ -25,18 +24,25 @@ class Request:
         self.prompt, self.generation, self.grammar, self.partition = prompt, generation, grammar, partition
         self.need = -(-(len(prompt) + generation["max_new_tokens"]) // BLOCK) + 1
         """Most blocks that it may take: a last one that is shared is copied before it is written to."""
-        self.cached = 0
-        """Tokens of the prompt that did not have to be computed; known once there is a first token."""
         self.cancelled = False
-        self.since = time.monotonic()
         # Bounded by the tokens it may generate.
         self._ready: asyncio.Queue[Output | AntiphonError] = asyncio.Queue()
         # What only the thread touches.
         self.running: Running | None = None
         self.chain: Chain | None = None
         self.keys: list[bytes] = []
+        self.changes = -1
+        """Of `Partitions`, when these were made."""
+        self.there = 0
+        """Blocks of the prompt that were there when it entered."""
         self.last: list[int] = []
         """The token generated last, if there is one: it is not computed before the next step."""
+
+    @property
+    def cached(self) -> int:
+        """Tokens of the prompt that did not have to be computed; known once there is a first token."""
+        # The last one always is: the first of the answer follows from it.
+        return min(self.there * BLOCK, len(self.prompt) - 1)
 
     def hand(self, given: Output | AntiphonError) -> None:
         """To be called in the event loop."""

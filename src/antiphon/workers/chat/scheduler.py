@@ -12,13 +12,11 @@ from collections.abc import Callable, Collection, Iterator
 from antiphon.errors import AntiphonError, EngineFailed, InvalidRequest, Unavailable
 from antiphon.workers.chat.partitions import Partitions, marked
 from antiphon.workers.chat.pipeline import Output, Pipeline
-from antiphon.workers.chat.prefixes import Chain, Prefixes
+from antiphon.workers.chat.prefixes import Prefixes
 from antiphon.workers.chat.request import Request
 
 STEP_SECONDS = 60.0
 """A step that takes longer never ends."""
-FOLLOW_SECONDS = 30.0
-"""Longest wait for another request that computes the same beginning."""
 CLOSE_SECONDS = 2.0
 TURNS = 8
 """Of the event loop between two steps: so many take a request from its connection to its answer."""
@@ -79,6 +77,11 @@ class Scheduler:
         if self._broken or (since is not None and self._clock() - since > STEP_SECONDS):
             raise EngineFailed("The chat engine does not answer.")
 
+    @property
+    def load(self) -> tuple[int, int]:
+        """Requests that are computed, and requests that wait for room."""
+        return len(self._running), len(self._waiting)
+
     def close(self) -> None:
         """End the thread; what runs is given up."""
         with self._changed:
@@ -107,38 +110,40 @@ class Scheduler:
     def _admit(self) -> None:
         """Let in those who have waited longest, as long as there is room for them."""
         with self._changed:
-            waiting = list(self._waiting)
+            waiting = [request for request in self._waiting if not request.cancelled]
+            self._waiting = deque(waiting)
         entered = []
         for request in waiting:
-            if request.cancelled:
-                entered.append(request)
-            elif self._follows(request):
+            if self._follows(request):
                 continue
-            elif self._prefixes.fits(request.need):
-                self._enter(request)
-                entered.append(request)
-            else:
+            if not self._prefixes.fits(request.need):
                 break
+            self._enter(request)
+            entered.append(request)
         with self._changed:
             for request in entered:
                 self._waiting.remove(request)
-            self._running += [request for request in entered if request.running]
+            self._running += entered
 
     def _follows(self, request: Request) -> bool:
-        """Whether it waits for another, who computes what it would have to compute as well."""
-        if request.chain is None:
-            request.chain = Chain(self._partitions.number(request.partition))
-            request.keys = request.chain.feed(request.prompt)
-        overdue = self._clock() - request.since > FOLLOW_SECONDS
-        return not overdue and self._prefixes.awaited(request.keys)
+        """Whether it waits for another, who computes what it would have to compute as well.
+
+        Where that is not worth it, it goes on apart: what is not computed yet must not be found.
+        """
+        while True:
+            if request.chain is None or request.changes != self._partitions.changes:
+                request.changes = self._partitions.changes
+                request.chain, request.keys = self._partitions.chain(request.partition, request.prompt)
+            pending = self._prefixes.pending(request.keys)
+            if pending is None or pending.worth:
+                return pending is not None
+            self._partitions.avoid(pending.key)
 
     def _enter(self, request: Request) -> None:
         assert request.chain is not None
         prompt = marked(request.prompt, request.chain.number)
         request.running = self._pipeline.add(prompt, request.generation, request.grammar)
-        there = self._prefixes.enter(request.number, request.keys, request.need)
-        # The last token of a prompt is always computed: the first of the answer follows from it.
-        request.cached = min(there, len(request.prompt) - 1)
+        request.there = self._prefixes.enter(request.number, request.keys, request.need)
 
     def _step(self) -> None:
         # Those that are given up during the step are still in the pipeline after it.
@@ -192,8 +197,16 @@ class Scheduler:
             turned.wait(BREATH_SECONDS)
 
     def _leave(self, request: Request) -> None:
-        self._prefixes.leave(request.number, request.keys)
+        self._prefixes.leave(request.number)
         request.running = None
+        if request.last:
+            return
+        # Its prompt was broken off, perhaps in the middle of a block, which the pipeline keeps as if it were
+        # whole: nobody may find that.
+        if behind := request.keys[request.there :] or request.keys[-1:]:
+            self._partitions.avoid(behind[0])
+        else:
+            self._partitions.renew(request.partition)
 
     def _fail(self) -> None:
         """Tell everybody. A request whose grammar was to be read in the step that failed is told so."""

@@ -110,6 +110,8 @@ def _table(words: Mapping[str, int], facts: Facts) -> list[bytes]:
         table[number] = bytes(letters[letter] for letter in word)
     for text, number in facts.visible.items():
         table[number] = text.encode()
+    for number in facts.ends:
+        table[number] = b""
     return table
 
 

@@ -22,7 +22,7 @@ class Journal:
 
     def __init__(self, path: Path, tell: Callable[[str], None] = lambda step: None) -> None:
         """`tell` hears the name of each step before it is measured."""
-        self._path = path
+        self.path = path
         self._tell = tell
         self._found = dict(_entries(path))
 
@@ -38,13 +38,13 @@ class Journal:
 
     def remove(self) -> None:
         """Forget everything, in the file too."""
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
         self._found.clear()
 
     def _add(self, step: str, found: bytes) -> None:
         line = msgspec.json.encode(Entry(step, msgspec.Raw(found)))
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as file:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
             # A newline first: what a run that was cut off left behind stays a line of its own.
             file.write(b"\n" + line + b"\n")
             file.flush()

@@ -1,0 +1,53 @@
+"""Fills the tables of the pages from the newest results: `python -m benchmarks.pages`.
+
+A table stands between `<!-- KIND: NAME -->` and `<!-- /KIND -->`, where KIND is a benchmark; what stands
+there is replaced. The names are those of its `tables.block`. A benchmark without results leaves the pages as
+they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from benchmarks.chat import tables as chat
+from benchmarks.gateway import tables as gateway
+from benchmarks.runs import RESULTS, ROOT
+from benchmarks.speech import tables as speech
+
+PAGES = tuple(ROOT / name for name in ("README.md", "docs/benchmarks.md", "docs/chat.md", "docs/gateway.md"))
+BLOCK = re.compile(r"(<!-- (chat|gateway|speech): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+
+Block = Callable[[str], str]
+"""The text of the table with that name, empty if there is none. Raises `KeyError` for an unknown name."""
+
+
+def blocks() -> dict[str, Block]:
+    """One for each benchmark that has results."""
+    found = {
+        "chat": chat.newest(RESULTS), "gateway": gateway.newest(RESULTS), "speech": speech.newest(RESULTS)
+    }  # fmt: skip
+    return {kind: block for kind, block in found.items() if block}
+
+
+def filled(page: str, blocks: Mapping[str, Block]) -> str:
+    """The page with its tables renewed."""
+
+    def renewed(found: re.Match[str]) -> str:
+        start, kind, name, end = found.groups()
+        if kind not in blocks:
+            return found[0]
+        text = blocks[kind](name)
+        return start + (f"{text}\n" if text else "") + end
+
+    return BLOCK.sub(renewed, page)
+
+
+def main() -> None:
+    found = blocks()
+    for page in PAGES:
+        page.write_text(filled(page.read_text(), found))
+
+
+if __name__ == "__main__":
+    main()
