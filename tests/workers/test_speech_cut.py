@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
 import tracemalloc
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,6 +101,7 @@ OPTIONS = st.builds(
     window=st.sampled_from([1.0, 2.0, 3.3]),
     overlap=st.sampled_from([0.0, 0.1, 0.5]),
     pad=st.sampled_from([0.0, 0.1, 0.3]),
+    first=st.sampled_from([math.inf, 0.5, 1.5]),
 )
 RUNS = st.lists(
     st.tuples(st.integers(1, 70), st.sampled_from([0.0, 0.1, 0.29, 0.3, 0.35, 0.39, 0.4, 0.7, 1.0])),
@@ -199,6 +202,15 @@ def test_speech_without_a_pause_is_cut_with_an_overlap() -> None:
     assert all(w.end - w.start == 468 * FRAME for w in found[:-1])
     assert found[-1].end == 2000 * FRAME
     assert all(after.start == before.end - shared for before, after in pairwise(found))
+
+
+def test_the_first_window_is_shorter_if_there_is_a_pause() -> None:
+    options = msgspec.structs.replace(CLOSE, first=5.0)
+    speech = script([(100, 1.0), (8, 0.0), (600, 1.0), (8, 0.0), (300, 1.0)])
+    first, second, *_ = windows(speech, options)
+    assert first.end == second.start == 104 * FRAME and first.tail == 0
+    assert second.end - second.start > 400 * FRAME, "only the first one is"
+    assert windows([1.0] * 600, options)[0].end == 468 * FRAME, "nothing is torn for it"
 
 
 def test_what_follows_a_cut_is_measured_from_there() -> None:

@@ -8,6 +8,7 @@ there is whole in one of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -37,6 +38,8 @@ class CutOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A silence so long ends a window."""
     window: float = 15.0
     """The longest speech, pauses included, in one window."""
+    first: float = math.inf
+    """The same of a recording's first window, if there is a pause to cut at: its text is waited for."""
     overlap: float = 1.5
     """What two windows share where there is no pause to cut at."""
     pad: float = 1.0
@@ -83,6 +86,7 @@ class Cutter:
         self._vad = vad or Vad()
         self._pad = round(options.pad * RATE)
         self._limit = int(options.window * RATE) // FRAME
+        self._first = int(min(options.first, options.window) * RATE) // FRAME
         self._shared = round(options.overlap * RATE / FRAME)
         self._patience = max(1, round(options.pause * RATE / FRAME))
         longest = (self._limit + self._patience + 1) * FRAME + 2 * self._pad
@@ -147,15 +151,18 @@ class Cutter:
             self._open.pauses.append(self._pause)
         self._pause = None
         closed = None
-        if self._frame + 1 - self._open.first > self._limit:
-            closed, self._open = self._divide(self._open)
+        length = self._frame + 1 - self._open.first
+        if length > self._limit:
+            closed, self._open = self._divide(self._open, self._limit // 2)
+        elif self._number == 0 and length > self._first and _late(self._open, self._first // 2):
+            closed, self._open = self._divide(self._open, self._first // 2)
         self._open.last = self._frame + 1
         return closed
 
-    def _divide(self, window: _Open) -> tuple[Window, _Open]:
-        """Close the window, which would become too long; the second is for what follows."""
-        middle = window.first + self._limit // 2
-        late = [pause for pause in window.pauses if pause.last > middle]
+    def _divide(self, window: _Open, after: int) -> tuple[Window, _Open]:
+        """Close the window, which would become too long, at a pause behind so many frames; the second is for
+        what follows."""
+        late = _late(window, after)
         if not late:
             first, shared = self._frame - self._shared, self._shared * FRAME
             closed = self._close(window, self._frame * FRAME, tail=shared)
@@ -178,6 +185,11 @@ class Cutter:
         self._free = end
         self._open = self._pause = None
         return closed
+
+
+def _late(window: _Open, after: int) -> list[_Pause]:
+    """The pauses behind so many of its frames."""
+    return [pause for pause in window.pauses if pause.last > window.first + after]
 
 
 def _trimmed(window: Window, total: int) -> Window:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
@@ -26,6 +27,7 @@ HOLD_SECONDS = 120.0
 """Longest time between the opening of a recording and its start."""
 AHEAD_SECONDS = 60.0
 """Sound of one recording that is decoded and waits: its windows, whose sum bounds the memory."""
+LONG_SECONDS, FIRST_SECONDS = 60.0, 6.0
 ALONE = 2
 """Windows that are heard one after another, until the language is certain; all others side by side."""
 EXTRA = 4
@@ -77,7 +79,7 @@ class Desk:
     ) -> None:
         self._decoders, self._transcriber, self._lanes = decoders, transcriber, lanes
         self._slots, self._limit = slots, audio_seconds
-        self._options = CutOptions(window=window)
+        self._window = window
         self._ahead = ahead(threads, window)
         self._open: dict[str, Recording] = {}
         # One for each recording: waiting for a model, it holds nobody up.
@@ -176,7 +178,8 @@ class Desk:
         """Decode, cut and submit, as far ahead as `line` has room."""
         languages = Languages()
         try:
-            async with aclosing(self._windows(sound, job.organization)) as windows:
+            options = CutOptions(window=self._window, first=_first(recording.seconds))
+            async with aclosing(self._windows(sound, job.organization, options)) as windows:
                 async for window in windows:
                     left = self._transcriber.cost(job, recording.seconds - window.start / RATE)
                     future = self._lanes.submit(self._transcriber.task(job, window, languages.certain, left))
@@ -189,8 +192,10 @@ class Desk:
         except Exception as problem:
             await line.put(as_error(problem))
 
-    async def _windows(self, sound: Sound, organization: str) -> AsyncGenerator[Window, None]:
-        cutter = await self._cut(organization, Cutter, self._options)
+    async def _windows(
+        self, sound: Sound, organization: str, options: CutOptions
+    ) -> AsyncGenerator[Window, None]:
+        cutter = await self._cut(organization, Cutter, options)
         while len(samples := await sound.read()):
             for window in await self._cut(organization, cutter.feed, samples):
                 yield window
@@ -211,6 +216,11 @@ class Desk:
         """The models that cannot be used. Raises `EngineFailed` if the lanes do not move on."""
         self._lanes.check(now)
         return self._transcriber.unusable
+
+
+def _first(seconds: float) -> float:
+    """The longest first window of a recording: of a long one, the first text is waited for most."""
+    return FIRST_SECONDS if seconds > LONG_SECONDS else math.inf
 
 
 def _note(languages: Languages, future: asyncio.Future[Heard]) -> None:
