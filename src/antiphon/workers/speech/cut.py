@@ -164,8 +164,10 @@ class Cutter:
         what follows."""
         late = _late(window, after)
         if not late:
-            first, shared = self._frame - self._shared, self._shared * FRAME
-            closed = self._close(window, self._frame * FRAME, tail=shared)
+            # What is behind that is a pause too short to cut at.
+            end = min(self._frame, window.first + self._limit)
+            first, shared = end - self._shared, self._shared * FRAME
+            closed = self._close(window, end * FRAME, tail=shared)
             return closed, _Open(first * FRAME, first, self._frame, head=shared)
         best = max(late, key=lambda pause: (pause.depth, pause.first))
         kept = min(self._pad, (best.last - best.first) * FRAME // 2)
