@@ -68,7 +68,7 @@ def about(kind: str, packages: Sequence[str]) -> About:
     """A run that ends now; `packages` are those whose versions matter."""
     return {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", f"benchmarks.{kind}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", f"benchmarks.{kind}", *map(_shown, sys.argv[1:])]),
         "machine": machine(),
         "versions": {name: _version(name) for name in packages},
     }
@@ -123,6 +123,11 @@ def journal(
     if given.fresh:
         found.remove()
     return found
+
+
+def _shown(word: str) -> str:
+    """A word of the command, but for where folders lie on this machine."""
+    return "FOLDER" if Path(word).is_absolute() else word
 
 
 def _version(package: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFReader
@@ -93,7 +94,7 @@ def _perplexity(folder: Path, tokens: int) -> float:
     return float(np.exp(np.mean(lost)))
 
 
-def _losses(request: object, window: Sequence[int]) -> np.ndarray:
+def _losses(request: Any, window: Sequence[int]) -> Any:
     """Of each token but the first, given those before it in the window."""
     count = len(window)
     given = {
@@ -102,7 +103,7 @@ def _losses(request: object, window: Sequence[int]) -> np.ndarray:
         "position_ids": np.arange(count, dtype=np.int64)[None],
         "beam_idx": np.zeros(1, np.int32),
     }
-    logits = np.asarray(request.infer(given)[0][0], np.float64)[:-1]  # type: ignore[attr-defined]
+    logits = np.asarray(request.infer(given)[0][0], np.float64)[:-1]
     logits -= logits.max(axis=1, keepdims=True)
     chosen = logits[np.arange(count - 1), list(window[1:])]
     return np.log(np.exp(logits).sum(axis=1)) - chosen

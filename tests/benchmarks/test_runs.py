@@ -73,3 +73,8 @@ def test_bars_are_told_apart_in_a_table() -> None:
     assert grids.missed(found) == ["late"]
     table = grids.bars(found)
     assert table and [row[-1] for row in table.rows] == ["met", "missed"] and grids.bars([]) is None
+
+
+def test_no_folder_of_this_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["-m", "--recordings", "/home/me/speech", "--quick"])
+    assert runs.about("kind", [])["command"] == "python -m benchmarks.kind --recordings FOLDER --quick"
