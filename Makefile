@@ -7,10 +7,9 @@ SPEECH ?= tests/data
 ROUNDS ?= 50
 CASES ?= 10000
 SEED ?= 0
-# Tests that look at the clock or at memory have the machine to themselves; all others share it.
+# Tests of whole servers have the machine to themselves; all others share it.
 SERVED := tests/engines/test_contract.py tests/engines/test_llama.py tests/workers/test_chat_app.py \
-	tests/workers/test_llama.py tests/bad_input $(addprefix tests/e2e/test_,cancels.py faults.py \
-	ledger_faults.py openvino.py processes.py shared_limits.py speech_streams.py)
+	tests/workers/test_llama.py tests/bad_input tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: help serve install dev check format test coverage bench gateway reliability cancels soak metering bill fuzz docs lock clean
