@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from until import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONTEXT = 1024
+WORDS = (
+    "time person year way day thing man world life hand part child eye woman place work week case point "
+    "government company"
+).split()
 
 
 class Engine:
@@ -88,21 +93,24 @@ async def test_a_kept_prompt_changes_no_answer(engine: Engine) -> None:
     assert len(set(said)) == 1 and said[0]
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.8, 1.1])
-async def test_a_prompt_that_is_left_half_read_changes_no_answer(engine: Engine, seconds: float) -> None:
-    """Beside another answer its pieces are no whole blocks, and OpenVINO keeps the last one as if it were."""
-    prompt = await engine.tokens("person day way ", f"thing {seconds} man world life hand " * 80)
-    beside = asyncio.create_task(engine.frames([1, 2, 3], n_predict=400, partition="beside"))
-    await asyncio.sleep(0.1)
-    left = asyncio.create_task(engine.frames(prompt, partition="e"))
-    await asyncio.sleep(seconds)
-    left.cancel()
-    await asyncio.gather(left, return_exceptions=True)
-    again, fresh = [await engine.frames(prompt, partition=name) for name in ("e", "")]
+async def test_prompts_that_are_left_half_read_change_no_answer(engine: Engine) -> None:
+    """Beside another answer their pieces are no whole blocks, and OpenVINO keeps the last as if it were."""
+    endless = await engine.tokens("go go go go go go go go go go go go")
+    beside = asyncio.create_task(engine.frames(endless, n_predict=900, partition="beside"))
+    for turn in range(3):
+        chance = random.Random(turn)
+        prompt = (await engine.tokens(" ".join(chance.choices(WORDS, k=1000))))[:950]
+        left = asyncio.create_task(engine.frames(prompt, partition="e"))
+        await asyncio.sleep(0.3 + 0.15 * turn)
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+        again, fresh = [await engine.frames(prompt, n_predict=16, partition=name) for name in ("e", "")]
+        assert not beside.done(), "nothing was computed beside it"
+        assert again[-1].get("timings", {}).get("cache_n", 0) == 0
+        said = ["".join(frame.get("content", "") for frame in frames) for frames in (again, fresh)]
+        assert said[0] == said[1] and said[0], turn
     beside.cancel()
     await asyncio.gather(beside, return_exceptions=True)
-    said = ["".join(frame.get("content", "") for frame in frames) for frames in (again, fresh)]
-    assert said[0] == said[1] and said[0]
 
 
 @pytest.mark.parametrize(
