@@ -199,8 +199,8 @@ class Scheduler:
     def _leave(self, request: Request) -> None:
         self._prefixes.leave(request.number)
         request.running = None
-        if request.last:
-            return
+        if request.last or not request.partition:
+            return  # what belongs to nobody is found by nobody anyway
         # Its prompt was broken off, perhaps in the middle of a block, which the pipeline keeps as if it were
         # whole: nobody may find that.
         if behind := request.keys[request.there :] or request.keys[-1:]:
