@@ -8,13 +8,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from antiphon.cores import cores
+
 
 def machine() -> dict[str, str | int]:
     """Processor, cores, memory in MiB, system and Python of this machine."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": _processor(),
-        "cores": os.cpu_count() or 1,
+        "cores": cores(),
         "memory_mib": pages // 2**20,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

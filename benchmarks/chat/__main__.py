@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from importlib.metadata import version
 
 import msgspec
 
+from antiphon.cores import cores
 from benchmarks import runs
 from benchmarks.chat import quality, tables
 from benchmarks.chat.bars import bars
@@ -51,7 +51,7 @@ async def _run(given: argparse.Namespace, plan: Plan, journal: Journal) -> Resul
         found = Results(
             **runs.about(KIND, PACKAGES),
             engine=await asyncio.to_thread(_engine, lineup),
-            threads=os.cpu_count() or 1,
+            threads=cores(),
             plan=msgspec.to_builtins(plan),
             rows=rows,
             quality=await journal.once("quality", Quality, lambda: _quality(lineup, plan))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFReader
 
 from antiphon.catalogue.catalogue import load
+from antiphon.cores import cores
 from antiphon.workers.chat.requantize import requantize
 from benchmarks.chat import peer
 from benchmarks.chat.client import Target, ask, body, session
@@ -111,7 +111,7 @@ class Lineup:
 def _llama(file: Path, log: Path) -> Iterator[Target]:
     log.parent.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    given = {"model": file, "port": port, "parallel": PARALLEL, "context": CONTEXT, "threads": os.cpu_count()}
+    given = {"model": file, "port": port, "parallel": PARALLEL, "context": CONTEXT, "threads": cores()}
     flags = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", peer.__name__, *flags]
     with running_peer(command, log, {}, f"http://127.0.0.1:{port}/health") as pid:

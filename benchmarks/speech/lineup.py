@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from antiphon.cores import cores
 from benchmarks.processes import free_port
 from benchmarks.speech.house import House
 from benchmarks.speech.sides import Address, HttpSide, Minimal, PeerSide, Side
@@ -41,7 +41,7 @@ class Lineup:
             yield {side.name: side for side in found}
 
     async def cores(self) -> int:
-        return await self.house.threads() or os.cpu_count() or 1
+        return await self.house.threads() or cores()
 
     def _side(self, name: str, workers: int, stack: AsyncExitStack) -> Side:
         if name == ANTIPHON:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from antiphon.cores import cores
 from antiphon.errors import ConfigurationError
 
 FILE_NAME = "antiphon.toml"
@@ -138,7 +139,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(gt=0, le=60, description="Longest computation that others wait for, in seconds")
     ] = 0.5
     threads: Annotated[
-        int, Meta(ge=0, description="Processor threads for each engine; 0 means every core")
+        int, Meta(ge=0, description="Processor threads for each engine; 0 means every core it may use")
     ] = 0
 
     engine_start_seconds: Annotated[
@@ -151,6 +152,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     engine_silence_seconds: Annotated[
         float, Meta(gt=0, description="Silence after which an engine is ended and started anew")
     ] = 10.0
+
+    @property
+    def cores(self) -> int:
+        """Processor threads for each engine."""
+        return self.threads or cores()
 
     @property
     def home_path(self) -> Path:

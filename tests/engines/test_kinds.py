@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from antiphon.cores import cores
 from antiphon.engines import kinds
 from antiphon.settings import Settings
 from antiphon.values import Deployment
@@ -73,7 +73,7 @@ def test_the_speech_process_is_told_every_model_and_setting(tmp_path: Path) -> N
 
 def test_without_a_number_of_threads_speech_takes_every_core(tmp_path: Path) -> None:
     command = kinds()["speech"].command(whispers(tmp_path)[:1], Settings(), tmp_path / "s.sock")
-    assert values(command, "--threads") == [str(os.cpu_count())] and values(command, "--slots") == ["32"]
+    assert values(command, "--threads") == [str(cores())] and values(command, "--slots") == ["32"]
 
 
 def test_a_chat_process_serves_one_model(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from antiphon.errors import EngineFailed, InvalidRequest
 from antiphon.workers.speech import transcriber as speech_transcriber
-from antiphon.workers.speech.options import Options
+from antiphon.workers.speech.options import Device, Options
 from antiphon.workers.speech.schedule import Task
-from antiphon.workers.speech.transcriber import Transcriber, weights
+from antiphon.workers.speech.transcriber import GPU_LANES, Transcriber, weights
 from antiphon.workers.speech.values import RATE, Job, Rung, Window
 from speech_house import Ear, write_tokens
 
@@ -228,3 +228,21 @@ def test_no_two_models_are_in_memory_that_do_not_fit(
 def test_the_bundled_model_warms_up(transcriber: Transcriber) -> None:
     transcriber.warm_up()
     assert in_memory(transcriber) == ["whisper-base"]
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "library", "lanes"),
+    [
+        ("auto", 0, None, 5),
+        ("auto", 1, None, GPU_LANES),
+        ("auto", 1, "libnowhere.so", 5),
+        ("cuda", 1, "libnowhere.so", GPU_LANES),
+        ("cpu", 1, None, 5),
+    ],
+)
+def test_a_gpu_has_few_lanes_so_that_batches_are_large(
+    device: Device, gpus: int, library: str | None, lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon.workers.speech.whisper._CUBLAS", library)
+    monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: gpus)
+    assert Transcriber(Options(socket=Path("unused"), models={}, threads=5, device=device)).lanes == lanes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -78,7 +77,7 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
         "--model", str(deployment.model),
         "--context", str(deployment.context),
         "--slots", str(deployment.slots),
-        "--threads", str(settings.threads or os.cpu_count() or 1),
+        "--threads", str(settings.cores),
     ]  # fmt: skip
 
 

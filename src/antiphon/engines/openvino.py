@@ -6,7 +6,6 @@ what one organization asked never serves another (docs/decisions/0025-openvino.m
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -52,7 +51,7 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
         "--context", str(deployment.context),
         "--slots", str(deployment.slots),
         "--cache-tokens", str(_cache(deployment)),
-        "--threads", str(settings.threads or os.cpu_count() or 1),
+        "--threads", str(settings.cores),
     ]  # fmt: skip
 
 

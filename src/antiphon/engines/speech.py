@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -212,7 +211,7 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
         sys.executable, "-m", "antiphon.workers.speech",
         "--socket", str(socket),
         *(word for d in deployments for word in ("--model", f"{d.snapshot}={d.model}")),
-        "--threads", str(settings.threads or os.cpu_count() or 1),
+        "--threads", str(settings.cores),
         "--slots", str(sum(d.slots for d in deployments)),
         "--audio-seconds", str(settings.audio_seconds),
         "--memory", str(settings.speech_memory),

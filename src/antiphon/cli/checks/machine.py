@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from antiphon.cli.checks import Finding
+from antiphon.cores import cores
 from antiphon.settings import Settings
 
 GIB = 1 << 30
@@ -27,7 +28,7 @@ def python(settings: Settings) -> Finding:
 
 def processor(settings: Settings, cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
     """Cores, and whether an x86 processor has the vector instructions that make the engines fast."""
-    where = f"{platform.system()} {platform.machine()}, {_cores()} cores"
+    where = f"{platform.system()} {platform.machine()}, {cores()} cores"
     if platform.machine() not in ("x86_64", "AMD64") or not cpuinfo.exists():
         return Finding("ok", where)
     flags = _flags(cpuinfo.read_text())
@@ -35,12 +36,6 @@ def processor(settings: Settings, cpuinfo: Path = Path("/proc/cpuinfo")) -> Find
     if "AVX2" not in vectors:
         return Finding("warning", f"{where}, no AVX2", "models run several times slower than on a newer one")
     return Finding("ok", f"{where}, {' '.join(vectors)}")
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _flags(cpuinfo: str) -> set[str]:

@@ -38,7 +38,7 @@ def built(options: Options, transcriber: Transcriber) -> Starlette:
     decoders = Decoders(options.slots + EXTRA)
     lanes = Lanes(
         transcriber.hear,
-        options.threads,
+        transcriber.lanes,
         schedule=Schedule(ROWS, options.batch_seconds),
         # All that the desk ever submits: of each recording, what waits in its line and one more.
         most=(options.slots + EXTRA) * (ahead(options.threads, options.window) + 2),

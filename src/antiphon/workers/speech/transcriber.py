@@ -19,6 +19,9 @@ from antiphon.workers.speech.whisper import Shape, Whisper
 _LOADED = 1.3
 """Memory of a loaded model in files of weights: the weights, and what a batch needs beside them."""
 
+GPU_LANES = 2
+"""All lanes take turns on a GPU: the second one gets a batch ready, more would only make batches smaller."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +29,8 @@ class Transcriber:
     """Everything that knows of models. `hear` runs in the lanes' threads."""
 
     def __init__(self, options: Options) -> None:
-        self._lanes = options.threads
+        self.lanes = GPU_LANES if whisper.is_gpu(options.device) else options.threads
+        """Batches that are heard at once."""
         self._device, self._precision = options.device, options.precision
         self._shape = Shape(beam=options.beam, pad=options.pad, floor=options.floor, step=options.step)
         self._weights = {name: weights(folder) for name, folder in options.models.items()}
@@ -122,7 +126,7 @@ class Transcriber:
             return model.hear(tasks)
 
     def _load(self, folder: Path) -> Whisper:
-        return Whisper(folder, self._shape, lanes=self._lanes, device=self._device, precision=self._precision)
+        return Whisper(folder, self._shape, lanes=self.lanes, device=self._device, precision=self._precision)
 
 
 def _memory(weights: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import math
 import re
 from collections.abc import Hashable, Sequence
@@ -42,9 +44,11 @@ FIRST_TIMESTAMP = 50
 """Latest first timestamp, in ticks, as in the original."""
 _ORDINARY = 10
 """Seconds of the window whose cost stands for all that are not cut yet."""
-_PRECISION = {"cpu": "int8", "cuda": "float16"}
+_CUBLAS = "libcublas.so.12"
 _BASE_BYTES = 145_217_532
 """Weights of the model whose speed the costs below are."""
+
+_log = logging.getLogger(__name__)
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,13 +72,11 @@ class Whisper:
         device: Device = "auto",
         precision: Precision = "auto",
     ) -> None:
-        if device == "auto":
-            device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-        on_gpu = device == "cuda"
+        on_gpu = is_gpu(device)
         self._model: Any = ctranslate2.models.Whisper(
             str(folder),
-            device=device,
-            compute_type=_PRECISION[device] if precision == "auto" else precision,
+            device="cuda" if on_gpu else "cpu",
+            compute_type=("float16" if on_gpu else "int8") if precision == "auto" else precision,
             # Also for the spare lane, which shares the processor with the others; a GPU takes turns.
             inter_threads=1 if on_gpu else lanes + 1,
             intra_threads=1,
@@ -294,6 +296,18 @@ def _parrots(text: str, prompt: str) -> bool:
     """Whether all words of a text stand in a prompt, in whatever order."""
     known = prompt.casefold()
     return all(word in known for word in re.findall(r"\w+", text.casefold()))
+
+
+def is_gpu(device: Device) -> bool:
+    """Whether models run on a GPU: "auto" takes one whose library for products is there."""
+    if device != "auto" or not ctranslate2.get_cuda_device_count():
+        return device == "cuda"
+    try:
+        ctypes.CDLL(_CUBLAS)
+    except OSError:
+        _log.warning("the GPU is left alone: there is no %s, see README.md, Settings", _CUBLAS)
+        return False
+    return True
 
 
 def aligns(folder: Path) -> bool:
