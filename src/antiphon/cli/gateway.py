@@ -7,6 +7,7 @@ It is the whole of `antiphon serve`, or one of several that `cli.supervisor` sta
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -108,6 +109,9 @@ def _on_signals(server: _Server, antiphon: Antiphon) -> None:
 
 async def _announce(antiphon: Antiphon, ready: Callable[[], None]) -> None:
     await antiphon.ready.wait()
+    # What is there now stays. To look through it for garbage would stop all streams for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     ready()
 
 
