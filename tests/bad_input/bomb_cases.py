@@ -187,7 +187,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], tuple[int, ...]]] = {
     "flac-of-8-channels": (lambda: _flac(1.1, channels=8), (413,)),
     "flac-of-25-mib-and-8-channels": (lambda: _filled(_flac(1.1, channels=8), 42), (413,)),
     "flac-of-8-channels-at-384-khz": (lambda: _flac(1.1, channels=8, rate=384_000), (400,)),
-    "flac-below-the-limit": (lambda: _flac(0.5), (200,)),
+    "flac-below-the-limit": (lambda: _flac(0.1), (200,)),
     "opus-stated": (lambda: _opus(130, lambda n: (n + 1) * 255 * 5760), (413,)),
     "opus-unstated": (lambda: _opus(130, lambda n: _NEVER), (400, 413)),
     "opus-of-25-mib": (lambda: _filled(_opus(130, lambda n: 48_000), len(_opus_headers())), (413,)),
@@ -201,7 +201,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], tuple[int, ...]]] = {
     "wav-of-25-mib": (lambda: _wav(4000, 8, UPLOAD), (413,)),
     "wav-unstated": (lambda: _wav(4000, 8, UPLOAD, 0xFFFFFFFF), (413,)),
     "zip": (lambda: _zip(encode(silence(1))), (400,)),
-    "zip-of-256-mib": (lambda: _zip(bytes(256 * 1024 * 1024)), (400,)),
+    "zip-of-128-mib": (lambda: _zip(bytes(128 * 1024 * 1024)), (400,)),
     "zip-nested": (lambda: _nested_zip(8), (400,)),
     "gzip": (lambda: gzip.compress(bytes(64 * 1024 * 1024), 1, mtime=0), (400,)),
     "tar": (lambda: b"speech.wav".ljust(257, b"\0") + b"ustar\0" + bytes(1000), (400,)),
@@ -239,7 +239,8 @@ def _sizes() -> Iterator[Case]:
             yield Case(
                 id=f"size-{name}-{'chunked' if chunked else 'stated'}",
                 path=TRANSCRIPTIONS,
-                body=lambda size=size: form(file=_wav(16_000, 16, size)),
+                # At such a rate, two minutes of silence: the limit is one of bytes.
+                body=lambda size=size: form(file=_wav(96_000, 16, size)),
                 content_type=MULTIPART,
                 chunked=chunked,
                 statuses=statuses,

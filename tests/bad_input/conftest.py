@@ -84,7 +84,7 @@ def _speech_engine(server: Server) -> psutil.Process:
     return found[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     """The server with its watch, once it has answered requests of every kind that are as they should be."""
     temporary = tmp_path_factory.mktemp("temporary")
@@ -100,7 +100,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
         yield watching
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(watch: Watch) -> Server:
     return watch.server
 
@@ -118,7 +118,7 @@ def fine() -> Iterator[Case]:
         yield Case(
             id="speech",
             path=path,
-            body=lambda: form(file=audio_cases.speech("ogg")),
+            body=lambda: form(file=audio_cases.speech()),
             content_type=MULTIPART,
             statuses=(200,),
             seconds=60,

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Callable, Mapping
 
 Lie = Callable[[bytes], bytes]
 
-_OGG_POLYNOMIAL = 0x04C11DB7
+_REFLECTED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def ogg_checksum(page: bytes) -> int:
-    """The checksum of an Ogg page whose own checksum is zero."""
-    found = 0
-    for byte in page:
-        found = (found << 8 & 0xFFFFFFFF) ^ _OGG_TABLE[found >> 24 ^ byte]
-    return found
-
-
-def _ogg_entry(index: int) -> int:
-    found = index << 24
-    for _ in range(8):
-        found = (found << 1) ^ (_OGG_POLYNOMIAL if found & 0x80000000 else 0)
-    return found & 0xFFFFFFFF
-
-
-_OGG_TABLE = [_ogg_entry(index) for index in range(256)]
+    """The checksum of an Ogg page whose own checksum is zero: zlib's, its bits reversed and from 0 on."""
+    found = zlib.crc32(page.translate(_REFLECTED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{found:032b}"[::-1], 2)
 
 
 def ogg_page(header: bytes, body: bytes) -> bytes:

@@ -67,8 +67,12 @@ def test_an_upload_past_the_limit_is_refused_within_a_mebibyte_of_it(server: Ser
 
 @pytest.mark.parametrize("disguise", protocol_cases.DISGUISES)
 def test_no_disguise_replaces_the_key(server: Server, disguise: str) -> None:
+    """Plainly at every locked route; in each disguise at a quarter of them, another quarter in turn."""
     make = protocol_cases.DISGUISES[disguise]
-    for method, path in _locked(server):
+    routes = _locked(server)
+    if disguise != "plain":
+        routes = routes[list(protocol_cases.DISGUISES).index(disguise) % 4 :: 4]
+    for method, path in routes:
         answer = send(server, make(method, path).replace(b"{key}", server.key.encode()))
         assert answer.status in (400, 401, 404, 405), f"{method} {path}: {answer.status}"
         check(answer)

@@ -11,7 +11,7 @@ from bad_input.cases import ANSWER_SECONDS, CHAT, Case
 from bad_input.schema_cases import SECONDS, wrapped
 
 _USER = {"role": "user", "content": "Go."}
-_REQUEST = {"model": "gpt-3.5-turbo", "messages": [_USER], "temperature": 0, "max_tokens": 8}
+_REQUEST = {"model": "gpt-3.5-turbo", "messages": [_USER], "temperature": 0, "max_tokens": 3}
 _MARKS = {
     "jinja-value": "{{ 7 * 7 }}{{ messages }}{{ self._TemplateReference__context }}",
     "jinja-block": "{% for x in range(10000000000) %}{% endfor %}{% include '/etc/passwd' %}",

@@ -76,8 +76,8 @@ class Plan:
                 for model in (BASE, TINY)
                 for form in formats
             ),
-            *(self.speech(BASE, path, "json", "translations") for path in short[:2]),
-            *(self.streamed_speech(model, path) for model in (BASE, TINY) for path in short[:2]),
+            *(self.speech(BASE, path, "json", "translations") for path in short),
+            *(self.streamed_speech(model, path) for model in (BASE, TINY) for path in short),
             *(self.left_speech(long, deltas) for deltas in (1, 2, 3, 5)),
         ]
         cases = chats + speeches

@@ -23,7 +23,7 @@ def spoken(recordings: Path) -> dict[str, Recording]:
 
 @pytest.fixture(scope="module")
 def speech(spoken: dict[str, Recording]) -> Recording:
-    return spoken["en_whisper_jfk.flac"]
+    return spoken["en_pyroomacoustics_cmu_arctic_us_aew_a0003.wav"]
 
 
 def transcribe(client: Client, recording: Recording, **body: Any) -> Any:
@@ -42,13 +42,13 @@ def cues(text: str) -> list[str]:
 def test_json(client: Client, speech: Recording) -> None:
     answer = transcribe(client, speech)
     check_words(answer["text"], speech)
-    assert answer["usage"] == {"type": "duration", "seconds": 11}
+    assert answer["usage"] == {"type": "duration", "seconds": 4}
 
 
 def test_text(client: Client, speech: Recording) -> None:
     answer = transcribe(client, speech, response_format="text")
     assert isinstance(answer, str)
-    assert answer.strip() == transcribe(client, speech)["text"].strip()
+    check_words(answer, speech)
 
 
 def test_srt(client: Client, speech: Recording) -> None:
@@ -68,12 +68,12 @@ def test_verbose_json(client: Client, speech: Recording) -> None:
     check_words(answer["text"], speech)
     assert answer["task"] == "transcribe"
     assert answer["language"] == "english"
-    assert answer["duration"] == pytest.approx(11.0, abs=0.1)
+    assert answer["duration"] == pytest.approx(3.54, abs=0.1)
     assert "words" not in answer
     assert [segment["id"] for segment in answer["segments"]] == list(range(len(answer["segments"])))
     assert "".join(segment["text"] for segment in answer["segments"]).strip() == answer["text"].strip()
     for segment in answer["segments"]:
-        assert 0 <= segment["start"] < segment["end"] <= 11.1
+        assert 0 <= segment["start"] < segment["end"] <= 4
         assert segment["tokens"] and segment["avg_logprob"] < 0 and segment["compression_ratio"] > 0
         assert 0 <= segment["no_speech_prob"] <= 1 and segment["temperature"] == 0
         assert isinstance(segment["seek"], int)

@@ -111,7 +111,7 @@ def test_streamed_calls_are_the_whole_calls_in_pieces(client: Client) -> None:
 
 
 def test_several_calls_at_once(client: Client) -> None:
-    body = {**ASKING, "tool_choice": "required", "parallel_tool_calls": True, "max_tokens": 120}
+    body = {**ASKING, "tool_choice": "required", "parallel_tool_calls": True, "max_tokens": 80}
     [choice] = client.call("chat", body=body)["choices"]
     calls = choice["message"]["tool_calls"]
     if choice["finish_reason"] == "length":  # the last of them is cut off

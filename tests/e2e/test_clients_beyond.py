@@ -179,8 +179,7 @@ def test_llm_asks_for_a_schema(llm: Any) -> None:
 
 def test_llm_offers_functions(llm: Any) -> None:
     function = 'def forecast(city: str) -> str:\n    "The weather of a city."\n    return f"clear in {city}"'
-    for streamed in ((), ("--no-stream",)):
-        assert llm(QUESTION, "--functions", function, "--chain-limit", "2", *streamed).strip()
+    assert llm(QUESTION, "--functions", function, "--chain-limit", "2").strip()
 
 
 @pytest.mark.parametrize("provider", ["compatible", "openai"])

@@ -59,7 +59,7 @@ def _wake(server: Server) -> None:
 
 @pytest.fixture
 async def llama(bare: Path) -> AsyncIterator[aiohttp.ClientSession]:
-    connector = aiohttp.UnixConnector(str(bare), force_close=True)  # llama.cpp closes after a stream
+    connector = aiohttp.UnixConnector(str(bare))
     async with aiohttp.ClientSession("http://engine/v1/", connector=connector, timeout=SECONDS) as session:
         yield session
 
@@ -97,10 +97,9 @@ async def test_same_answer(name: str, platform: aiohttp.ClientSession, llama: ai
         "model": "gpt-3.5-turbo",
         "messages": CONVERSATIONS[name],
         "temperature": 0,
-        "max_tokens": 48,
+        "max_tokens": 32,
         "logprobs": True,
     }
     expected = await whole(llama, body)
     assert await whole(platform, body) == expected
-    assert await streamed(llama, body) == expected
     assert await streamed(platform, body) == expected

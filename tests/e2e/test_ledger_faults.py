@@ -93,7 +93,7 @@ async def test_postgresql_killed(
 async def test_postgresql_paused(
     installation: Installation, server: Server, database: PostgresDatabase
 ) -> None:
-    away = Away("paused", database.stop, database.cont, seconds=10)
+    away = Away("paused", database.stop, database.cont, seconds=7)
     within(await database_away(installation, server, MIDWAY, away))
 
 

@@ -96,7 +96,7 @@ def test_truncated(client: openai.OpenAI, spoken: dict[str, bytes], reference: s
     assert answer.duration == pytest.approx(0.6 * LENGTH, abs=0.8)
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("name", CONTAINERS[::3])
 def test_wrong_name(client: openai.OpenAI, spoken: dict[str, bytes], reference: str, name: str) -> None:
     other = CONTAINERS[CONTAINERS.index(name) - 1]
     answer = post(client, spoken[name], f"speech.{other}")

@@ -20,6 +20,9 @@ from faster_whisper import WhisperModel
 import sounds
 
 SPOKEN = "en_whisper_jfk.flac"
+SHORT = "en_pyroomacoustics_cmu_arctic_us_aew_a0003.wav"
+HARD = "fr_cuttledoc_fleurs-fr-004.ogg"
+"""Its translation goes through every temperature, which takes as long as ten others."""
 MOST_ERRORS = 0.35
 APART_SECONDS = 0.1
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
@@ -74,7 +77,7 @@ def test_subtitles_are_read_by_a_parser(
 def test_every_format_has_the_same_words_and_length(
     client: openai.OpenAI, spoken: dict[str, Recording]
 ) -> None:
-    path = spoken[SPOKEN].path
+    path = spoken[SHORT].path
     answers = {name: transcribe(client, path, name) for name in FORMATS}
     texts = {
         "json": answers["json"].text,
@@ -89,7 +92,7 @@ def test_every_format_has_the_same_words_and_length(
     }
     assert len({normalise(one, "en") for one in texts.values()}) == 1, texts
     seconds = {answers[name].usage.seconds for name in ("json", "verbose_json")}
-    assert seconds == {11}
+    assert seconds == {4}
 
 
 def test_words_are_where_faster_whisper_hears_them(
@@ -115,7 +118,7 @@ def test_every_other_language_is_translated_into_english(
 ) -> None:
     """Whisper base translates roughly: most of its words must be English ones that other clips have, too."""
     common = set("the a of to and in is that it was for on with as his he have had not are be by".split())
-    foreign = {one.language: one for one in spoken.values() if one.language != "en"}
+    foreign = {one.language: one for name, one in spoken.items() if one.language != "en" and name != HARD}
     assert len(foreign) >= 4
     for recording in foreign.values():
         answer = client.audio.translations.create(

@@ -217,11 +217,11 @@ async def test_requests_run_side_by_side(engine: ChatEngine) -> None:
 
 
 async def test_leaving_early_frees_the_place(engine: ChatEngine, free: str) -> None:
-    """Far more long answers are begun and left than there are places; then one is answered at once."""
+    """More long answers are begun and left than there are places; then one is answered at once."""
     asked = job("Write a very long story.", max_tokens=1900)
     prompt = await engine.prepare(asked.messages)
     async with asyncio.timeout(60):
-        for _ in range(12):
+        for _ in range(6):
             async with aclosing(engine.chat(asked, prompt)) as pieces:
                 assert isinstance(await anext(pieces), Delta)
         deltas, _ = await answer(engine, job(max_tokens=3))

@@ -29,8 +29,9 @@ WORDS = (
 class Engine:
     """Plain HTTP to the process."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, socket: Path) -> None:
         self._session = session
+        self.socket = socket
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
         async with self._session.post(f"http://engine{path}", json=body) as response:
@@ -56,7 +57,7 @@ async def engine(smollm2: Path, prepared_smollm2: Path) -> AsyncIterator[Engine]
     served = deployment("openvino", smollm2, prepared_smollm2, context=CONTEXT, slots=4)
     async with running(kinds()["openvino"], served) as (_, socket):
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session:
-            yield Engine(session)
+            yield Engine(session, socket)
 
 
 async def test_an_answer_is_a_stream_of_frames(engine: Engine) -> None:
@@ -152,11 +153,9 @@ async def test_whoever_leaves_is_forgotten(engine: Engine) -> None:
         assert (await engine.frames(prompt, n_predict=2))[-1]["stop_type"] == "limit"
 
 
-async def test_a_grammar_that_cannot_be_read_ends_the_process(smollm2: Path, prepared_smollm2: Path) -> None:
-    served = deployment("openvino", smollm2, prepared_smollm2, context=CONTEXT, slots=1)
-    async with running(kinds()["openvino"], served) as (_, socket):
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session:
-            body = {"prompt": [1, 2], "n_predict": 4, "grammar": "root ::= nothing"}
-            status, answer = await Engine(session).post("/completion", body)
-        assert status == 400 and answer["error"]["param"] == "grammar"
-        await until(lambda: not socket.exists())
+async def test_a_grammar_that_cannot_be_read_ends_the_process(engine: Engine) -> None:
+    """The last test here: nobody is answered after it."""
+    body = {"prompt": [1, 2], "n_predict": 4, "grammar": "root ::= nothing"}
+    status, answer = await engine.post("/completion", body)
+    assert status == 400 and answer["error"]["param"] == "grammar"
+    await until(lambda: not engine.socket.exists())

@@ -26,7 +26,7 @@ from antiphon.values import Deployment
 from antiphon.workers.llama import batch
 from until import until
 
-CONTEXT, SLOTS = 2048, 2
+CONTEXT, SLOTS = 1024, 2
 WORD = 19556
 """A token of the model's."""
 
