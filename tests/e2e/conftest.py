@@ -28,15 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session", params=NAMES)
 def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
-    """Each client in turn."""
+    """Each client in turn, or the one that a test names."""
     with running(request.param, server) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def today(server: Server) -> Iterator[Client]:
-    """The Python client of today, where one client is enough."""
-    with running("openai-3", server) as started:
         yield started
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from benchmarks.processes import Server
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,8 @@ CLIENTS = Path(__file__).parent / "clients"
 NAMES = sorted(folder.name for folder in CLIENTS.iterdir() if any(folder.glob("client.*")))
 BIN = Path(sys.executable).parent
 """The development environment's programs; its Node among them."""
+ONE = pytest.mark.parametrize("client", ["openai-3"], indirect=True)
+"""The Python client of today alone, where what is tested is the server's and no client adds to it."""
 INSTALL_SECONDS = 150.0
 CALL_SECONDS = 120.0
 

@@ -1,4 +1,4 @@
-"""Every client chats, streamed and not."""
+"""Every client chats, streamed and not; what is the server's alone is asked by one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from drivers import Client
+from drivers import ONE, Client
 
 SNAPSHOT = "smollm2-135m-instruct-2024-11-01"
 BODY: dict[str, Any] = {
@@ -70,12 +70,14 @@ def test_streamed_answer_is_the_whole_answer_in_pieces(client: Client) -> None:
     assert texts(chunks) == whole["choices"][0]["message"]["content"]
 
 
+@ONE
 def test_stream_has_no_usage_unasked(client: Client) -> None:
     chunks = client.call("stream", body=BODY)
     assert all(chunk["choices"] and "usage" not in chunk for chunk in chunks)
     assert chunks[-1]["choices"][0]["finish_reason"] in ("stop", "length")
 
 
+@ONE
 def test_length_stop_and_choices(client: Client) -> None:
     short = client.call("chat", body={**BODY, "max_completion_tokens": 1, "max_tokens": None})
     assert short["choices"][0]["finish_reason"] == "length"
@@ -101,6 +103,7 @@ def test_log_probabilities_spell_the_answer(client: Client) -> None:
     assert spelled.startswith(choice["message"]["content"])
 
 
+@ONE
 @pytest.mark.parametrize("name", ["gpt-3.5-turbo-0301", "gpt-3.5-turbo-16k", SNAPSHOT])
 def test_other_names_of_the_model(client: Client, name: str) -> None:
     answer = client.call("chat", body={**BODY, "model": name, "max_tokens": 4})

@@ -1,11 +1,11 @@
-"""Every client goes on with prompts, as before the chat API, streamed and not."""
+"""Every client goes on with prompts, as before the chat API; what is the server's alone is asked by one."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from drivers import Client, ClientFailure
+from drivers import ONE, Client, ClientFailure
 
 SNAPSHOT = "smollm2-135m-instruct-2024-11-01"
 PROMPT = "The three primary colours are red,"
@@ -54,6 +54,7 @@ def test_streamed_answer_is_the_whole_answer_in_pieces(client: Client) -> None:
     assert all(piece["usage"] is None for piece in pieces)
 
 
+@ONE
 def test_several_prompts_with_several_choices(client: Client) -> None:
     prompts = [PROMPT, "Water boils at"]
     alone = [texts([client.call("complete", body={**BODY, "prompt": one})])[0] for one in prompts]
@@ -64,6 +65,7 @@ def test_several_prompts_with_several_choices(client: Client) -> None:
     assert whole["usage"]["completion_tokens"] <= 4 * 8
 
 
+@ONE
 def test_echo(client: Client) -> None:
     [alone] = texts([client.call("complete", body=BODY)])
     body = {**BODY, "echo": True}
@@ -74,6 +76,7 @@ def test_echo(client: Client) -> None:
     assert nothing["usage"]["completion_tokens"] == 0
 
 
+@ONE
 def test_stop_and_the_default_length(client: Client) -> None:
     body = {**BODY, "max_tokens": None}
     whole = client.call("complete", body=body)
@@ -104,6 +107,7 @@ def test_log_probabilities_in_the_old_shape(client: Client) -> None:
     assert chosen["top_logprobs"] is None and chosen["tokens"] == told["tokens"]
 
 
+@ONE
 def test_tokens_are_taken_as_they_are(client: Client) -> None:
     token, other = 504, 2683
     whole = client.call("complete", body={**BODY, "prompt": [[token, other], [token, END]], "echo": True})
@@ -116,6 +120,7 @@ def test_tokens_are_taken_as_they_are(client: Client) -> None:
     assert begun["usage"] == empty["usage"] and empty["usage"]["prompt_tokens"] == 1
 
 
+@ONE
 def test_text_of_a_special_token_stays_text(client: Client) -> None:
     answer = client.call("complete", body={**BODY, "prompt": "<|endoftext|>", "max_tokens": 1})
     assert answer["usage"]["prompt_tokens"] > 1
