@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -52,12 +52,13 @@ class Away(NamedTuple):
     seconds: float
 
 
-async def gateway_killed(installation: Installation, delay: float) -> Figures:
-    """kill -9 of `antiphon serve`, which is then started again."""
-    with installation.serve() as server:
+async def gateway_killed(installation: Installation, delay: float, running: Server | None = None) -> Figures:
+    """kill -9 of `antiphon serve` and of all its gateways, a new one or `running`; it is started again."""
+    with installation.serve() if running is None else nullcontext(running) as server:
         async with session(server) as client, crowd(client) as streams:
             await asyncio.sleep(delay)
-            os.kill(server.pid, signal.SIGKILL)
+            for pid in (*gateway_pids(server), server.pid):
+                os.kill(pid, signal.SIGKILL)
             killed = time.monotonic()
             await ended(streams)
     _must(streams, "whole", "cut")
@@ -127,11 +128,16 @@ async def database_away(installation: Installation, server: Server, delay: float
 
 
 async def counts_away(installation: Installation, server: Server, delay: float, away: Away) -> Figures:
-    """Valkey is gone or has forgotten everything: requests go on, and limits hold within twice their size."""
+    """Valkey is gone or has forgotten everything: requests go on, and limits hold within twice their size.
+
+    Before that, they are the same for all gateways together.
+    """
     key = await _limited_key(installation)
     async with session(server) as client, crowd(client) as streams:
         await asyncio.sleep(delay)
         taken = await _let_in(server, key)
+        if not LIMIT <= taken <= LIMIT + UNASKED:
+            raise AssertionError(f"with Valkey, a limit of {LIMIT} lets {taken} requests in")
         await asyncio.to_thread(away.leave)
         try:
             if not await served(client):
@@ -232,6 +238,11 @@ async def _let_in(server: Server, key: str) -> int:
             body = {"model": SNAPSHOT, "messages": TOO_LONG}
             async with client.post("chat/completions", json=body, headers={"connection": "close"}) as answer:
                 statuses.append(answer.status)
+                told = answer.headers
+                if answer.status == 429 and (
+                    told["x-ratelimit-remaining-requests"] != "0" or int(told["retry-after"]) < 1
+                ):
+                    raise AssertionError(f"a refusal says {dict(told)}")
     if set(statuses) - {400, 429}:
         raise AssertionError(f"requests fail: {statuses}")
     return statuses.count(400)

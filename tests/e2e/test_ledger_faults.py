@@ -106,13 +106,13 @@ async def test_valkey(
     within(await counts_away(installation, server, MIDWAY, away))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_the_only_gateway_killed(
-    kind: str, tmp_path: Path, models: Path, postgres_server: PostgresServer
-) -> None:
-    with fresh_database(postgres_server) as database:
-        settings = {"ANTIPHON_DATABASE": database.url} if kind == "postgresql" else {}
-        within(await gateway_killed(Installation(tmp_path / "home", settings, models), MIDWAY))
+async def test_all_gateways_killed(installation: Installation, server: Server) -> None:
+    """The last test of this server, which it ends."""
+    within(await gateway_killed(installation, MIDWAY, server))
+
+
+async def test_the_only_gateway_killed(tmp_path: Path, models: Path) -> None:
+    within(await gateway_killed(Installation(tmp_path / "home", {}, models), MIDWAY))
 
 
 @pytest.fixture
