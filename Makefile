@@ -8,8 +8,8 @@ ROUNDS ?= 50
 CASES ?= 10000
 SEED ?= 0
 # Tests of whole servers have the machine to themselves; all others share it.
-SERVED := tests/engines/test_contract.py tests/engines/test_llama.py tests/workers/test_chat_app.py \
-	tests/workers/test_llama.py tests/bad_input tests/e2e
+SERVED := tests/engines/test_contract.py tests/workers/test_chat_app.py tests/workers/test_llama.py \
+	tests/bad_input tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: help serve install dev check format test coverage bench gateway reliability cancels soak metering bill fuzz docs lock clean

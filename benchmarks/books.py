@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
+from antiphon.ledger.verify import verify
 from antiphon.storage.database import Database
 from antiphon.storage.tables import request
 from benchmarks.faults import equal, until
@@ -21,6 +22,7 @@ from benchmarks.streams import Stream
 END_SECONDS = 60.0
 """Longest that a request may stay open after anything at all."""
 PROOF_SECONDS = 60.0
+"""Longest that a proof of the books may take, or a command."""
 SNAPSHOT = "smollm2-135m-instruct-2024-11-01"
 MODELS = f"""
 [snapshots."{SNAPSHOT}"]
@@ -91,16 +93,18 @@ class Installation:
     async def check(self, streams: Sequence[Stream]) -> None:
         """Raises unless every request ends, the books are right, and they say what the clients saw."""
         still_open = select(func.count()).where(request.c.status == "open")
-        async with Database(self.database) as database:
+        async with Database(self.database, PROOF_SECONDS) as database:
             await until(lambda: equal(_number(database, still_open), 0), END_SECONDS)
             async with database.connect() as connection:
                 ids = [stream.id for stream in streams]
                 found = await connection.execute(select(request).where(request.c.id.in_(ids)))
+                findings = await connection.run_sync(verify)
         rows = {row.id: row for row in found}
         wrong = [(s, rows.get(s.id)) for s in streams if not agrees(s, rows.get(s.id))]
         if wrong:
             raise AssertionError(f"the books and the clients do not agree: {wrong}")
-        await self.command("ledger", "verify")
+        if findings:
+            raise AssertionError(f"the books are wrong: {findings}")
 
 
 def agrees(stream: Stream, row: Any) -> bool:

@@ -68,7 +68,7 @@ def antiphon(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANTIPHON_")}
     own = {"ANTIPHON_HOME": str(home), "ANTIPHON_PORT": "0", "PYTHONUNBUFFERED": "1", **(settings or {})}
     home.mkdir(parents=True, exist_ok=True)
-    prepared, kept = home / "models" / ".prepared", _prepared_before()
+    prepared, kept = home / "models" / ".prepared", prepared_before()
     _copy_folders(kept, prepared)
     log = home / "serve.log"
     with _process([*program, "serve"], log, {**inherited, **own}) as process:
@@ -80,8 +80,8 @@ def antiphon(
         raise RuntimeError(f"antiphon serve ended with {process.returncode} after SIGTERM:\n{tail(log)}")
 
 
-def _prepared_before() -> Path:
-    """What earlier starts made of models for their engines: that takes half a minute, and is always the same
+def prepared_before() -> Path:
+    """What earlier runs made of models for their engines: that takes half a minute, and is always the same
     as long as the code is."""
     code = sorted(Path(chat.__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in code)).hexdigest()

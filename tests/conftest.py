@@ -8,11 +8,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import distribution
+from contextlib import suppress
+from importlib.metadata import distribution, version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from benchmarks.processes import prepared_before
 
 import servers
 from antiphon.storage.database import Database
@@ -35,14 +38,21 @@ def smollm2() -> Path:
 
 
 @pytest.fixture(scope="session")
-def prepared_smollm2(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled chat model as OpenVINO loads it, where there is OpenVINO."""
+def prepared_smollm2(smollm2: Path) -> Path:
+    """The bundled chat model as OpenVINO loads it, where there is OpenVINO; made once for the same code."""
     if not find_spec("openvino_genai"):
         pytest.skip("there is no OpenVINO for this machine")
-    folder = tmp_path_factory.mktemp("openvino") / "smollm2"
-    command = [sys.executable, "-m", "antiphon.workers.chat.prepare", "--model", smollm2, "--out", folder]
-    subprocess.run(command, check=True, timeout=150, stdout=subprocess.DEVNULL)
-    return folder
+    kept = prepared_before() / f"tests-{version('openvino')}"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".tests-", dir=kept.parent) as draft:
+            made = Path(draft) / "made"
+            module = [sys.executable, "-m", "antiphon.workers.chat.prepare"]
+            command = [*module, "--model", smollm2, "--out", made / "smollm2"]
+            subprocess.run(command, check=True, timeout=150, stdout=subprocess.DEVNULL)
+            with suppress(OSError):  # another run has made it meanwhile
+                made.rename(kept)
+    return kept / "smollm2"
 
 
 @pytest.fixture(scope="session")

@@ -39,9 +39,10 @@ WEATHER = {
     "type": "object",
     "properties": {
         "city": {"type": "string", "pattern": "^[A-Z][a-z]{1,12}$"},
+        "unit": {"enum": ["celsius", "fahrenheit"]},
         "days": {"type": "integer", "minimum": 1, "maximum": 14},
     },
-    "required": ["city", "days"],
+    "required": ["city", "unit"],
 }
 
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from antiphon.engines import kinds
 from antiphon.engines.llama import ENGINE, LlamaEngine, completion_body
 from antiphon.errors import ConfigurationError, EngineFailed, InvalidRequest
-from antiphon.grammar.calls import Value, grammar
-from antiphon.inference.calls import Calls
 from antiphon.settings import Settings
-from antiphon.values import CallDelta, ChatJob, Delta, Deployment, Form, Function, Message, Prompt, Usage
+from antiphon.values import ChatJob, Delta, Deployment, Form, Message, Prompt, Usage
 from fake_engine import command
 from tiny_models import write_gguf
 
@@ -215,47 +210,6 @@ async def test_the_real_engine_reads_raw_prompts_as_they_are(smollm2: Path) -> N
     assert ids.text.startswith("Héllo")
     assert min(spoken.tokens) > 16, "text never becomes one of the special tokens, which come first"
     assert empty == Prompt("", (0,)) and refusal.value.param == "prompt"
-
-
-WEATHER = {
-    "type": "object",
-    "properties": {
-        "city": {"type": "string", "pattern": "^[A-Z][a-z]{1,12}$"},
-        "unit": {"enum": ["celsius", "fahrenheit"]},
-        "days": {"type": "integer", "minimum": 1, "maximum": 14},
-    },
-    "required": ["city", "unit"],
-}
-FUNCTIONS = (Function(name="weather", parameters=WEATHER), Function(name="now"))
-
-
-async def test_the_real_engine_keeps_to_a_form(smollm2: Path) -> None:
-    """Whatever the model would rather say: calls, values of a schema, and a form from some word on."""
-    with tempfile.TemporaryDirectory() as folder:
-        socket = Path(folder) / "s.sock"
-        argv = ENGINE.command([deployment(smollm2)], Settings(), socket)
-        async with running(argv, socket, smollm2) as engine:
-
-            async def written(**given: Any) -> str:
-                deltas, _ = await answer(engine, job(max_tokens=120, **given))
-                assert deltas[-1].finish_reason == "stop"
-                return "".join(delta.text for delta in deltas)
-
-            value = Form(grammar(value=Value(WEATHER)).gbnf())
-            calls = Form(grammar(FUNCTIONS, several=False).gbnf())
-            for seed in range(3):
-                jsonschema.validate(json.loads(await written(form=value, seed=seed)), WEATHER)
-                called = Calls()
-                begun, *rest = called.feed(await written(form=calls, functions=FUNCTIONS, seed=seed))
-                assert isinstance(begun, CallDelta) and begun.name in ("weather", "now")
-                arguments = json.loads("".join(p.arguments for p in rest if isinstance(p, CallDelta)))
-                jsonschema.validate(arguments, WEATHER if begun.name == "weather" else {"maxProperties": 0})
-            free = await written(temperature=0.0)
-            words = free.split()
-            some = next(f"{a} {b}" for a, b in pairwise(words[1:]) if (a + b).isalpha())
-            form = Form(f'root ::= "{some}" " and no more"', trigger=some)
-            begins, _, rest_of_it = (await written(temperature=0.0, form=form)).partition(some)
-            assert free.startswith(begins) and rest_of_it == " and no more"
 
 
 def test_the_form_is_told_as_llama_cpp_reads_it() -> None:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from openai import AsyncOpenAI, AuthenticationError, BadRequestError, NotFoundError, PermissionDeniedError
 
-from admin_service import House, administrating
+from admin_service import House
 from service import CHAT, SPEECH
 
 DAY = 1_793_491_200
 """1 November 2026, 0:00 UTC."""
-
-
-@pytest.fixture
-async def house(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[House]:
-    async with administrating(tmp_path, migrated_sqlite) as house:
-        yield house
 
 
 def client_of(house: House, secret: str) -> AsyncOpenAI:
