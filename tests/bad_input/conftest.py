@@ -117,7 +117,7 @@ def fine() -> Iterator[Case]:
     # Where the engine that is preferred cannot do this, another one starts, and goes on running.
     told = asked[:-1] + b',"logprobs":true}'
     yield Case(id="chat-told", path=CHAT, body=lambda: told, statuses=(200,), seconds=30)
-    shown = b'{"model":"gpt-3.5-turbo","messages":[{"role":"user","content":"' + b"word " * 400_000 + b'"}]}'
+    shown = b'{"model":"gpt-3.5-turbo","messages":[{"role":"user","content":"' + b"word " * 200_000 + b'"}]}'
     yield Case(id="render", path=RENDER, body=lambda: shown, statuses=(200,), seconds=30)
     for path in (TRANSCRIPTIONS, TRANSLATIONS):
         yield Case(
