@@ -21,7 +21,7 @@ from aiohttp import web
 
 from antiphon.engines.base import EngineKind
 from antiphon.engines.upstream import Upstream
-from antiphon.values import Feature
+from antiphon.values import Feature, Format
 
 FAULTS = ("crash", "hang", "garbage", "half", "eof", "error")
 """After `--after` tokens: end the process; say nothing more; send what is no JSON; send half an event and
@@ -72,6 +72,7 @@ def kind(
     shared: bool = False,
     unusable: Collection[str] = (),
     features: Collection[Feature] = (),
+    reads: Collection[Format] = ("gguf",),
     unsuited: Callable[[], str] = lambda: "",
     preparation: Callable[[Path, Path], list[str]] | None = None,
     preparation_version: str = "",
@@ -81,6 +82,7 @@ def kind(
     return EngineKind(
         name=name,
         task="chat",
+        reads=frozenset(reads),
         features=frozenset(features),
         unsuited=unsuited,
         preparation=preparation,

@@ -65,7 +65,11 @@ TESTED_WITH = {
     "engines/test_contract.py": ("engines/completion.py",),
     "workers/test_chat_app.py": ("workers/chat/pipeline.py",),
     "workers/test_chat_scheduler.py": ("workers/chat/request.py",),
-    "workers/test_chat_prepare.py": ("workers/chat/convert.py", "workers/chat/requantize.py"),
+    "workers/test_chat_prepare.py": (
+        "workers/chat/convert.py",
+        "workers/chat/requantize.py",
+        "workers/chat/weights.py",
+    ),
     "workers/test_speech_decode.py": ("workers/speech/sniff.py",),
 }
 """Modules without a test file of their own: what they do is seen through the test of another."""

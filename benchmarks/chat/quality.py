@@ -15,7 +15,7 @@ from gguf import GGMLQuantizationType, GGUFReader
 
 from antiphon.workers.chat.convert import convert
 from antiphon.workers.chat.requantize import requantize
-from antiphon.workers.chat.tokenizer import Vocabulary
+from antiphon.workers.chat.tokenizer import load
 from benchmarks.chat.client import Target, ask, body, session
 from benchmarks.chat.loads import WORDS
 from benchmarks.chat.values import Agreement
@@ -87,7 +87,7 @@ def _perplexity(folder: Path, tokens: int) -> float:
     import openvino  # takes a second, and is not there on every system
 
     text = "\n".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))
-    ids = Vocabulary(folder).encode([text])[:tokens]
+    ids = load(folder).encode([text])[:tokens]
     windows = [ids[at : at + WINDOW] for at in range(0, len(ids) - WINDOW + 1, WINDOW)]
     model = openvino.Core().compile_model(folder / "openvino_model.xml", "CPU")
     lost = [loss for window in windows for loss in _losses(model.create_infer_request(), window)]

@@ -14,6 +14,10 @@ import msgspec
 
 Task = Literal["chat", "speech"]
 SpeechTask = Literal["transcribe", "translate"]
+Format = Literal["gguf", "safetensors", "ctranslate2"]
+"""How a model is published: as one GGUF file, as a folder of safetensors and JSON as the Hugging Face hub has
+them, or as a folder of CTranslate2.
+"""
 Feature = Literal["logit_bias", "logprobs", "top_logprobs", "grammar", "lazy_grammar", "seed"]
 """What a chat engine may be able to do, or not: `logprobs` of the tokens that were chosen, `top_logprobs` of
 others too; answers held to a `grammar`, from their beginning or (`lazy_grammar`) from a trigger on.
@@ -72,7 +76,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     """The name of a module in `antiphon.engines`."""
     model: Path
-    """A file (GGUF) or a folder (CTranslate2), verified before use."""
+    """A file (GGUF) or a folder (safetensors, CTranslate2), verified before use."""
     prepared: Path | None = None
     """The folder that was made of it for an engine that cannot read it as it is."""
     context: int = 0

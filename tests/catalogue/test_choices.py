@@ -19,7 +19,7 @@ from antiphon.errors import ConfigurationError
 SLOW = "is slower without its instructions"
 
 
-def entry(engine: Any) -> Entry:
+def entry(engine: Any, file: str = "m.gguf") -> Entry:
     return Entry(
         id="m-2024",
         task="chat",
@@ -29,7 +29,7 @@ def entry(engine: Any) -> Entry:
         context=512,
         engine=engine,
         source=PathSource("/models"),
-        files=(File(name="m.gguf", size=1, sha256="0" * 64),),
+        files=(File(name=file, size=1, sha256="0" * 64),),
     )
 
 
@@ -41,6 +41,8 @@ def suits(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
         kinds = [
             fake_engine.kind(name="fast", features={"seed"}, unsuited=lambda: "" if good else SLOW),
             fake_engine.kind(name="able", features={"seed", "logit_bias", "grammar"}),
+            fake_engine.kind(name="other", features={"logprobs"}, reads={"gguf", "safetensors"}),
+            fake_engine.kind(name="unread", reads={"safetensors"}),
         ]
         monkeypatch.setattr(engines, "kinds", lambda: {kind.name: kind for kind in kinds})
 
@@ -48,8 +50,8 @@ def suits(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     return machine
 
 
-def chosen(engine: Any, home: Path) -> list[tuple[str, bool, str]]:
-    found = choices(entry(engine), ModelStore(home))
+def chosen(engine: Any, home: Path, file: str = "m.gguf") -> list[tuple[str, bool, str]]:
+    found = choices(entry(engine, file), ModelStore(home))
     return [(choice.kind.name, choice.alternative, choice.why) for choice in found]
 
 
@@ -77,4 +79,22 @@ def test_a_single_one_is_taken_whatever_the_machine_is(suits: Any, tmp_path: Pat
 def test_an_unknown_engine_is_refused_with_those_that_there_are(suits: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="'m-2024' asks for the engine 'nonesuch'") as refused:
         chosen(("fast", "nonesuch"), tmp_path)
-    assert refused.value.fix == "engines for chat: able, fast"
+    assert refused.value.fix == "engines for chat: able, fast, other, unread"
+
+
+def test_an_engine_that_does_not_read_the_format_is_passed_over(suits: Any, tmp_path: Path) -> None:
+    for engine in (("able", "other"), ("other", "able")):
+        [(name, alternative, why)] = chosen(engine, tmp_path, "model.safetensors")
+        assert (name, alternative) == ("other", False) and "able does not read safetensors" in why
+    assert [name for name, *_ in chosen(("able", "other"), tmp_path)] == ["able", "other"]
+
+
+def test_a_model_that_no_engine_can_serve_is_refused_with_every_reason(suits: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="fast does not read .*; able does not read safetensors"):
+        chosen(("fast", "able"), tmp_path, "model.safetensors")
+
+
+def test_one_that_the_machine_does_not_suit_serves_what_no_other_can(suits: Any, tmp_path: Path) -> None:
+    suits(False)
+    found = chosen(("fast", "unread"), tmp_path)
+    assert found == [("fast", False, "no other can; unread does not read gguf")]

@@ -34,6 +34,24 @@ def test_an_entry_is_a_snapshot_with_its_files() -> None:
     assert entry.files[0].origins == ("model.gguf",)
 
 
+@pytest.mark.parametrize(
+    ("names", "format"),
+    [
+        (["model.gguf"], "gguf"),
+        (
+            [
+                *("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"),
+                *("chat_template.jinja", "model.safetensors"),
+            ],
+            "safetensors",
+        ),
+        (["config.json", "model.bin", "tokenizer.json", "vocabulary.txt"], "ctranslate2"),
+    ],
+)
+def test_its_format_is_told_by_its_files(names: list[str], format: str) -> None:
+    assert convert(files=[FILE | {"name": name} for name in names]).format == format
+
+
 def test_each_engine_may_have_slots_of_its_own() -> None:
     entry = convert(slots={"openvino": 32, "llama": 8})
     assert [entry.slots_of(name) for name in ("openvino", "llama", "vllm")] == [32, 8, 8]
@@ -44,7 +62,9 @@ def test_each_engine_may_have_slots_of_its_own() -> None:
     "name",
     [
         "../model.gguf", "a/b.gguf", "/etc/x.gguf", "..", ".gguf", "-x.gguf", "x.gguf\n", "x.gguf\0", "x.pkl",
-        "pytorch_model.bin", "model.pt", "x.py", "config.json.py", "x.GGUF", "a\\b.gguf", "x" * 250 + ".gguf",
+        "pytorch_model.bin", "model.pt", "modeling_llama.py", "tokenizer.py", "chat_template.jinja.py",
+        "other_config.json", "template.jinja", "model.safetensors.index.json",
+        "x.py", "config.json.py", "x.GGUF", "a\\b.gguf", "x" * 250 + ".gguf",
     ],
 )  # fmt: skip
 def test_a_file_name_that_is_not_a_plain_model_file_is_refused(name: str) -> None:

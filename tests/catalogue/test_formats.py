@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from antiphon.catalogue.formats import Facts, inspect
 from antiphon.errors import ConfigurationError
+from hugging_face import FIGURES, write_json, write_tiny
 from tiny_models import whisper_files, write_gguf, write_whisper
 
 WHISPER = list(whisper_files())
@@ -58,6 +60,45 @@ def test_every_beginning_of_a_gguf_file_is_refused(tmp_path: Path) -> None:
         (tmp_path / f"{length}.gguf").write_bytes(whole[:length])
         with pytest.raises(ConfigurationError, match=rf"{length}\.gguf"):
             inspect(tmp_path, [f"{length}.gguf"], None)
+
+
+FOLDER = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
+
+
+def test_a_folder_of_a_chat_model_is_understood(tmp_path: Path) -> None:
+    assert inspect(write_tiny(tmp_path), FOLDER, None) == Facts(task="chat", context=512)
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"architectures": ["WhisperForConditionalGeneration"]}, "no chat model"),
+        ({"architectures": []}, "no chat model"),
+        ({"max_position_embeddings": None}, "no chat model"),
+        ({"max_position_embeddings": 0}, "no chat model"),
+        ({"vocab_size": None}, "how many tokens"),
+    ],
+)
+def test_a_folder_of_another_model_is_refused(tmp_path: Path, figures: dict[str, Any], said: str) -> None:
+    write_tiny(tmp_path)
+    write_json(tmp_path, "config.json", FIGURES | figures)
+    with pytest.raises(ConfigurationError, match=said) as refusal:
+        inspect(tmp_path, FOLDER, None)
+    assert refusal.value.fix
+
+
+def test_a_folder_without_a_template_needs_one_named(tmp_path: Path) -> None:
+    write_tiny(tmp_path, template="")
+    with pytest.raises(ConfigurationError, match="The folder has no chat template"):
+        inspect(tmp_path, FOLDER, None)
+    assert inspect(tmp_path, FOLDER, "smollm2").task == "chat"
+
+
+def test_a_folder_whose_words_are_of_another_kind_is_refused(tmp_path: Path) -> None:
+    write_tiny(tmp_path)
+    write_json(tmp_path, "tokenizer.json", {"model": {"type": "Unigram"}})
+    with pytest.raises(ConfigurationError, match=r"tokenizer\.json"):
+        inspect(tmp_path, FOLDER, None)
 
 
 def test_another_ctranslate2_model_is_refused(tmp_path: Path) -> None:

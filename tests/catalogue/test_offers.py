@@ -54,6 +54,59 @@ def test_a_path_offers_the_files_of_the_model_alone(tmp_path: Path) -> None:
     assert [file.name for file in offer(str(tmp_path / "b.gguf")).files] == ["b.gguf"]
 
 
+FOLDER = ["config.json", "tokenizer.json", "tokenizer_config.json"]
+
+
+def names(place: object) -> set[str]:
+    return {file.name for file in offer(str(place)).files}
+
+
+def test_a_folder_offers_what_the_model_consists_of_and_no_code(tmp_path: Path) -> None:
+    wanted = {*FOLDER, "generation_config.json", "chat_template.jinja", "model.safetensors"}
+    others = {
+        *("modeling_tiny.py", "pytorch_model.bin", "training_args.bin", "README.md", "vocab.json"),
+        *("consolidated.safetensors", "adapter_model.safetensors", "model.safetensors.index.json"),
+    }
+    for name in wanted | others:
+        (tmp_path / name).write_text("x")
+    assert names(tmp_path) == wanted
+    (tmp_path / "generation_config.json").unlink()
+    (tmp_path / "chat_template.jinja").unlink()
+    assert names(tmp_path) == {*FOLDER, "model.safetensors"}
+
+
+def test_a_model_of_several_parts_is_offered_with_all_of_them(tmp_path: Path) -> None:
+    parts = {f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)}
+    for name in (*FOLDER, *parts):
+        (tmp_path / name).write_text("x")
+    assert names(tmp_path) == {*FOLDER, *parts}
+    (tmp_path / "model-00002-of-00003.safetensors").unlink()
+    with pytest.raises(ConfigurationError, match="all parts"):
+        offer(str(tmp_path))
+
+
+def test_a_gguf_file_goes_first_unless_there_are_several(tmp_path: Path) -> None:
+    for name in (*FOLDER, "model.safetensors"):
+        (tmp_path / name).write_text("x")
+    write_gguf(tmp_path / "a.gguf")
+    assert names(tmp_path) == {"a.gguf"}
+    write_gguf(tmp_path / "b.gguf")
+    assert names(tmp_path) == {*FOLDER, "model.safetensors"}
+    assert names(tmp_path / "b.gguf") == {"b.gguf"}
+
+
+def test_a_folder_of_the_hub_is_offered_with_the_hashes_that_the_hub_knows(hub: Hub) -> None:
+    for name in FOLDER:
+        hub.files["org/folder", name] = b"{}"
+        hub.files["org/folder", f"onnx/{name}"] = b"{}"
+    hub.files["org/folder", "model.safetensors"] = bytes(5000)
+    hub.files["org/folder", "model.py"] = b"import os"
+    found = {file.name: file for file in offer("hf:org/folder").files}
+    assert set(found) == {*FOLDER, "model.safetensors"}
+    assert found["model.safetensors"].sha256 == hub.sha256("org/folder", "model.safetensors")
+    assert all(file.parts == () for file in found.values())
+
+
 @pytest.mark.parametrize(
     ("place", "said"),
     [
@@ -65,7 +118,7 @@ def test_a_path_offers_the_files_of_the_model_alone(tmp_path: Path) -> None:
         ("hf:org/empty", "cannot be taken"),
         ("hf:org/up", "cannot be taken"),
         ("/no/such/place", "cannot be read: No such file"),
-        ("/", "neither a GGUF file nor a CTranslate2 model"),
+        ("/", "neither a GGUF file nor a model's folder"),
     ],
 )
 def test_a_place_without_a_model_is_refused(hub: Hub, place: str, said: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import fake_engine
@@ -123,6 +124,18 @@ def test_another_version_takes_the_place_of_the_one_before(
     assert [path.name for path in store.prepared.iterdir()] == [f"{'ab' * 8}-fake-2"]
     preparing.remove(store, ENTRY)
     assert list(store.prepared.iterdir()) == []
+
+
+def test_a_folder_is_known_by_all_of_its_files(store: ModelStore, kind: Callable[..., EngineKind]) -> None:
+    def place(*hashes: str, names: Sequence[str] = ("config.json", "model.safetensors")) -> str:
+        files = tuple(
+            File(name=name, size=1, sha256=sha * 64) for name, sha in zip(names, hashes, strict=True)
+        )
+        found = preparing.folder(store, msgspec.structs.replace(ENTRY, files=files), kind())
+        return str(found)
+
+    assert place("a", "b") == place("b", "a", names=("model.safetensors", "config.json"))
+    assert len({place("a", "b"), place("a", "c"), place("c", "b"), place("b", "a")}) == 4
 
 
 def test_a_process_that_says_nothing_for_too_long_is_ended(

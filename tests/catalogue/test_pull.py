@@ -14,6 +14,7 @@ from antiphon.catalogue.pull import pull
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError
 from hub import COMMIT, Hub, serving
+from hugging_face import write_tiny
 from tiny_models import whisper_files, write_gguf, write_whisper
 
 
@@ -110,6 +111,30 @@ def test_a_ctranslate2_folder_of_this_machine_is_served(tmp_path: Path, home: Pa
     shutil.rmtree(tmp_path / "origin")
     ModelStore(home).verify(load(home).resolve("mine-1"))
     assert "notes.txt" not in [file.name for file in entry.files]
+
+
+def test_a_folder_of_the_hub_is_served_with_every_file_pinned(hub: Hub, home: Path, tmp_path: Path) -> None:
+    for path in write_tiny(tmp_path / "model").iterdir():
+        hub.files["org/folder", path.name] = path.read_bytes()
+    hub.files["org/folder", "modeling_tiny.py"] = b"raise SystemExit"
+    pull(home, "hf:org/folder", "tiny-2024", alias="gpt-4")
+    entry, store = load(home).resolve("gpt-4"), ModelStore(home)
+    store.verify(entry)
+    assert (entry.format, entry.context, entry.licence) == ("safetensors", 512, "apache-2.0")
+    wanted = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
+    assert {file.name for file in entry.files} == {*wanted, "model.safetensors"}
+    assert not list(home.rglob("*.py"))
+    assert store.path(entry) == home / "models" / "tiny-2024"
+    (store.path(entry) / "config.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match=r"config\.json is damaged"):
+        store.verify(entry)
+
+
+def test_a_folder_of_this_machine_is_served(home: Path, tmp_path: Path) -> None:
+    pull(home, str(write_tiny(tmp_path / "model")), "mine-1")
+    [deployment, *_] = load(home).deployments(ModelStore(home))
+    assert deployment.engine == "openvino" and deployment.model == home / "models" / "mine-1"
+    assert deployment.prepared is not None and "openvino" in deployment.prepared.name
 
 
 def test_the_operators_own_text_stays(tmp_path: Path, home: Path) -> None:

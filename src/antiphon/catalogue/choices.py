@@ -23,30 +23,49 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 def choices(entry: Entry, store: ModelStore) -> list[Choice]:
     """The preferred engine, and those that run on demand since they can do what those before cannot.
 
-    Preferred is the first that the machine suits, in the order of the entry, and for which the model could
-    be prepared; if there is none, the last. Raises `ConfigurationError` for an engine that does not exist or
-    does not serve the entry's task.
+    Preferred is the first, in the order of the entry, that can serve the model and that the machine suits; if
+    it suits none, the last that can. Raises `ConfigurationError` if none can, and for an engine that does not
+    exist or does not serve the entry's task.
     """
     kinds = [_kind(entry, name) for name in entry.engines]
-    reasons = [kind.unsuited() or preparing.failure(store, entry, kind) for kind in kinds]
-    at = next((index for index, reason in enumerate(reasons) if not reason), len(kinds) - 1)
-    chosen = [Choice(kind=kinds[at], why=_why(kinds, reasons, at))]
-    able = set(kinds[at].features)
-    for kind in kinds[:at] + kinds[at + 1 :]:
-        more = kind.features - able
-        if more and not preparing.failure(store, entry, kind):
-            able |= more
+    barred = {kind.name: reason for kind in kinds if (reason := _barred(entry, store, kind))}
+    able = [kind for kind in kinds if kind.name not in barred]
+    if not able:
+        reasons = "; ".join(f"{name} {reason}" for name, reason in barred.items())
+        raise ConfigurationError(
+            f"No engine can serve '{entry.id}': {reasons}", fix="name another engine for it in models.toml"
+        )
+    preferred = next((kind for kind in able if not kind.unsuited()), able[-1])
+    chosen = [Choice(kind=preferred, why=_why(kinds, preferred, barred))]
+    features = set(preferred.features)
+    for kind in able:
+        if more := kind.features - features:
+            features |= more
             chosen.append(
                 Choice(kind=kind, alternative=True, why=f"on demand, for {', '.join(sorted(more))}")
             )
     return chosen
 
 
-def _why(kinds: list[EngineKind], reasons: list[str], at: int) -> str:
+def _barred(entry: Entry, store: ModelStore, kind: EngineKind) -> str:
+    """Why an engine cannot serve a model; nothing if it can."""
+    if entry.format not in kind.reads:
+        return f"does not read {entry.format}"
+    return preparing.failure(store, entry, kind)
+
+
+def _why(kinds: list[EngineKind], preferred: EngineKind, barred: dict[str, str]) -> str:
+    """What the preferred engine was chosen for, with what speaks against those before it, and who cannot."""
     if len(kinds) == 1:
         return "the only one named"
-    passed = "; ".join(f"{kind.name} {reason}" for kind, reason in zip(kinds[:at], reasons[:at], strict=True))
-    return passed or "the first named, and the machine suits it"
+    at = kinds.index(preferred)
+    before = {kind.name: barred.get(kind.name) or kind.unsuited() for kind in kinds[:at]}
+    told = [f"{name} {reason}" for name, reason in (before | barred).items()]
+    if at == 0:
+        told.insert(
+            0, "no other can" if preferred.unsuited() else "the first named, and the machine suits it"
+        )
+    return "; ".join(told)
 
 
 def _kind(entry: Entry, name: str) -> EngineKind:

@@ -6,17 +6,19 @@ one of a kind that can carry code.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from antiphon.values import Snapshot
+from antiphon.values import Format, Snapshot
 
 _MODEL_FILE = (
     r"\A(?:[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(?:gguf|safetensors)"
-    r"|config\.json|model\.bin|tokenizer\.json|vocabulary\.(?:json|txt)|preprocessor_config\.json)\Z"
+    r"|(?:tokenizer_|generation_|preprocessor_)?config\.json|tokenizer\.json|chat_template\.jinja"
+    r"|model\.bin|vocabulary\.(?:json|txt))\Z"
 )
 
 SnapshotId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
@@ -24,7 +26,8 @@ EngineName = Annotated[str, Meta(pattern=r"\A[a-z_]+\Z")]
 Slots = Annotated[int, Meta(ge=1, le=256)]
 AliasName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")]
 FileName = Annotated[str, Meta(pattern=_MODEL_FILE)]
-"""GGUF, safetensors, or a file of a CTranslate2 folder: nothing else is ever stored or opened."""
+"""GGUF, safetensors and what stands beside them, or a file of a CTranslate2 folder: nothing else is stored
+or opened. None of it can carry code but a chat template, which is run in a sandbox."""
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
@@ -121,9 +124,20 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.slots.get(engine, min(self.slots.values()))
 
     @property
+    def format(self) -> Format:
+        """How it is published."""
+        return format_of(self.files)
+
+    @property
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(file.size for file in self.files)
+
+
+def format_of(files: Iterable[Found]) -> Format:
+    """How a model is published, by the names of its files."""
+    endings = {PurePosixPath(file.name).suffix for file in files}
+    return "gguf" if ".gguf" in endings else "safetensors" if ".safetensors" in endings else "ctranslate2"
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

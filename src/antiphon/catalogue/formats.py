@@ -10,9 +10,12 @@ import msgspec
 from antiphon.engines import gguf
 from antiphon.engines.template import reviewed
 from antiphon.errors import ConfigurationError
+from antiphon.tokens import folder as folders
 from antiphon.values import Task
 
 _HEADER_BYTES = 64
+_CHATS, _SHOWN = "ForCausalLM", 80
+"""How architectures of chat models end on the hub; characters of one that are told."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,10 +29,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 def inspect(folder: Path, names: Sequence[str], template: str | None) -> Facts:
     """Read the model made of the files `names` in `folder`; `ConfigurationError` if it cannot be served.
 
-    `template` names a reviewed chat template, for a GGUF file without its own.
+    `template` names a reviewed chat template, for a chat model without its own.
     """
     ggufs = [name for name in names if name.endswith(".gguf")]
-    return _gguf(folder / ggufs[0], template) if ggufs else _whisper(folder, names)
+    if ggufs:
+        return _gguf(folder / ggufs[0], template)
+    return _hugging_face(folder, template) if folders.TOKENIZER_CONFIG in names else _whisper(folder, names)
 
 
 def _gguf(path: Path, template: str | None) -> Facts:
@@ -48,12 +53,7 @@ def _gguf(path: Path, template: str | None) -> Facts:
         raise ConfigurationError(
             f"{path.name} is one part of a split model", fix="merge it with llama-gguf-split"
         )
-    if template is not None:
-        _check_template(template)
-    elif not fields.get("tokenizer.chat_template"):
-        raise ConfigurationError(
-            f"{path.name} has no chat template", fix="take an instruct model, or name one with --template"
-        )
+    _check_template(path.name, template, bool(fields.get("tokenizer.chat_template")))
     licence = fields.get("general.license")
     return Facts(task="chat", context=context, licence=licence if isinstance(licence, str) else None)
 
@@ -63,7 +63,34 @@ def _telling(name: str) -> bool:
     return not name.startswith("tokenizer.") or name == "tokenizer.chat_template"
 
 
-def _check_template(name: str) -> None:
+def _hugging_face(folder: Path, template: str | None) -> Facts:
+    from antiphon.tokens.encoder import Encoder, of_folder  # slow to import, and rarely needed
+
+    try:
+        config, facts = folders.document(folder / folders.CONFIG), folders.read(folder)
+        Encoder(*of_folder(folder, facts))
+    except (OSError, ValueError) as problem:
+        raise ConfigurationError(
+            f"The folder cannot be served: {problem}", fix="pull it again, or another model"
+        ) from None
+    context, kinds = config.get("max_position_embeddings"), config.get("architectures")
+    kind = str(kinds[0]) if isinstance(kinds, list) and kinds else "unknown"
+    if not kind.endswith(_CHATS) or not isinstance(context, int) or context < 1:
+        raise ConfigurationError(
+            f"The folder holds no chat model, but one of the kind {kind[:_SHOWN]!a}", fix="pull another model"
+        )
+    _check_template("The folder", template, bool(facts.template))
+    return Facts(task="chat", context=context)
+
+
+def _check_template(model: str, name: str | None, has_one: bool) -> None:
+    """Raise `ConfigurationError` for a model without a chat template, and for one that does not exist."""
+    if name is None:
+        if not has_one:
+            raise ConfigurationError(
+                f"{model} has no chat template", fix="take an instruct model, or name one with --template"
+            )
+        return
     try:
         reviewed(name)
     except KeyError:

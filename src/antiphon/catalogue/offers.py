@@ -14,6 +14,9 @@ from antiphon.catalogue.entries import Found, PathSource, Source
 from antiphon.errors import ConfigurationError
 
 _HUB = re.compile(r"\Ahf:(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<file>[^@]+))?(?:@(?P<revision>[\w./-]+))?\Z")
+_FOLDER = {"config.json", "tokenizer.json", "tokenizer_config.json"}
+_FOLDER_TOO = {"generation_config.json", "chat_template.jinja"}
+_WEIGHTS = re.compile(r"\Amodel(?:-[0-9]{5}-of-[0-9]{5})?\.safetensors\Z")
 _WHISPER = {"config.json", "model.bin", "tokenizer.json"}
 _WHISPER_TOO = {"vocabulary.json", "vocabulary.txt", "preprocessor_config.json"}
 _NAMES_SHOWN = 20
@@ -30,7 +33,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def offer(place: str) -> Offer:
-    """Look at `hf:ORG/REPO[/FILE.gguf][@REVISION]`, a GGUF file, or a CTranslate2 folder; nothing is copied.
+    """Look at `hf:ORG/REPO[/FILE.gguf][@REVISION]`, a GGUF file, or a folder; nothing is copied.
 
     Raises `ConfigurationError` if there is no model, or more than one.
     """
@@ -77,7 +80,10 @@ def _on_disk(path: Path) -> Offer:
 
 
 def _choose(place: str, offered: list[str], wanted: str | None) -> list[str]:
-    """The file asked for, a CTranslate2 Whisper model, or the only GGUF file there is."""
+    """The file asked for, a CTranslate2 Whisper model, the only GGUF file there is, or a chat model's folder.
+
+    A GGUF file can be named and a folder cannot: where there are several and a folder, it is the folder.
+    """
     ggufs = [path for path in offered if path.endswith(".gguf")]
     if wanted is not None:
         if wanted in ggufs:
@@ -87,13 +93,30 @@ def _choose(place: str, offered: list[str], wanted: str | None) -> list[str]:
         return [path for path in offered if path in _WHISPER | _WHISPER_TOO]
     if len(ggufs) == 1:
         return ggufs
-    found = f"{len(ggufs)} GGUF files" if ggufs else "neither a GGUF file nor a CTranslate2 model"
+    weights = [path for path in offered if _WEIGHTS.match(path)]
+    if weights and set(offered) >= _FOLDER:
+        _refuse_parts(place, weights)
+        return [path for path in offered if path in _FOLDER | _FOLDER_TOO] + weights
+    found = f"{len(ggufs)} GGUF files" if ggufs else "neither a GGUF file nor a model's folder"
     raise ConfigurationError(f"{place} holds {found}", fix=_advice(ggufs))
+
+
+def _refuse_parts(place: str, weights: list[str]) -> None:
+    """Raise `ConfigurationError` unless these are all the parts of one model, or one file."""
+    number = len(weights)
+    whole = [f"model-{part:05d}-of-{number:05d}.safetensors" for part in range(1, number + 1)]
+    if sorted(weights) not in (["model.safetensors"], whole):
+        raise ConfigurationError(
+            f"{place} does not hold all parts of one model", fix="bring the parts that are missing"
+        )
 
 
 def _advice(ggufs: list[str]) -> str:
     if not ggufs:
-        return "only GGUF files and CTranslate2 Whisper folders can be served"
+        return (
+            "only GGUF files, folders with config.json, tokenizer.json, tokenizer_config.json and "
+            "model.safetensors, and CTranslate2 Whisper folders can be served"
+        )
     return f"name one of them: {', '.join(ggufs[:_NAMES_SHOWN])}"
 
 

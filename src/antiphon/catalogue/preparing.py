@@ -1,11 +1,12 @@
 """What is made of a snapshot's model file for an engine that cannot read it as it is published.
 
 It is done once, in a process of its own, and kept under `ANTIPHON_HOME/models/.prepared` by the hash of the
-file it was made of: a folder with a manifest, or a note of why it cannot be made.
+file or the files that it was made of: a folder with a manifest, or a note of why it cannot be made.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -124,9 +125,11 @@ def _clear(store: ModelStore, pattern: str) -> None:
 
 
 def _hash(entry: Entry) -> str:
-    """Of the file that everything is made of."""
-    [file, *_] = [file for file in entry.files if file.name.endswith(".gguf")] or entry.files
-    return file.sha256[:16]
+    """Of what everything is made of: the GGUF file, or all files of a folder."""
+    if entry.format == "gguf":
+        return next(file.sha256 for file in entry.files if file.name.endswith(".gguf"))[:16]
+    listed = sorted((file.name, file.sha256) for file in entry.files)
+    return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
 
 
 def _note(place: Path, suffix: str) -> Path:

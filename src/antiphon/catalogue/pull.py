@@ -13,15 +13,23 @@ import msgspec
 
 from antiphon.catalogue.additions import append
 from antiphon.catalogue.catalogue import FILE_NAME, build, read
-from antiphon.catalogue.entries import Alias, AliasName, Entry, SnapshotId
+from antiphon.catalogue.entries import Alias, AliasName, Entry, SnapshotId, format_of
 from antiphon.catalogue.formats import Facts, inspect
 from antiphon.catalogue.offers import Offer, offer
 from antiphon.catalogue.store import ModelStore, Progress, silent
 from antiphon.errors import ConfigurationError
-from antiphon.values import Task
+from antiphon.values import Format
 
-_ENGINES: dict[Task, str | tuple[str, ...]] = {"chat": ("openvino", "llama"), "speech": "speech"}
-_SLOTS: dict[Task, int | dict[str, int]] = {"chat": {"openvino": 32, "llama": 4}, "speech": 32}
+_ENGINES: dict[Format, str | tuple[str, ...]] = {
+    "gguf": ("openvino", "llama"),
+    "safetensors": "openvino",
+    "ctranslate2": "speech",
+}
+_SLOTS: dict[Format, int | dict[str, int]] = {
+    "gguf": {"openvino": 32, "llama": 4},
+    "safetensors": 32,
+    "ctranslate2": 32,
+}
 _CONTEXT = 8192
 """Tokens of context at first, if the model has more: memory grows with it, and the operator may raise it."""
 
@@ -46,15 +54,16 @@ def pull(
     files = store.adopt(name, offered.source, offered.files, progress)
     try:
         facts = inspect(home / "models" / name, [file.name for file in files], template)
+        format = format_of(files)
         entry = Entry(
             id=name,
             task=facts.task,
-            engine=_ENGINES[facts.task],
+            engine=_ENGINES[format],
             owned_by=offered.owned_by,
             licence=_licence(offered, facts),
             released=offered.released,
             context=min(facts.context, _CONTEXT),
-            slots=_SLOTS[facts.task],
+            slots=_SLOTS[format],
             template=template if facts.task == "chat" else None,
             serve=True,
             source=offered.source,

@@ -53,7 +53,7 @@ def pull(
         typer.Argument(
             metavar="MODEL",
             help="A snapshot of the catalogue, hf:ORG/REPO[/FILE.gguf][@REVISION], or the path of a GGUF "
-            "file or a CTranslate2 folder.",
+            "file or of a folder: safetensors of a chat model, or CTranslate2.",
         ),
     ],
     name: Annotated[

@@ -19,6 +19,7 @@ from antiphon.values import (
     Delta,
     Deployment,
     Feature,
+    Format,
     Function,
     Message,
     Progress,
@@ -110,6 +111,8 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
 
     `shared`: whether one process serves all the deployments of the kind; otherwise each has one of its own.
 
+    `reads`: the formats of models that it takes, as they are or through its `preparation`.
+
     `counts`: whether every `Delta` says how many tokens the engine has generated. Of an engine that does not
     count along, an answer that is aborted pays one token for each piece of text that was handed to the
     client; one that is whole pays what the engine counted at its end.
@@ -123,7 +126,7 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     engine is better on this machine, if there is one for the model; nothing if this one is good here.
 
     `preparation`, for an engine that does not read model files as they are published, gives the argument
-    list of a process that makes the second path, a folder, of the first, a model file; see
+    list of a process that makes the second path, a folder, of the first, a model file or folder; see
     `catalogue.preparing`. It writes the whole folder or none, and on stdout a JSON object
     `{"step", "done", "total"}` for each step forward; if the engine cannot take the model, it ends with code
     2 and one line on stderr. What was made by another `preparation_version` is made anew.
@@ -131,6 +134,7 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     task: Task
+    reads: frozenset[Format]
     counts: bool = True
     shared: bool = False
     command: Callable[[Sequence[Deployment], Settings, Path], list[str]]

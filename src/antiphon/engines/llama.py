@@ -89,6 +89,7 @@ def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path
 ENGINE = EngineKind(
     name="llama",
     task="chat",
+    reads=frozenset({"gguf"}),
     version=version("xllamacpp"),
     features=frozenset(get_args(Feature)),
     command=_command,

@@ -1,7 +1,8 @@
 """OpenVINO GenAI's continuous batching, in a process of our own: `antiphon.workers.chat`.
 
-It loads a folder that is made of a GGUF file beforehand (`preparation`). Prompts are kept between requests;
-what one organization asked never serves another (docs/decisions/0025-openvino.md).
+It loads a folder that is made of a GGUF file, or of a folder of safetensors, beforehand (`preparation`).
+Prompts are kept between requests; what one organization asked never serves another
+(docs/decisions/0025-openvino.md).
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def _unsuited(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 ENGINE = EngineKind(
     name="openvino",
     task="chat",
+    reads=frozenset({"gguf", "safetensors"}),
     command=_command,
     connect=_connect,
     cache=_cache,

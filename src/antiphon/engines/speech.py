@@ -230,4 +230,11 @@ def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path
     return SpeechEngine(socket)
 
 
-ENGINE = EngineKind(name="speech", task="speech", shared=True, command=_command, connect=_connect)
+ENGINE = EngineKind(
+    name="speech",
+    task="speech",
+    reads=frozenset({"ctranslate2"}),
+    shared=True,
+    command=_command,
+    connect=_connect,
+)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from antiphon.workers.chat import options
+from antiphon.tokens.encoder import Encoder
+from antiphon.workers.chat import options, tokenizer
 from antiphon.workers.chat.app import create
 from antiphon.workers.chat.pipeline import OpenvinoPipeline
 from antiphon.workers.chat.scheduler import Scheduler
-from antiphon.workers.chat.tokenizer import Vocabulary
 from antiphon.workers.serve import serve
 
 CHOICES = 8
@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     given = arguments()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    vocabulary = Vocabulary(given.model)
+    vocabulary = tokenizer.load(given.model)
     # SIGTERM lets those who were told of the failure read it; then the process ends and is started anew.
     scheduler = Scheduler(
         _loaded(given, vocabulary),
@@ -62,7 +62,7 @@ def main() -> None:
     serve(create(scheduler, vocabulary, given.context, lifespan), given.socket)
 
 
-def _loaded(given: argparse.Namespace, vocabulary: Vocabulary) -> OpenvinoPipeline:
+def _loaded(given: argparse.Namespace, vocabulary: Encoder) -> OpenvinoPipeline:
     pipeline = OpenvinoPipeline(
         given.model,
         cache_tokens=given.cache_tokens,

@@ -15,13 +15,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from antiphon.errors import InvalidRequest, TooLarge
+from antiphon.tokens.encoder import Encoder
 from antiphon.wire.completion import CompletionFrame, Text, Timings, Tokens
 from antiphon.workers.chat import options
 from antiphon.workers.chat.options import Completion
 from antiphon.workers.chat.request import Request
 from antiphon.workers.chat.scheduler import Scheduler
 from antiphon.workers.chat.text import TextStream
-from antiphon.workers.chat.tokenizer import Vocabulary
 from antiphon.workers.serve import Lifespan, application, send_events, while_connected
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parse_special: bool = False
 
 
-def create(scheduler: Scheduler, vocabulary: Vocabulary, context: int, lifespan: Lifespan) -> Starlette:
+def create(scheduler: Scheduler, vocabulary: Encoder, context: int, lifespan: Lifespan) -> Starlette:
     """The application; `context` are the tokens of a prompt and its answer together."""
 
     async def tokenize(request: HttpRequest) -> Response:
@@ -86,7 +86,7 @@ def create(scheduler: Scheduler, vocabulary: Vocabulary, context: int, lifespan:
 class Completions:
     """The endpoint of answers. An ASGI application, to notice at any time that the client has gone."""
 
-    def __init__(self, scheduler: Scheduler, vocabulary: Vocabulary, context: int) -> None:
+    def __init__(self, scheduler: Scheduler, vocabulary: Encoder, context: int) -> None:
         self._scheduler, self._vocabulary, self._context = scheduler, vocabulary, context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

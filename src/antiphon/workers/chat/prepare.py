@@ -1,4 +1,6 @@
-"""`python -m antiphon.workers.chat.prepare`: make the folder that the chat engine loads, of a GGUF file.
+"""`python -m antiphon.workers.chat.prepare`: make the folder that the chat engine loads.
+
+It is made of a GGUF file, or of a folder with safetensors as the Hugging Face hub has them.
 
 Each step forward is a line of JSON on stdout: `{"step": text, "done": n, "total": n}`. The folder is there
 when the process ends with code 0, and not at all otherwise. Code 2 and a line on stderr: the engine cannot
@@ -18,14 +20,13 @@ from typing import Any
 import msgspec
 from gguf import GGUFReader
 
-from antiphon.workers.chat import tokenizer
+from antiphon.workers.chat import hugging_face, tokenizer
 from antiphon.workers.chat.convert import convert
+from antiphon.workers.chat.figures import ARCHITECTURES
 from antiphon.workers.chat.requantize import requantize
 from antiphon.workers.chat.tokenizer import Unsupported
 from antiphon.workers.parent import exit_with_parent
 
-_ARCHITECTURES = {"llama", "qwen2", "qwen3"}
-"""Those that OpenVINO GenAI builds from a GGUF file."""
 _FILE = "model.gguf"
 
 Tell = Callable[[str, int, int], None]
@@ -45,6 +46,21 @@ def prepare(model: Path, out: Path, tell: Tell) -> None:
 
 def _fill(model: Path, folder: Path, tell: Tell) -> None:
     tell("reading", 0, 1)
+
+    def quantized(done: int, total: int) -> None:
+        tell("quantizing", done, total)
+
+    if model.is_dir():
+        hugging_face.convert(model, folder / _FILE, folder, quantized)
+    else:
+        _convert_gguf(model, folder, quantized)
+    tell("converting", 0, 1)
+    convert(folder / _FILE)
+    (folder / _FILE).unlink()
+    tell("converting", 1, 1)
+
+
+def _convert_gguf(model: Path, folder: Path, tell: Callable[[int, int], None]) -> None:
     try:
         source = GGUFReader(model)
     except (ValueError, IndexError, KeyError):
@@ -54,17 +70,13 @@ def _fill(model: Path, folder: Path, tell: Tell) -> None:
     tokenizer.build(
         {name: value for name, value in metadata.items() if name.startswith("tokenizer.")}, folder
     )
-    requantize(source, folder / _FILE, lambda done, total: tell("quantizing", done, total))
-    tell("converting", 0, 1)
-    convert(folder / _FILE)
-    (folder / _FILE).unlink()
-    tell("converting", 1, 1)
+    requantize(source, folder / _FILE, tell)
 
 
 def _refuse_unknown(metadata: Mapping[str, Any], tensors: set[str]) -> None:
     """What OpenVINO GenAI would pass over without a word, and then compute something else."""
     architecture = metadata.get("general.architecture")
-    if architecture not in _ARCHITECTURES:
+    if architecture not in ARCHITECTURES.values():
         raise Unsupported(f"its architecture is '{architecture}'")
     of_model = f"{architecture}."
     scaling = metadata.get(f"{of_model}rope.scaling.type", "none")
@@ -80,7 +92,7 @@ def _refuse_unknown(metadata: Mapping[str, Any], tensors: set[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m antiphon.workers.chat.prepare")
-    parser.add_argument("--model", type=Path, required=True, help="GGUF file")
+    parser.add_argument("--model", type=Path, required=True, help="GGUF file, or folder of safetensors")
     parser.add_argument("--out", type=Path, required=True, help="folder to make; must not exist")
     given = parser.parse_args()
     exit_with_parent()
