@@ -145,6 +145,7 @@ async def test_what_an_engine_says_of_itself_is_kept_and_tried_again(serve: Call
     refusing = EngineKind(
         name="fake",
         task="chat",
+        reads=frozenset({"gguf"}),
         command=fake_engine.kind().command,
         connect=lambda deployments, settings, socket: Refusing(socket),
     )

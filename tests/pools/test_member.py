@@ -206,7 +206,14 @@ async def test_the_engine_is_told_of_the_sound_deployments_only(serve: Callable[
         told.append([deployment.snapshot for deployment in given])
         return SHARED.connect(given, settings, socket)
 
-    kind = EngineKind(name="fake", task="chat", shared=True, command=command, connect=connect)
+    kind = EngineKind(
+        name="fake",
+        task="chat",
+        reads=frozenset({"gguf"}),
+        shared=True,
+        command=command,
+        connect=connect,
+    )
     async with serve(partial(Replica, verify=Spoilt("tiny")), {"fake": kind}) as pools:
         await until(lambda: pools.get("base").ready)
     assert told == [["base"], ["base"]]

@@ -241,6 +241,7 @@ async def test_an_engine_that_cannot_be_started_is_reported(serve: Callable[...,
     kind = EngineKind(
         name="fake",
         task="chat",
+        reads=frozenset({"gguf"}),
         command=lambda deployments, settings, socket: ["/nowhere/engine"],
         connect=fake_engine.kind().connect,
     )
@@ -269,6 +270,7 @@ async def test_a_stop_during_the_clean_up_of_a_crash_waits_for_it(serve: Callabl
     kind = EngineKind(
         name="fake",
         task="chat",
+        reads=frozenset({"gguf"}),
         command=fake_engine.kind().command,
         connect=lambda deployments, settings, socket: SlowToClose(socket),
     )
