@@ -17,7 +17,7 @@ class Source:
         self.problem = ZeroDivisionError()
         self.failing: set[int] = set()
         self.now = 100.0
-        self.lookups = Lookups(self.find, seconds=0.5, bound=3, clock=lambda: self.now)
+        self.lookups = Lookups(self.find, seconds=0.5, patience=5.0, bound=3, clock=lambda: self.now)
 
     async def find(self, key: bytes) -> int:
         self.asked.append(key)

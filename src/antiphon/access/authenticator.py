@@ -51,7 +51,9 @@ class Authenticator:
         self._database = database
         self._pepper = pepper
         self._clock = clock
-        self._lookups = Lookups(self._find, seconds=REMEMBER_SECONDS, bound=REMEMBERED, clock=monotonic)
+        self._lookups = Lookups(
+            self._find, seconds=REMEMBER_SECONDS, patience=LOOKUP_SECONDS, bound=REMEMBERED, clock=monotonic
+        )
         self._used: dict[str, int] = {}
 
     async def authenticate(self, token: str) -> Caller:
@@ -60,8 +62,7 @@ class Authenticator:
             raise _refusal(token)
         digest = tokens.digest(self._pepper, token)
         try:
-            async with asyncio.timeout(LOOKUP_SECONDS):
-                known = await self._lookups.get(digest)
+            known = await self._lookups.get(digest)
         except TimeoutError:
             raise Unavailable("The key could not be checked in time.", retry_after=1) from None
         now = self._clock()

@@ -154,6 +154,8 @@ class Gate:
             raise Unavailable("The server is overloaded. Please try again later.", retry_after=advice)
 
     async def _wait(self, ticket: Ticket, deployment: str, queue: Queue[Ticket]) -> None:
+        if ticket.admitted.is_set():
+            return
         try:
             async with asyncio.timeout(self._settings.queue_seconds):
                 await ticket.admitted.wait()

@@ -78,6 +78,8 @@ def overridden(limits: Limits, own: Mapping[str, int | None]) -> Limits:
 
 def shared(limits: Limits, processes: int) -> Limits:
     """One process's share of `limits`; the smallest share is 1, since 0 would set no limit."""
+    if processes == 1:
+        return limits
     every = msgspec.structs.asdict(limits)
     return Limits(**{name: max(1, limit // processes) if limit else 0 for name, limit in every.items()})
 

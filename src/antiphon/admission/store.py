@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -46,13 +45,14 @@ class RateLimits:
         self._database = database
         self._installed = installed(settings)
         self._clock = clock
-        self._lookups = Lookups(self._find, seconds=REMEMBER_SECONDS, bound=REMEMBERED, clock=monotonic)
+        self._lookups = Lookups(
+            self._find, seconds=REMEMBER_SECONDS, patience=LOOKUP_SECONDS, bound=REMEMBERED, clock=monotonic
+        )
 
     async def of(self, project_id: str, snapshot: str) -> Limits:
         """The limits in force, at most half a second old. Raises `Unavailable` within a second."""
         try:
-            async with asyncio.timeout(LOOKUP_SECONDS):
-                return await self._lookups.get(f"{project_id}/{snapshot}".encode())
+            return await self._lookups.get(f"{project_id}/{snapshot}".encode())
         except TimeoutError:
             raise Unavailable("The rate limits could not be read in time.", retry_after=1) from None
 

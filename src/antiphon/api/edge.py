@@ -83,14 +83,14 @@ class Edge:
         Unless it persists: then it runs to its end, for a retry.
         """
         gone = asyncio.create_task(exchange.gone())
+        gone.add_done_callback(lambda _: exchange.persists or work.cancel())
         try:
-            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-            if exchange.persists:
-                await asyncio.wait((work,))
+            await asyncio.wait((work,))
         finally:
-            work.cancel()
             gone.cancel()
-            await asyncio.gather(work, gone, return_exceptions=True)
+            if not work.done():
+                work.cancel()
+                await asyncio.wait((work,))
 
     async def _answer(self, exchange: Exchange) -> None:
         try:

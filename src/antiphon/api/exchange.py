@@ -138,10 +138,11 @@ class Exchange:
             self.recording.begin(content_type, self.result_headers, streams=False)
             self.recording.add(body)
         await self._start(status, {"content-type": content_type, "content-length": str(len(body)), **headers})
-        for start in range(0, len(body), PIECE):
+        last = max(0, len(body) - 1) // PIECE * PIECE
+        for start in range(0, last, PIECE):
             piece = body[start : start + PIECE]
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        await self.end()
+        await self._send({"type": "http.response.body", "body": body[last:], "more_body": False})
 
     async def answer_json(self, value: Any, status: int = 200) -> None:
         await self.answer(msgspec.json.encode(value), JSON, status)

@@ -60,8 +60,8 @@ def explain(text: str) -> InvalidRequest:
 def refuse_unserved(request: msgspec.Struct, table: Mapping[str, Field], where: str = "") -> None:
     """Raise `UnsupportedParameter` for a field whose value asks for what `table` says is not served."""
     for name in request.__struct_fields__:
-        field, value = table[name], getattr(request, name)
-        if field.treatment in (Treatment.HONOURED, Treatment.HINT) or value is None:
+        value = getattr(request, name)
+        if value is None or (field := table[name]).treatment in (Treatment.HONOURED, Treatment.HINT):
             continue
         if value not in field.accepted:
             raise UnsupportedParameter(

@@ -64,6 +64,7 @@ async def gateway(
             ws="none",
             lifespan="off",
             access_log=False,
+            proxy_headers=False,  # nothing here asks where a request comes from
             log_config=None,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,

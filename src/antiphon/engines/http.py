@@ -7,10 +7,9 @@ httptools', as it is at the edge.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httptools
 
@@ -24,9 +23,15 @@ class Broken(Exception):
 
 
 class Exchange(asyncio.Protocol):
-    """A request that was sent, and its answer as it comes. One reader, which reads it once."""
+    """A request, with a body of JSON if there is one, and its answer as it comes; read once, by one reader.
 
-    def __init__(self) -> None:
+    Used as `async with exchange:`, it is sent on entering, which raises `OSError` if there is nobody at
+    `socket` and `TimeoutError` if nobody takes the connection. On leaving the connection is closed.
+    """
+
+    def __init__(self, socket: Path, method: str, path: str, body: bytes | None = None) -> None:
+        self._socket = str(socket)
+        self._request = _head(method, path, body) + (body or b"")
         self.status = 0
         """Set once the answer has begun."""
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -34,6 +39,16 @@ class Exchange(asyncio.Protocol):
         self._size = 0
         self._paused = self._whole = self._broken = False
         self._waiting: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await loop.create_unix_connection(lambda: self, self._socket)
+        self._transport.write(self._request)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.abort()
 
     async def begun(self) -> int:
         """The status, once it is there. Raises `Broken`."""
@@ -50,9 +65,6 @@ class Exchange(asyncio.Protocol):
                 return
             else:
                 await self._more()
-
-    def send(self, request: bytes) -> None:
-        self._transport.write(request)
 
     def abort(self) -> None:
         """Close the connection at once: it cancels the work in the engine, unless the answer is whole."""
@@ -112,24 +124,6 @@ class Exchange(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
-
-
-@asynccontextmanager
-async def exchange(
-    socket: Path, method: str, path: str, body: bytes | None = None
-) -> AsyncIterator[Exchange]:
-    """Send a request, with a body of JSON if there is one; the connection is closed when the block is left.
-
-    Raises `OSError` if there is nobody at `socket`, and `TimeoutError` if nobody takes the connection.
-    """
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(CONNECT_SECONDS):
-        _, made = await loop.create_unix_connection(Exchange, str(socket))
-    try:
-        made.send(_head(method, path, body) + (body or b""))
-        yield made
-    finally:
-        made.abort()
 
 
 def _head(method: str, path: str, body: bytes | None) -> bytes:

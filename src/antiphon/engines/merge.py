@@ -13,20 +13,19 @@ _BOUND = 64
 """Items that may wait for the reader; beyond it the iterators pause."""
 
 
-async def merge(
+def merge(
     iterators: Sequence[AsyncGenerator[T, None]], at_once: int | None = None
 ) -> AsyncGenerator[T, None]:
     """Items of all, as they come. An error of one ends all; closing this one closes all.
 
     No more than `at_once` of them run at a time, in their order, if that is said.
     """
-    if len(iterators) == 1:
-        async with aclosing(iterators[0]) as only:
-            async for item in only:
-                yield item
-        return
+    return iterators[0] if len(iterators) == 1 else _merged(iterators, at_once or len(iterators))
+
+
+async def _merged(iterators: Sequence[AsyncGenerator[T, None]], at_once: int) -> AsyncGenerator[T, None]:
     ready: asyncio.Queue[T | _End] = asyncio.Queue(_BOUND)
-    turns = asyncio.Semaphore(at_once or len(iterators))
+    turns = asyncio.Semaphore(at_once)
     readers = [asyncio.create_task(_read(iterator, ready, turns)) for iterator in iterators]
     try:
         running = len(readers)

@@ -6,10 +6,9 @@ show in how fast another is answered, so a slot that another one used last is ta
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -26,7 +25,6 @@ class _State:
     organization: str | None = None
     """Whose prompt it holds; None if that is not known."""
     tokens: Sequence[int] = ()
-    used: float = field(default=0.0)
     busy: int = 0
 
 
@@ -35,6 +33,8 @@ class Slots:
 
     def __init__(self, number: int) -> None:
         self._states = [_State() for _ in range(number)]
+        self._free: dict[int, None] = dict.fromkeys(range(number))
+        """In the order in which they were given back."""
 
     @contextmanager
     def take(self, organization: str, tokens: Sequence[int]) -> Iterator[Slot]:
@@ -43,13 +43,12 @@ class Slots:
         It is the free one that holds most of the prompt's beginning, among equals the one that was used least
         recently. If all are busy, requests queue up in the engine; what those leave behind is not relied on.
         """
-        free = [index for index, state in enumerate(self._states) if not state.busy]
-        chosen = min(
-            free or range(len(self._states)), key=lambda index: self._rank(index, organization, tokens)
-        )
+        free = bool(self._free)
+        chosen = self._best(organization, tokens) if free else self._least_busy()
         state = self._states[chosen]
-        reuse = bool(free) and state.organization == organization
+        reuse = free and state.organization == organization
         state.organization, state.tokens = (organization, tokens) if free else (None, ())
+        self._free.pop(chosen, None)
         state.busy += 1
         try:
             yield Slot(chosen, reuse)
@@ -59,12 +58,21 @@ class Slots:
             raise
         finally:
             state.busy -= 1
-            state.used = time.monotonic()
+            if not state.busy:
+                self._free[chosen] = None
 
-    def _rank(self, index: int, organization: str, tokens: Sequence[int]) -> tuple[int, float]:
-        state = self._states[index]
-        kept = common(state.tokens, tokens) if state.organization == organization else 0
-        return -kept, state.used
+    def _best(self, organization: str, tokens: Sequence[int]) -> int:
+        chosen, most = next(iter(self._free)), 0
+        for index in self._free:
+            state = self._states[index]
+            if state.organization == organization and (kept := common(state.tokens, tokens)) > most:
+                chosen, most = index, kept
+                if most == len(tokens):
+                    break
+        return chosen
+
+    def _least_busy(self) -> int:
+        return min(range(len(self._states)), key=lambda index: self._states[index].busy)
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:

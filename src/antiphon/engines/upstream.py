@@ -59,20 +59,9 @@ class Upstream:
             async for event in events(exchange.pieces()):
                 yield event
 
-    @asynccontextmanager
-    async def _exchange(
-        self, method: str, path: str, body: bytes | None = None
-    ) -> AsyncIterator[http.Exchange]:
+    def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Held:
         self._refuse_if_closed()
-        try:
-            async with http.exchange(self._socket, method, path, body) as exchange:
-                self._exchanges.add(exchange)
-                try:
-                    yield exchange
-                finally:
-                    self._exchanges.discard(exchange)
-        except (http.Broken, OSError) as problem:
-            raise _broke_off() from problem
+        return _Held(http.Exchange(self._socket, method, path, body), self._exchanges)
 
     @asynccontextmanager
     async def request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -101,6 +90,27 @@ class Upstream:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise EngineFailed("The engine is gone.", retry_after=1)
+
+
+class _Held:
+    """An exchange that is among those to break off while the block runs; if it breaks, as `EngineFailed`."""
+
+    def __init__(self, exchange: http.Exchange, among: set[http.Exchange]) -> None:
+        self._exchange, self._among = exchange, among
+
+    async def __aenter__(self) -> http.Exchange:
+        try:
+            await self._exchange.__aenter__()
+        except OSError as problem:
+            raise _broke_off() from problem
+        self._among.add(self._exchange)
+        return self._exchange
+
+    async def __aexit__(self, _: object, problem: BaseException | None, __: object) -> None:
+        self._among.discard(self._exchange)
+        self._exchange.abort()
+        if isinstance(problem, http.Broken | OSError):
+            raise _broke_off() from problem
 
 
 def _broke_off() -> EngineFailed:

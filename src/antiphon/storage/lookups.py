@@ -20,7 +20,7 @@ class Lookups(Generic[T]):
     Those who ask for the same key meanwhile share one question. An answer is therefore never older than
     `seconds`, however slow the database is. At most `bound` keys are remembered, the latest used.
     Failures are not remembered. `AT_ONCE` questions run; the others stand in line for as long as somebody
-    waits for them.
+    waits for them, at most `patience` seconds.
     """
 
     def __init__(
@@ -28,19 +28,24 @@ class Lookups(Generic[T]):
         find: Callable[[bytes], Coroutine[Any, Any, T]],
         *,
         seconds: float,
+        patience: float,
         bound: int,
         clock: Callable[[], float],
     ) -> None:
         """`clock` is monotonic, in seconds."""
         self._find = find
         self._seconds = seconds
+        self._patience = patience
         self._bound = bound
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._questions: OrderedDict[bytes, _Question[T]] = OrderedDict()
 
     async def get(self, key: bytes) -> T:
-        """The answer for `key`; raises what `find` raises. Being cancelled does not disturb the others."""
+        """The answer for `key`; raises what `find` raises, and `TimeoutError` after `patience`.
+
+        Being cancelled does not disturb the others.
+        """
         now = self._clock()
         question = self._questions.get(key)
         if question is None or question.until <= now or question.given_up:
@@ -50,7 +55,10 @@ class Lookups(Generic[T]):
         self._questions.move_to_end(key)
         if len(self._questions) > self._bound:
             self._questions.popitem(last=False)
-        return await question.answer()
+        if question.known:
+            return question.task.result()
+        async with asyncio.timeout(self._patience):
+            return await question.answer()
 
     def __len__(self) -> int:
         return len(self._questions)
@@ -78,6 +86,11 @@ class _Question(Generic[T]):
     def given_up(self) -> bool:
         """Whether everybody went away before it was put."""
         return self.task.cancelling() > 0
+
+    @property
+    def known(self) -> bool:
+        """Whether it was answered."""
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is None
 
     async def answer(self) -> T:
         self._waiting += 1
