@@ -1,4 +1,4 @@
-"""Several iterators as one: everything arrives, errors end all, and nobody is left running."""
+"""Several iterators as one: everything arrives, errors end all, and nobody is left running. Pieces as one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from antiphon.engines.merge import merge
+from antiphon.engines.merge import joined, merge
+from antiphon.values import Delta, TokenLogprob
 
 
 class Source:
@@ -81,3 +85,26 @@ async def test_closing_closes_all(count: int) -> None:
     async with aclosing(merge([s.items() for s in sources])) as merged:
         assert await anext(merged) == 0
     assert all(s.closed for s in sources)
+
+
+likely = TokenLogprob("a", -0.5, [97], [])
+pieces = st.builds(
+    Delta, st.just(1), st.sampled_from(["", "a", "é", " b"]), st.sampled_from([(), (likely,)]), st.none()
+)
+
+
+@given(st.lists(pieces, max_size=8), st.booleans())
+def test_what_came_at_once_says_the_same_in_fewer_pieces(said: list[Delta], ended: bool) -> None:
+    counted = [msgspec.structs.replace(piece, completion_tokens=n) for n, piece in enumerate(said, 1)]
+    counted += [Delta(1, finish_reason="stop", completion_tokens=9)] if ended else []
+    found = joined(counted)
+    assert "".join(piece.text for piece in found) == "".join(piece.text for piece in counted)
+    assert sum((piece.logprobs for piece in found), ()) == sum((piece.logprobs for piece in counted), ())
+    assert [piece.finish_reason for piece in found if piece.finish_reason] == ["stop"] * ended
+    assert all(piece.text or piece.logprobs or piece.finish_reason for piece in found)
+    if found:
+        meaningful = [p for p in counted if p.text or p.logprobs or p.finish_reason]
+        assert found[-1].completion_tokens == meaningful[-1].completion_tokens
+        assert found[-1].finish_reason == meaningful[-1].finish_reason
+    if not any(piece.logprobs for piece in counted):
+        assert len(found) <= 1

@@ -49,7 +49,7 @@ def streaming(*pieces: bytes) -> Handler:
 
 
 async def collect(client: Upstream) -> list[bytes]:
-    return [event async for event in client.events("/x", {})]
+    return [event async for batch in client.batches("/x", {}) for event in batch]
 
 
 async def test_events_in_whatever_pieces_they_arrive() -> None:
@@ -130,9 +130,9 @@ async def test_leaving_early_ends_the_work() -> None:
         return response
 
     async with served(work) as client:
-        events = client.events("/x", {})
-        assert await anext(events) == b"1"
-        await events.aclose()
+        batches = client.batches("/x", {})
+        assert await anext(batches) == [b"1"]
+        await batches.aclose()
         await asyncio.wait_for(ended.wait(), 5)
 
 

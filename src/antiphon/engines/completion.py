@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from antiphon.engines import raw, vocabulary
-from antiphon.engines.merge import merge
+from antiphon.engines.merge import joined, merge
 from antiphon.engines.template import ChatTemplate, reviewed
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import ConfigurationError, EngineFailed
@@ -132,16 +132,14 @@ class CompletionEngine(ABC):
         self, job: ChatJob, prompt: Prompt, body: dict[str, Any], index: int
     ) -> AsyncGenerator[Delta | Usage, None]:
         with self.place(job, prompt) as place:
-            async with aclosing(self._upstream.events("/completion", body | place)) as events:
-                async for event in events:
-                    frame = _decode(event)
-                    finish = _FINISH.get(frame.stop_type) if frame.stop else None
-                    logprobs = tuple(_logprob(p, job.top_logprobs) for p in frame.completion_probabilities)
-                    if frame.content or logprobs or finish:
-                        yield Delta(index, frame.content, logprobs, finish, frame.tokens_predicted)
-                    if finish:
-                        cached = frame.timings.cache_n
-                        yield Usage(completion_tokens=frame.tokens_predicted, cached_tokens=cached)
+            async with aclosing(self._upstream.batches("/completion", body | place)) as batches:
+                async for batch in batches:
+                    frames = [_decode(event) for event in batch]
+                    for delta in joined(_delta(job, frame, index) for frame in frames):
+                        yield delta
+                    if frames[-1].stop:
+                        cached = frames[-1].timings.cache_n
+                        yield Usage(completion_tokens=frames[-1].tokens_predicted, cached_tokens=cached)
                         return
             raise EngineFailed("The engine ended an answer early.", retry_after=1)
 
@@ -188,6 +186,13 @@ def _decode(event: bytes) -> CompletionFrame:
     if frame.error is not None or (frame.stop and frame.stop_type not in _FINISH):
         raise EngineFailed("The engine failed while answering.", retry_after=1)
     return frame
+
+
+def _delta(job: ChatJob, frame: CompletionFrame, index: int) -> Delta:
+    """What a frame says; it may say nothing."""
+    finish = _FINISH[frame.stop_type] if frame.stop else None
+    logprobs = tuple(_logprob(one, job.top_logprobs) for one in frame.completion_probabilities)
+    return Delta(index, frame.content, logprobs, finish, frame.tokens_predicted)
 
 
 def _logprob(found: Probability, alternatives: int) -> TokenLogprob:

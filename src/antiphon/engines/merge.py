@@ -1,16 +1,38 @@
-"""Several asynchronous iterators as one, in the order in which their items arrive."""
+"""What comes from engines, put together: several choices as one, and pieces that arrived at once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
+
+from antiphon.values import Delta
 
 T = TypeVar("T")
 
 _BOUND = 64
 """Items that may wait for the reader; beyond it the iterators pause."""
+
+
+def joined(deltas: Iterable[Delta]) -> list[Delta]:
+    """Deltas of one choice that are there at once, as few of them as say the same; empty ones are left out.
+
+    Those with probabilities stay apart from what follows.
+    """
+    found: list[Delta] = []
+    for delta in deltas:
+        if not (delta.text or delta.logprobs or delta.finish_reason):
+            continue
+        last = found[-1] if found else None
+        if last is None or last.logprobs or delta.logprobs:
+            found.append(delta)
+        else:
+            text = last.text + delta.text
+            found[-1] = Delta(
+                delta.index, text, (), delta.finish_reason, completion_tokens=delta.completion_tokens
+            )
+    return found
 
 
 def merge(

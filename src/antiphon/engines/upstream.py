@@ -51,13 +51,14 @@ class Upstream:
         async with self._exchange("POST", path, msgspec.json.encode(body)) as exchange:
             return await _body(exchange)
 
-    async def events(self, path: str, body: Any) -> AsyncGenerator[bytes, None]:
-        """The `data:` of each server-sent event of a 200 answer to a POST of JSON."""
+    async def batches(self, path: str, body: Any) -> AsyncGenerator[list[bytes], None]:
+        """The `data:` of the server-sent events of a 200 answer to a POST of JSON, as they come: see
+        `batches`."""
         async with self._exchange("POST", path, msgspec.json.encode(body)) as exchange:
             if await exchange.begun() != 200:
                 await _body(exchange)
-            async for event in events(exchange.pieces()):
-                yield event
+            async for batch in batches(exchange.pieces()):
+                yield batch
 
     def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Held:
         self._refuse_if_closed()
@@ -132,12 +133,18 @@ async def _body(exchange: http.Exchange) -> bytes:
 
 async def events(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The `data:` lines of a server-sent event stream as they arrive; each event here has exactly one."""
+    async for batch in batches(pieces):
+        for event in batch:
+            yield event
+
+
+async def batches(pieces: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes], None]:
+    """The same, in lists of those that arrived together: a reader that is late catches up."""
     buffer = b""
     async for piece in pieces:
         buffer += piece
         *lines, buffer = buffer.split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip()
+        if found := [line[5:].strip() for line in lines if line.startswith(b"data:")]:
+            yield found
         if len(buffer) > MAX_EVENT:
             raise EngineFailed("The engine sent an event that is too long.")
