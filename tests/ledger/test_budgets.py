@@ -48,6 +48,37 @@ def test_two_hundred_at_once_against_a_budget_for_fifty(house: House) -> None:
     assert sum(cost for _, cost in house.requests().values()) == DOLLAR // 2
 
 
+def test_a_crowd_of_new_organizations_asks_the_database_once(house: House) -> None:
+    accounts = [house.tenant(name) for name in "abcd"]
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            before = house.transactions.count("_prepaid")
+            crowd = [ledger._current().budgets.prepaid(accounts[n % 4].organization_id) for n in range(64)]
+            assert await asyncio.gather(*crowd) == [False] * 64
+            assert house.transactions.count("_prepaid") - before <= 2, "the first, and the rest"
+
+    house.go(main())
+
+
+def test_who_waits_with_one_that_fails_asks_again(house: House) -> None:
+    account = house.tenant(prepaid=True)
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            ask = ledger._current().budgets.prepaid
+            house.loses = True
+            first = asyncio.create_task(ask(account.organization_id))
+            await seconds(0.0015)
+            second = asyncio.create_task(ask(account.organization_id))
+            with pytest.raises(Unavailable):
+                await first
+            house.loses = False
+            assert await second
+
+    house.go(main())
+
+
 @pytest.mark.parametrize(
     "limits", [{"organization": 50}, {"project": 50}, {"organization": 50, "project": 51}], ids=str
 )

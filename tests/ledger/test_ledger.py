@@ -17,7 +17,7 @@ from antiphon.errors import StorageFull, Unavailable
 from antiphon.ledger import epochs as lives
 from antiphon.ledger import posting
 from antiphon.ledger.idempotency import KEEP_SECONDS, PURGE_SECONDS
-from antiphon.ledger.ledger import ANSWER_SECONDS, Ledger, running
+from antiphon.ledger.ledger import ANSWER_SECONDS, BEAT_SECONDS, Ledger, running
 from antiphon.ledger.meter import Account
 from antiphon.ledger.watch import PATIENCE_SECONDS
 from antiphon.storage import tables
@@ -118,7 +118,7 @@ def test_a_database_that_hangs_is_noticed_within_a_beat(house: House) -> None:
         async with house.ledger() as ledger:
             await serve(ledger, account, "req_1")
             house.hangs = asyncio.Event()
-            await seconds(2 + ANSWER_SECONDS + 0.1)
+            await seconds(BEAT_SECONDS + ANSWER_SECONDS + 0.1)
             began = house.clock.now
             with pytest.raises(Unavailable):
                 await serve(ledger, account, "req_2")
@@ -444,6 +444,22 @@ def test_a_process_that_lives_moves_what_a_dead_neighbour_left(house: House) -> 
             await asyncio.gather(running, return_exceptions=True)
 
     house.go(main())
+
+
+async def test_whoever_is_in_line_for_the_database_delays_no_beat(database: Database, tmp_path: Path) -> None:
+    """Writers wait longer in line than a beat may."""
+
+    async def write() -> None:
+        async with database.begin():
+            await asyncio.sleep(0.3)
+
+    async with running(database, tmp_path) as ledger:
+        line = [asyncio.create_task(write()) for _ in range(12)]
+        async with asyncio.timeout(30):
+            while not all(task.done() for task in line):
+                assert ledger.ready
+                await asyncio.sleep(0.05)
+        await asyncio.gather(*line)
 
 
 CHILD = """

@@ -8,7 +8,7 @@ from functools import partial
 
 from antiphon.errors import InsufficientQuota, Unavailable
 from antiphon.ledger.allowances import Allowances, Scope
-from antiphon.ledger.books import Books, View
+from antiphon.ledger.books import STORE_SECONDS, Books, View
 
 BLOCK = 100_000_000_000
 """Nano-dollars ($100) that are leased at once of a scope without a limit."""
@@ -47,6 +47,9 @@ class Budgets:
         self._views: dict[Scope, View] = {}
         """As last seen, of every scope that is held or asked for."""
         self._prepaid: dict[str, bool] = {}
+        self._unknown: set[str] = set()
+        """Organizations of which somebody waits to hear whether they are prepaid."""
+        self._asking = asyncio.Lock()
         self._used: dict[Scope | str, float] = {}
         """When each scope, and each organization, last had a request."""
         self._looked = monotonic()
@@ -56,12 +59,20 @@ class Budgets:
         """Whether the organization may only spend what it was credited; at most about a second old."""
         self._used[organization_id] = self._monotonic()
         if organization_id not in self._prepaid:
+            self._unknown.add(organization_id)
             try:
-                found = await self._books.prepaid([organization_id])
+                async with asyncio.timeout(STORE_SECONDS), self._asking:
+                    await self._learn(organization_id)
             except TimeoutError:
                 raise _slow() from None
-            self._prepaid |= found
         return self._prepaid.get(organization_id, False)
+
+    async def _learn(self, organization_id: str) -> None:
+        """Ask once for all who wait: a crowd of transactions would keep everybody else from the database."""
+        if organization_id not in self._prepaid:
+            asked = {organization_id, *self._unknown}
+            self._unknown.clear()
+            self._prepaid |= await self._books.prepaid(sorted(asked))
 
     async def take(self, scopes: Sequence[Scope], amount: int) -> None:
         """Hold `amount` nano-dollars of every scope.

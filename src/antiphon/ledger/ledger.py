@@ -28,10 +28,12 @@ from antiphon.ledger.watch import Watch
 from antiphon.storage.database import Database
 from antiphon.storage.files import NO_SPACE
 
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 1.0
 """Between two beats of an epoch."""
-ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 2.0
 """Longest wait for a beat to be answered; after that no new request is taken until one is."""
+CARE_SECONDS = 2.0
+"""Between two looks for processes that have died."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,8 @@ class Ledger:
     cannot be used. Leaving waits for open bills, moves all that is left, and closes the epoch.
 
     `clock` gives the times that are billed, in seconds since 1970; whatever is decided by time goes by
-    `monotonic`. `run` runs what blocks on `disk`. `keys` keeps the idempotency keys, if not `store`.
+    `monotonic`. `run` runs what blocks on `disk`. `beats` takes the beats and `keys` keeps the idempotency
+    keys, if not `store`.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Ledger:
         run: Run,
         *,
         host: str,
+        beats: Store | None = None,
         keys: Store | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._disk, self._run, self._host = store, disk, run, host
+        self._beats = beats or store
         self._clock, self._monotonic = clock, monotonic
         self._life: Life | None = None
         self._former: set[asyncio.Task[None]] = set()
@@ -87,8 +92,8 @@ class Ledger:
         await self._begin()
         self._tasks = [
             asyncio.create_task(repeat(self._beat, BEAT_SECONDS)),
-            asyncio.create_task(repeat(self._close_silent, BEAT_SECONDS)),
-            asyncio.create_task(repeat(self._recover, BEAT_SECONDS)),
+            asyncio.create_task(repeat(self._close_silent, CARE_SECONDS)),
+            asyncio.create_task(repeat(self._recover, CARE_SECONDS)),
             asyncio.create_task(repeat(self.idempotency_keys.purge, PURGE_SECONDS)),
         ]
         return self
@@ -132,7 +137,7 @@ class Ledger:
         assert life is not None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                is_open, beats = await self._store.run(_beat, life.id)
+                is_open, beats = await self._beats.run(_beat, life.id)
         except BaseException:
             self._away, self._silent = True, {}
             self._watch.miss()
@@ -191,14 +196,17 @@ async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
 async def running(database: Database, home: Path, *, keys: Database | None = None) -> AsyncIterator[Ledger]:
     """The ledger over `database`, its journals in the data folder `home`, for as long as the block runs.
 
-    The idempotency keys are kept through `keys`, if given: what callers do with them then delays no beat.
+    The idempotency keys are kept through `keys`, if given: what callers do with them then delays no posting.
+    Beats go a way of their own, where nothing that is queued for `database` is ahead of them.
     """
     store = DatabaseStore(database)
+    key_store = DatabaseStore(keys) if keys else store
     writer = WriterThread()
     try:
-        disk = RealDisk(home / "journal")
-        key_store = DatabaseStore(keys) if keys else store
-        async with Ledger(store, disk, writer, host=socket.gethostname(), keys=key_store) as ledger:
-            yield ledger
+        async with database.apart() as apart:
+            beats, disk = DatabaseStore(apart), RealDisk(home / "journal")
+            host = socket.gethostname()
+            async with Ledger(store, disk, writer, host=host, beats=beats, keys=key_store) as ledger:
+                yield ledger
     finally:
         writer.close()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection
-
 from antiphon.storage.database import Database
 
 T = TypeVar("T")
@@ -30,8 +28,4 @@ class DatabaseStore:
         self._database = database
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        def call(connection: Connection) -> T:
-            return work(connection, *arguments)
-
-        async with self._database.begin() as connection:
-            return await connection.run_sync(call)
+        return await self._database.run(lambda connection: work(connection, *arguments))

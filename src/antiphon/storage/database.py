@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
-from sqlalchemy import exc
+from sqlalchemy import Connection, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from antiphon.errors import AntiphonError, ConfigurationError, StorageFull, Unavailable
 from antiphon.storage import postgresql, sqlite
+from antiphon.storage.transactions import Transactions
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,9 @@ class Kind(Protocol):
         `for_tables`: for `alone`.
         """
 
+    def transactions(self, url: URL, seconds: float, engine: AsyncEngine) -> Transactions:
+        """What runs transactions that are one function, beside `engine`. Nothing is opened yet."""
+
     def alone(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """Keep out every other transaction that asks for this, and check what this one did to the tables."""
 
@@ -60,9 +66,9 @@ _KINDS: Mapping[str, Kind] = {
 class Database:
     """Connections to one database. Close it, or use it as `async with Database(url) as database`.
 
-    Inside `begin`, `connect` and `alone`, where nothing but the database's work belongs, a full disk raises
-    `StorageFull` and any other failure of the database `Unavailable`, soon after the seconds of a statement
-    at the latest; a broken constraint stays SQLAlchemy's `IntegrityError`, for the caller to judge.
+    Inside `begin`, `connect`, `alone` and `run`, where nothing but the database's work belongs, a full disk
+    raises `StorageFull` and any other failure of the database `Unavailable`, soon after the seconds of a
+    statement at the latest; a broken constraint stays SQLAlchemy's `IntegrityError`, for the caller to judge.
     """
 
     def __init__(self, url: str, statement_seconds: float = STATEMENT_SECONDS) -> None:
@@ -75,6 +81,7 @@ class Database:
         self._engine = self._kind.create_engine(self._url, statement_seconds)
         self._reader = self._engine.execution_options(**self._kind.READING)
         self._writer = self._engine.execution_options(**self._kind.WRITING)
+        self._transactions = self._kind.transactions(self._url, statement_seconds, self._engine)
         self._writers = asyncio.Semaphore(self._kind.WRITERS)
         self._together = asyncio.Semaphore(self._kind.WRITERS_TOGETHER)
 
@@ -99,6 +106,15 @@ class Database:
             async with self._turn(), self._writer.begin() as connection:
                 yield connection
 
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """`begin` for what needs nothing but the database: `work(connection)`, in a thread or on the loop.
+
+        Whoever is cancelled does not know whether it was committed.
+        """
+        with self._border():
+            async with self._turn():
+                return await self._transactions.run(work)
+
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads, all of it from one moment; no writer waits for it."""
@@ -120,6 +136,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection that is not in use."""
+        await self._transactions.close()
         await self._engine.dispose()
 
     async def __aenter__(self) -> Self:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from antiphon.errors import ConfigurationError, StorageFull, Unavailable
+from antiphon.storage.transactions import OnLoop
 
 DRIVER = "postgresql+asyncpg"
 READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -63,6 +64,11 @@ def create_engine(url: URL, seconds: float, *, for_tables: bool = False) -> Asyn
             },
         },
     )
+
+
+def transactions(url: URL, seconds: float, engine: AsyncEngine) -> OnLoop:
+    """Transactions over the connections of `engine`."""
+    return OnLoop(engine.execution_options(**WRITING))
 
 
 @asynccontextmanager

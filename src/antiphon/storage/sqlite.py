@@ -19,13 +19,15 @@ from types import ModuleType
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import Connection, event, exc
+from sqlalchemy import Connection, StaticPool, event, exc
+from sqlalchemy import create_engine as create_plain_engine
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from antiphon.errors import ConfigurationError, StorageFull, Unavailable
 from antiphon.storage.files import create_once
+from antiphon.storage.transactions import InThread
 
 DRIVER = "sqlite+aiosqlite"
 READING: dict[str, Any] = {}
@@ -106,6 +108,24 @@ def create_engine(url: URL, seconds: float, *, for_tables: bool = False) -> Asyn
     return engine
 
 
+def transactions(url: URL, seconds: float, engine: AsyncEngine) -> InThread:
+    """Transactions over a connection of their own to the same file as `engine`'s."""
+    sqlite, limit = safe(installed()), _Limit(seconds)
+    options = {"timeout": seconds, "foreign_keys": True}
+    plain = create_plain_engine(
+        "sqlite://",
+        module=sqlite,
+        creator=partial(_open, sqlite, Path(str(url.database)), options, limit),
+        poolclass=StaticPool,
+        hide_parameters=True,  # error texts never carry values
+        execution_options=WRITING,
+    )
+    event.listen(plain, "begin", _begin)
+    event.listen(plain, "before_cursor_execute", lambda *_: limit.start())
+    event.listen(plain, "after_cursor_execute", lambda *_: limit.stop())
+    return InThread(plain, limit.end, seconds)
+
+
 @asynccontextmanager
 async def alone(connection: AsyncConnection) -> AsyncIterator[None]:
     """Whoever may write is the only one; what it leaves behind must fit together again."""
@@ -135,11 +155,19 @@ class _Limit:
 
     def run(self, work: Callable[[], Any]) -> Any:
         """Do it, with a time limit of its own."""
-        self._until = time.monotonic() + self._seconds
+        self.start()
         try:
             return work()
         finally:
-            self._until = math.inf
+            self.stop()
+
+    def start(self) -> None:
+        """A statement begins."""
+        self._until = time.monotonic() + self._seconds
+
+    def stop(self) -> None:
+        """It is over."""
+        self._until = math.inf
 
     def end(self) -> None:
         """End what runs, if anything does. For any thread."""
@@ -193,9 +221,8 @@ def _over(sqlite: ModuleType) -> ModuleType:
 def _open(sqlite: ModuleType, path: Path, options: dict[str, Any], limit: _Limit) -> Any:
     """One connection of the driver; runs in that connection's own thread."""
     create_once(path)
-    foreign_keys = options.pop("foreign_keys")
     # Without an isolation level the driver begins no transaction by itself: `_begin` does.
-    connection = sqlite.connect(path, isolation_level=None, **options)
+    connection = sqlite.connect(path, isolation_level=None, timeout=options["timeout"])
     try:
         mode = _mode(connection, options["timeout"])
         if mode != "wal":
@@ -204,7 +231,7 @@ def _open(sqlite: ModuleType, path: Path, options: dict[str, Any], limit: _Limit
                 fix="put the data folder on a local disk",
             )
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA foreign_keys = {foreign_keys:d}")
+        connection.execute(f"PRAGMA foreign_keys = {options['foreign_keys']:d}")
         connection.set_progress_handler(limit.passed, _STEPS)
     except BaseException:
         connection.close()
