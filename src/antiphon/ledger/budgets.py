@@ -79,20 +79,14 @@ class Budgets:
 
         Raises `InsufficientQuota` if that is not to be had, `Unavailable` if the database does not say.
         """
-        refused: dict[Scope, int] = {}
         self._used |= dict.fromkeys(scopes, self._monotonic())
-        try:
-            async with asyncio.timeout(TAKE_SECONDS):
-                while (short := self._allowances.take(scopes, amount)) is not None:
-                    if self._closed:
-                        raise _slow()
-                    if refused.get(short, amount + 1) <= amount:
-                        raise _insufficient(short, amount)
-                    too_much = await self._more(short, amount)
-                    if too_much is not None:
-                        refused[short] = too_much
-        except TimeoutError:
-            raise _slow() from None
+        short = self._allowances.take(scopes, amount)
+        if short is not None:
+            try:
+                async with asyncio.timeout(TAKE_SECONDS):
+                    await self._wait(scopes, amount, short)
+            except TimeoutError:
+                raise _slow() from None
 
     async def look(self) -> None:
         """See what has changed, and return what is free of scopes that changed, are wanted, or are idle.
@@ -119,6 +113,19 @@ class Budgets:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait(self, scopes: Sequence[Scope], amount: int, short: Scope | None) -> None:
+        """Hold `amount` of every scope as soon as there is more of those that are `short`."""
+        refused: dict[Scope, int] = {}
+        while short is not None:
+            if self._closed:
+                raise _slow()
+            if refused.get(short, amount + 1) <= amount:
+                raise _insufficient(short, amount)
+            too_much = await self._more(short, amount)
+            if too_much is not None:
+                refused[short] = too_much
+            short = self._allowances.take(scopes, amount)
 
     async def _more(self, scope: Scope, amount: int) -> int | None:
         """Wait until there is more of `scope`; else the answer is the least amount that is not to be had."""

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 
 import msgspec
 
@@ -94,9 +95,8 @@ class Journal:
         `durable`: whoever stops waiting does not take the record back.
         """
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_seen)
         if self.failed:
-            future.set_exception(_broken())
+            _fail(future, _broken())
         else:
             self._adding += 1
             self._queue.append((record, future))
@@ -117,7 +117,7 @@ class Journal:
 
     def unposted(self, most: int) -> list[Record]:
         """The oldest durable records that are not posted yet, at most so many."""
-        return [self._unposted[index] for index in range(min(most, len(self._unposted)))]
+        return list(islice(self._unposted, most))
 
     def forget(self, seq: int) -> list[Record]:
         """Records up to number `seq` are in the database: those that were still kept, which are no more."""
@@ -188,7 +188,7 @@ class Journal:
     def _refuse(self, batch: Sequence[_Added], problem: AntiphonError) -> None:
         self._adding -= len(batch)
         for _, future in batch:
-            future.set_exception(problem)
+            _fail(future, problem)
 
     def _store(self, records: Sequence[Record]) -> None:
         """Write and sync; runs where blocking is allowed. Raises `StorageFull`, or what leaves doubt."""
@@ -222,11 +222,23 @@ async def durable(added: asyncio.Future[Record]) -> None:
 
     Raises as the record does, and `Unavailable` if the disk takes too long to say what it kept.
     """
+    # What `timeout` and `shield` do, for a third: every request waits here twice.
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    late = loop.call_later(DURABLE_SECONDS, _end, over)
+    added.add_done_callback(partial(_end, over))
     try:
-        async with asyncio.timeout(DURABLE_SECONDS):
-            await asyncio.shield(added)
-    except TimeoutError:
-        raise _broken() from None
+        await over
+    finally:
+        late.cancel()
+    if not added.done():
+        raise _broken()
+    added.result()
+
+
+def _end(over: asyncio.Future[None], _: object = None) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 def _name(number: int) -> str:
@@ -237,6 +249,7 @@ def _broken() -> Unavailable:
     return Unavailable("Requests cannot be recorded at the moment.")
 
 
-def _seen(future: asyncio.Future[Record]) -> None:
-    """A failure that nobody waits for any more is no bug: those who added the record hear of it."""
+def _fail(future: asyncio.Future[Record], problem: AntiphonError) -> None:
+    future.set_exception(problem)
+    # Looked at, so that it is no bug if nobody waits any more: those who added the record hear of it.
     future.exception()

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -17,6 +18,8 @@ from antiphon.ledger.prices import Cost, bound, capped, cost, effective, whole_s
 from antiphon.ledger.records import End, Record, Reserve, Settle, Void
 from antiphon.ledger.requests import scopes_of
 from antiphon.values import Snapshot, Usage
+
+DAY = 86_400
 
 _log = logging.getLogger(__name__)
 
@@ -173,7 +176,7 @@ class Meter:
     ) -> Reserve:
         """The reservation, its amount taken from the allowances, and not recorded yet."""
         now = int(self._clock())
-        day = datetime.fromtimestamp(now, UTC).date()
+        day, month = _day(now // DAY)
         price = effective(snapshot.prices, day)
         reserve = Reserve(
             request_id=request_id,
@@ -184,13 +187,20 @@ class Meter:
             task=snapshot.task,
             snapshot=snapshot.id,
             price=price,
-            period=f"{day:%Y-%m}",
+            period=month,
             prepaid=await life.budgets.prepaid(account.organization_id),
             created_at=now,
             amount=bound(price, most),
         )
         await life.budgets.take(scopes_of(reserve), reserve.amount)
         return reserve
+
+
+@lru_cache(maxsize=2)
+def _day(number: int) -> tuple[date, str]:
+    """A day of UTC, counted from 1970, and its month as bills name it."""
+    day = datetime.fromtimestamp(number * DAY, UTC).date()
+    return day, f"{day:%Y-%m}"
 
 
 def _failed(future: asyncio.Future[Record]) -> bool:
