@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import asdict
@@ -28,6 +29,22 @@ _ENDING = (
     "seconds",
     "cost",
 )
+_OPEN, _ENTER = insert(request), insert(entry)
+_END = update(request).where(request.c.id == bindparam("id"))
+_END = _END.values({name: bindparam(name) for name in _ENDING})
+_COST = bindparam("charged_now", type_=spending.c.charged.type)
+_SPEND = (
+    update(spending)
+    .where(spending.c.scope == bindparam("in_scope"), spending.c.period == bindparam("in_period"))
+    .values(charged=spending.c.charged + _COST, leased=spending.c.leased - _COST)
+)
+_USE = (
+    update(allowance)
+    .where(allowance.c.epoch == bindparam("in_epoch"))
+    .where(allowance.c.scope == bindparam("in_scope"), allowance.c.period == bindparam("in_period"))
+    .values(amount=allowance.c.amount - _COST)
+)
+"""All of these are given rows by `sql.write`."""
 
 
 def post(connection: Connection, epoch_id: str, records: Sequence[Record], now: int) -> None:
@@ -58,6 +75,7 @@ def post(connection: Connection, epoch_id: str, records: Sequence[Record], now: 
     connection.execute(update(epoch).where(epoch.c.id == epoch_id).values(posted=fresh[-1].seq))
 
 
+@lru_cache(maxsize=1000)
 def price_id(snapshot: str, price: Price) -> str:
     """The id of a snapshot's price: a digest of all of it."""
     whole = (snapshot, price.since, price.input, price.cached_input, price.output, price.second)
@@ -70,8 +88,9 @@ def _opened(connection: Connection, epoch_id: str, records: Iterable[Record]) ->
     for record in records:
         if isinstance(record, Reserve):
             id = price_id(record.snapshot, record.price)
-            prices[id] = {"id": id, "snapshot": record.snapshot} | asdict(record.price)
-            prices[id]["since"] = record.price.since.isoformat()
+            if id not in prices:
+                prices[id] = {"id": id, "snapshot": record.snapshot} | asdict(record.price)
+                prices[id]["since"] = record.price.since.isoformat()
             opened[record.request_id] = reserved(record, epoch_id, id)
     sql.insert_missing(connection, price, [prices[id] for id in sorted(prices)])
     return opened
@@ -106,14 +125,8 @@ def _void_late(row: Request, now: int) -> None:
 
 
 def _write_requests(connection: Connection, new: Iterable[Request], known: Iterable[Request]) -> None:
-    if rows := [asdict(row) for row in new]:
-        connection.execute(insert(request), rows)
-    change = update(request).where(request.c.id == bindparam("ended"))
-    change = change.values({name: bindparam(f"new_{name}") for name in _ENDING})
-    if changes := [
-        {"ended": row.id} | {f"new_{name}": getattr(row, name) for name in _ENDING} for row in known
-    ]:
-        connection.execute(change, changes)
+    sql.write(connection, _OPEN, [asdict(row) for row in new])
+    sql.write(connection, _END, [asdict(row) for row in known])
 
 
 def _write_entries(
@@ -121,14 +134,24 @@ def _write_entries(
 ) -> None:
     """The entries that rows have by now, but for those that were written before."""
     new = [
-        ({"request_id": row.id, "kind": kind, "posted_at": now}, movement)
+        (row.id, kind, movement)
         for row in rows
         for kind, movement in row.movements().items()
         if kind not in written.get(row.id, ())
     ]
-    if new:
-        connection.execute(insert(entry), [who | asdict(movement) for who, movement in new])
-    accounts.move(connection, [movement for _, movement in new])
+    entries = [
+        {
+            "request_id": id,
+            "kind": kind,
+            "debit": movement.debit,
+            "credit": movement.credit,
+            "amount": movement.amount,
+            "posted_at": now,
+        }
+        for id, kind, movement in new
+    ]
+    sql.write(connection, _ENTER, entries)
+    accounts.move(connection, [movement for _, _, movement in new])
 
 
 def _charge(connection: Connection, epoch_id: str, settled: Iterable[Request]) -> None:
@@ -137,16 +160,9 @@ def _charge(connection: Connection, epoch_id: str, settled: Iterable[Request]) -
     for row in settled:
         costs.update(dict.fromkeys(row.scopes, row.cost))
     changes = [
-        {"in_scope": scope, "in_period": period, "cost": cost}
+        {"in_epoch": epoch_id, "in_scope": scope, "in_period": period, "charged_now": cost}
         for (scope, period), cost in sorted(costs.items())
         if cost
     ]
-    if not changes:
-        return
-    place = (spending.c.scope == bindparam("in_scope")) & (spending.c.period == bindparam("in_period"))
-    cost = bindparam("cost", type_=spending.c.charged.type)
-    spent = {"charged": spending.c.charged + cost, "leased": spending.c.leased - cost}
-    connection.execute(update(spending).where(place).values(spent), changes)
-    place = (allowance.c.scope == bindparam("in_scope")) & (allowance.c.period == bindparam("in_period"))
-    mine = update(allowance).where(allowance.c.epoch == epoch_id, place)
-    connection.execute(mine.values(amount=allowance.c.amount - cost), changes)
+    sql.write(connection, _SPEND, changes)
+    sql.write(connection, _USE, changes)

@@ -6,6 +6,7 @@ A request counts where it began, in UTC: in the same month as its bill.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import add as add_up
 from typing import Any
 
 from sqlalchemy import Connection
@@ -37,28 +38,47 @@ class Rollups:
     """The rows that settled requests add up to."""
 
     def __init__(self) -> None:
-        self.rows: dict[Key, dict[str, Any]] = {}
+        self._minutes: dict[Key, list[int]] = {}
+        """The sums of each minute; its key with task and member."""
 
     def count(self, request: Request, cost: Cost) -> None:
         """Add one, with the parts of what it is charged."""
-        for width in WIDTHS:
-            row = self._row(request, width)
-            for name, count in counts(request, cost).items():
-                row[name] += count
+        start = request.created_at - request.created_at % MINUTE
+        key = (
+            request.organization_id,
+            start,
+            request.project_id,
+            request.key_id,
+            request.snapshot,
+            request.task,
+            request.member_id,
+        )
+        counted, sums = _counted(request, cost), self._minutes.get(key)
+        self._minutes[key] = [*map(add_up, sums, counted)] if sums else [*counted]
 
-    def _row(self, request: Request, width: int) -> dict[str, Any]:
-        start = request.created_at - request.created_at % width
-        key = (request.organization_id, width, start, request.project_id, request.key_id, request.snapshot)
-        row = self.rows.get(key)
-        if row is None:
-            owner = {"task": request.task, "member_id": request.member_id}
-            row = self.rows[key] = dict(zip(KEY, key, strict=True)) | owner | dict.fromkeys(SUMS, 0)
-        return row
+    @property
+    def rows(self) -> dict[Key, dict[str, Any]]:
+        """Those of all widths."""
+        rows: dict[Key, dict[str, Any]] = {}
+        for (organization, minute, project, key_id, snapshot, task, member), sums in self._minutes.items():
+            for width in WIDTHS:
+                key = (organization, width, minute - minute % width, project, key_id, snapshot)
+                row = rows.get(key)
+                if row is None:
+                    owner = {"task": task, "member_id": member}
+                    row = rows[key] = dict(zip(KEY, key, strict=True)) | owner | dict.fromkeys(SUMS, 0)
+                for name, count in zip(SUMS, sums, strict=True):
+                    row[name] += count
+        return rows
 
 
 def counts(request: Request, cost: Cost) -> dict[str, int]:
     """What one settled request adds to a row."""
-    values = (
+    return dict(zip(SUMS, _counted(request, cost), strict=True))
+
+
+def _counted(request: Request, cost: Cost) -> tuple[int, ...]:
+    return (
         1,
         request.input_tokens,
         request.cached_tokens,
@@ -68,7 +88,6 @@ def counts(request: Request, cost: Cost) -> dict[str, int]:
         cost.output,
         cost.audio,
     )
-    return dict(zip(SUMS, values, strict=True))
 
 
 def add(connection: Connection, settled: Iterable[tuple[Request, Cost]]) -> None:
