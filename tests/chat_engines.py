@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,23 +32,26 @@ def deployment(kind: str, model: Path, prepared: Path | None, **given: Any) -> D
 
 
 @asynccontextmanager
-async def running(kind: EngineKind, served: Deployment) -> AsyncIterator[tuple[ChatEngine, Path]]:
+async def running(
+    kind: EngineKind, served: Deployment, settings: Settings | None = None, seconds: float = START_SECONDS
+) -> AsyncIterator[tuple[ChatEngine, Path]]:
     """A client of a process that was started for the block, once it answers, and its socket."""
+    settings = settings or Settings()
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
-        settings = Settings()
-        process = await asyncio.create_subprocess_exec(*kind.command([served], settings, socket))
+        command = kind.command([served], settings, socket)
+        process = await asyncio.create_subprocess_exec(*command, start_new_session=True)
         engine = cast(ChatEngine, kind.connect([served], settings, socket))
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(seconds):
                 while not await _answers(engine):
                     assert process.returncode is None, "the engine ended"
                     await asyncio.sleep(0.05)
             yield engine, socket
         finally:
             await engine.close()
-            if process.returncode is None:
-                process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what it started itself
             await process.wait()
 
 

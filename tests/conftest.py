@@ -38,6 +38,22 @@ def smollm2() -> Path:
 
 
 @pytest.fixture(scope="session")
+def smollm2_folder(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled chat model as a folder of the hub's, in 16 bits."""
+    from hugging_face import write_folder_of  # slow to import, for every test
+
+    return write_folder_of(smollm2, tmp_path_factory.mktemp("folder") / "smollm2", "BF16")
+
+
+@pytest.fixture(scope="session")
+def smollm2_words(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same but for its weights, for who reads its words alone."""
+    from hugging_face import write_words_of  # slow to import, for every test
+
+    return write_words_of(smollm2, tmp_path_factory.mktemp("words") / "smollm2")
+
+
+@pytest.fixture(scope="session")
 def prepared_smollm2(smollm2: Path) -> Path:
     """The bundled chat model as OpenVINO loads it, where there is OpenVINO; made once for the same code."""
     if not find_spec("openvino_genai"):

@@ -62,7 +62,7 @@ TESTED_WITH = {
     "storage/test_migrations.py": ("storage/migrations/env.py", "storage/tables.py"),
     "test_authorization.py": ("api/admin/table.py",),
     "test_docs.py": ("api/table.py",),
-    "engines/test_contract.py": ("engines/completion.py",),
+    "engines/test_contract.py": ("engines/client.py", "engines/completion.py"),
     "workers/test_chat_app.py": ("workers/chat/pipeline.py",),
     "workers/test_chat_scheduler.py": ("workers/chat/request.py",),
     "workers/test_chat_prepare.py": (

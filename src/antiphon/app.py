@@ -143,14 +143,14 @@ def _pools(settings: Settings, catalogue: Catalogue) -> Pools:
     make = partial(Replica, settings=settings, runtime=_runtime(settings), verify=verify, pace=Pace())
     # Several processes that are asked cannot start engines, which another one runs: it runs all of them.
     idle = max(settings.engine_idle_seconds, settings.queue_seconds) if settings.processes == 1 else None
-    return Pools(catalogue.deployments(store), engines.kinds(), make, idle)
+    return Pools(catalogue.deployments(store, settings), engines.kinds(), make, idle)
 
 
 def _attached(settings: Settings, catalogue: Catalogue) -> Pools:
     """Pools that use this process's share of engines that another process runs."""
     shares = [
         msgspec.structs.replace(deployment, slots=max(1, deployment.slots // settings.processes))
-        for deployment in catalogue.deployments(ModelStore(settings.home_path))
+        for deployment in catalogue.deployments(ModelStore(settings.home_path), settings)
     ]
     make = partial(AttachedReplica, settings=settings, runtime=_runtime(settings), pace=Pace(probe=1.0))
     return Pools(shares, engines.kinds(), make)

@@ -86,7 +86,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
     """What only this engine knows, from the catalogue."""
     digest: str = ""
-    """Of everything above that changes answers: files, template, engine, context."""
+    """Of everything above that changes answers: files, template, engine and its version, context."""
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.template import reviewed
 from antiphon.errors import ConfigurationError, ModelNotFound
+from antiphon.settings import Settings
 
 SMOLLM2 = "smollm2-135m-instruct-2024-11-01"
 BASE = "whisper-base-2022-09-21"
@@ -93,7 +94,7 @@ def test_an_installed_snapshot_is_served_once_it_is_marked_or_pointed_at(tmp_pat
 def test_deployments_are_what_is_served_and_tell_the_engine_what_it_needs(tmp_path: Path) -> None:
     write(tmp_path, f'[snapshots."{SMOLLM2}"]\nengine = "llama"\nslots = 3\n')
     store = ModelStore(tmp_path)
-    chat, speech = pretend_installed(tmp_path, SMOLLM2, BASE, TINY).deployments(store)
+    chat, speech = pretend_installed(tmp_path, SMOLLM2, BASE, TINY).deployments(store, Settings())
     assert (chat.snapshot, chat.engine, chat.context, chat.slots) == (SMOLLM2, "llama", 8192, 3)
     assert chat.model == tmp_path / "models" / SMOLLM2 / "SmolLM2-135M-Instruct.Q4_1.gguf"
     assert reviewed(chat.options["template"])
@@ -105,7 +106,7 @@ def test_deployments_are_what_is_served_and_tell_the_engine_what_it_needs(tmp_pa
 def test_an_engine_that_does_not_serve_the_task_is_refused(tmp_path: Path, engine: str) -> None:
     write(tmp_path, f'[snapshots."{SMOLLM2}"]\nengine = "{engine}"\n')
     with pytest.raises(ConfigurationError, match=f"'{SMOLLM2}' asks for the engine '{engine}'") as refusal:
-        pretend_installed(tmp_path, SMOLLM2).deployments(ModelStore(tmp_path))
+        pretend_installed(tmp_path, SMOLLM2).deployments(ModelStore(tmp_path), Settings())
     assert "llama" in refusal.value.fix
 
 

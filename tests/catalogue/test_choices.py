@@ -15,6 +15,7 @@ from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Entry, File, PathSource
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError
+from antiphon.settings import Settings
 
 SLOW = "is slower without its instructions"
 
@@ -43,6 +44,7 @@ def suits(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
             fake_engine.kind(name="able", features={"seed", "logit_bias", "grammar"}),
             fake_engine.kind(name="other", features={"logprobs"}, reads={"gguf", "safetensors"}),
             fake_engine.kind(name="unread", reads={"safetensors"}),
+            fake_engine.kind(name="gone", features={"lazy_grammar"}, absent="is not installed"),
         ]
         monkeypatch.setattr(engines, "kinds", lambda: {kind.name: kind for kind in kinds})
 
@@ -51,7 +53,7 @@ def suits(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 
 def chosen(engine: Any, home: Path, file: str = "m.gguf") -> list[tuple[str, bool, str]]:
-    found = choices(entry(engine, file), ModelStore(home))
+    found = choices(entry(engine, file), ModelStore(home), Settings())
     return [(choice.kind.name, choice.alternative, choice.why) for choice in found]
 
 
@@ -79,7 +81,7 @@ def test_a_single_one_is_taken_whatever_the_machine_is(suits: Any, tmp_path: Pat
 def test_an_unknown_engine_is_refused_with_those_that_there_are(suits: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="'m-2024' asks for the engine 'nonesuch'") as refused:
         chosen(("fast", "nonesuch"), tmp_path)
-    assert refused.value.fix == "engines for chat: able, fast, other, unread"
+    assert refused.value.fix == "engines for chat: able, fast, gone, other, unread"
 
 
 def test_an_engine_that_does_not_read_the_format_is_passed_over(suits: Any, tmp_path: Path) -> None:
@@ -92,6 +94,16 @@ def test_an_engine_that_does_not_read_the_format_is_passed_over(suits: Any, tmp_
 def test_a_model_that_no_engine_can_serve_is_refused_with_every_reason(suits: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="fast does not read .*; able does not read safetensors"):
         chosen(("fast", "able"), tmp_path, "model.safetensors")
+
+
+def test_one_that_is_not_installed_is_passed_over_and_does_nothing_on_demand(
+    suits: Any, tmp_path: Path
+) -> None:
+    for engine in (("gone", "able"), ("able", "gone")):
+        [(name, alternative, why)] = chosen(engine, tmp_path)
+        assert (name, alternative) == ("able", False) and "gone is not installed" in why
+    with pytest.raises(ConfigurationError, match="No engine can serve 'm-2024': gone is not installed"):
+        chosen("gone", tmp_path)
 
 
 def test_one_that_the_machine_does_not_suit_serves_what_no_other_can(suits: Any, tmp_path: Path) -> None:

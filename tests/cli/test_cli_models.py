@@ -18,6 +18,7 @@ from antiphon.catalogue.choices import choices
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.models import models
 from antiphon.errors import ConfigurationError
+from antiphon.settings import Settings
 from hub import Hub, serving
 from tiny_models import whisper_files, write_gguf
 
@@ -155,7 +156,7 @@ def test_pull_prepares_a_model_for_its_engines_or_goes_on_without(
     assert ("served without fast" in result.stderr) == (engine == "able")
     home = tmp_path / "home"
     entry = load(home).entries["mine-2024"]
-    assert [choice.kind.name for choice in choices(entry, ModelStore(home))] == [engine]
+    assert [choice.kind.name for choice in choices(entry, ModelStore(home), Settings())] == [engine]
     run("remove", "mine-2024")
     assert list((home / "models" / ".prepared").iterdir()) == []
 

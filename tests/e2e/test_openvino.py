@@ -15,8 +15,10 @@ import pytest
 from benchmarks.processes import LLAMA, OPENVINO, Server, antiphon, chat_engine, engine_process
 
 from antiphon.engines.openvino import ENGINE
+from antiphon.settings import Settings
 
-pytestmark = pytest.mark.skipif(bool(ENGINE.unsuited()), reason=f"OpenVINO {ENGINE.unsuited()}")
+REASON = ENGINE.absent(Settings()) or ENGINE.unsuited(Settings())
+pytestmark = pytest.mark.skipif(bool(REASON), reason=f"OpenVINO {REASON}")
 
 MODEL = "smollm2-135m-instruct-2024-11-01"
 IDLE = 6

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import pytest_asyncio
 
+from antiphon import settings
 from antiphon.engines import kinds
 from antiphon.engines.base import ChatEngine, EngineKind
 from antiphon.errors import InvalidRequest
@@ -26,6 +26,8 @@ from chat_engines import answer, deployment, job, running, text
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHAT = sorted(name for name, kind in kinds().items() if kind.task == "chat")
+SECONDS = 150.0
+"""Of an engine's start: vLLM takes most of it, if it is there."""
 GIVEN: dict[str, dict[str, Any]] = {
     "logit_bias": {"logit_bias": {33: 50.0}},
     "logprobs": {"logprobs": True},
@@ -52,11 +54,13 @@ def kind(request: pytest.FixtureRequest) -> EngineKind:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(
-    kind: EngineKind, smollm2: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[ChatEngine]:
+async def engine(kind: EngineKind, request: pytest.FixtureRequest) -> AsyncIterator[ChatEngine]:
+    chosen = settings.load({"home": str(request.getfixturevalue("tmp_path_factory").mktemp("home"))})
+    if reason := kind.absent(chosen):
+        pytest.skip(f"{kind.name} {reason}")
+    model = request.getfixturevalue("smollm2" if "gguf" in kind.reads else "smollm2_folder")
     prepared = request.getfixturevalue("prepared_smollm2") if kind.preparation else None
-    async with running(kind, deployment(kind.name, smollm2, prepared)) as (client, _):
+    async with running(kind, deployment(kind.name, model, prepared), chosen, SECONDS) as (client, _):
         yield client
 
 
@@ -197,9 +201,10 @@ async def test_a_prompt_is_kept_for_its_own_organization_alone(engine: ChatEngin
         return usage.cached_tokens
 
     assert [await cached(name, "Hi") for name in ("keeps-a", "keeps-b")] == [0, 0]
-    assert await cached("keeps-a", "Hi, who are you?") > 150
+    # Whole blocks are kept: of vLLM's on a processor, each has 128 tokens.
+    assert await cached("keeps-a", "Hi, who are you?") > 120
     assert await cached("keeps-c", "Hi") == 0
-    assert await cached("keeps-b", "Hi", max_tokens=1) > 150
+    assert await cached("keeps-b", "Hi", max_tokens=1) > 120
 
 
 async def test_requests_run_side_by_side(engine: ChatEngine) -> None:

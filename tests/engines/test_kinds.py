@@ -30,6 +30,7 @@ def test_speech_models_share_a_process_and_chat_models_do_not() -> None:
         "llama": False,
         "openvino": False,
         "speech": True,
+        "vllm": False,
     }
 
 

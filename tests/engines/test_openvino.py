@@ -79,5 +79,5 @@ def test_what_it_does_not_do_is_refused(tmp_path: Path, given: dict[str, Any]) -
 def test_which_processors_suit_it(tmp_path: Path, flags: str, reason: str) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor : 0\nflags : fpu {flags} sse\n")
-    assert openvino._unsuited(cpuinfo) == reason
-    assert "Linux" in openvino._unsuited(tmp_path / "none")
+    assert openvino._unsuited(Settings(), cpuinfo) == reason
+    assert "Linux" in openvino._unsuited(Settings(), tmp_path / "none")

@@ -95,10 +95,3 @@ def test_a_lazy_grammar_begins_behind_its_trigger() -> None:
     assert first == f'root ::= TagDispatch(("{BEGIN}", after_trigger), loop_after_dispatch=false)'
     assert second.startswith('after_trigger ::= "')
     assert made.split("\n")[0] == second.replace('after_trigger ::= "', f'root ::= "{BEGIN}')
-
-
-def test_a_lazy_grammar_that_begins_otherwise_is_refused() -> None:
-    asked = read(grammar='root ::= "y"', grammar_lazy=True, grammar_triggers=[{"type": 1, "value": "x"}])
-    with pytest.raises(InvalidRequest) as refusal:
-        options.grammar(asked)
-    assert refusal.value.param == "grammar"

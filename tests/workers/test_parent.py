@@ -40,3 +40,20 @@ def test_a_child_stays_while_its_parent_lives() -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(1.0)
         child.kill()
+
+
+def test_a_group_ends_with_the_one_that_leads_it() -> None:
+    """A child of the child, which knows nothing of this, holds the pipe as well."""
+    leads = (
+        "import subprocess, sys, time\n"
+        "from antiphon.workers.parent import exit_with_parent\n"
+        "exit_with_parent(group=True)\n"
+        "with subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']):\n"
+        "    print('watching', flush=True)"
+    )
+    parent_code = PARENT.replace(repr(CHILD) + "]", repr(leads) + "], start_new_session=True")
+    with subprocess.Popen([sys.executable, "-c", parent_code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "watching\n"
+        parent.send_signal(signal.SIGKILL)
+        assert parent.stdout.read() == ""

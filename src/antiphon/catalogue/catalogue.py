@@ -23,6 +23,7 @@ from antiphon.catalogue.store import ModelStore
 from antiphon.engines.base import EngineKind
 from antiphon.engines.template import reviewed
 from antiphon.errors import ConfigurationError, ModelNotFound
+from antiphon.settings import Settings
 from antiphon.values import Deployment, Price
 from antiphon.wire.models import Model
 
@@ -87,13 +88,13 @@ class Catalogue:
             if entry.id in self.wanted - self.installed and isinstance(entry.source, PackageSource)
         ]
 
-    def deployments(self, store: ModelStore) -> list[Deployment]:
-        """How each served snapshot is launched. Raises `ConfigurationError` for an unfit engine."""
+    def deployments(self, store: ModelStore, settings: Settings) -> list[Deployment]:
+        """How each served snapshot is launched. Raises `ConfigurationError` if no engine can serve one."""
         served = [entry for entry in self.entries.values() if entry.id in self.served]
-        return [deployment for entry in served for deployment in _deployments(entry, store)]
+        return [deployment for entry in served for deployment in _deployments(entry, store, settings)]
 
 
-def _deployments(entry: Entry, store: ModelStore) -> list[Deployment]:
+def _deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[Deployment]:
     """One for the engine that is preferred, and one for each that can do what it cannot."""
     return [
         Deployment(
@@ -110,15 +111,15 @@ def _deployments(entry: Entry, store: ModelStore) -> list[Deployment]:
                 for name, value in (("template", entry.template), ("cache_tokens", entry.cache_tokens))
                 if value
             },
-            digest=_digest(entry, choice.kind),
+            digest=_digest(entry, choice.kind, settings),
         )
-        for choice in choices(entry, store)
+        for choice in choices(entry, store, settings)
     ]
 
 
-def _digest(entry: Entry, kind: EngineKind) -> str:
+def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:
     template = entry.template and reviewed(entry.template)
-    parts = [kind.name, kind.preparation_version, template, entry.context]
+    parts = [kind.name, kind.version(settings), kind.preparation_version, template, entry.context]
     parts += [file.sha256 for file in entry.files]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

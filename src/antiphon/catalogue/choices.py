@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from antiphon import engines
@@ -10,6 +12,7 @@ from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError
+from antiphon.settings import Settings
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +23,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-def choices(entry: Entry, store: ModelStore) -> list[Choice]:
+def choices(entry: Entry, store: ModelStore, settings: Settings) -> list[Choice]:
     """The preferred engine, and those that run on demand since they can do what those before cannot.
 
     Preferred is the first, in the order of the entry, that can serve the model and that the machine suits; if
@@ -28,15 +31,16 @@ def choices(entry: Entry, store: ModelStore) -> list[Choice]:
     exist or does not serve the entry's task.
     """
     kinds = [_kind(entry, name) for name in entry.engines]
-    barred = {kind.name: reason for kind in kinds if (reason := _barred(entry, store, kind))}
+    barred = {kind.name: reason for kind in kinds if (reason := _barred(entry, store, settings, kind))}
     able = [kind for kind in kinds if kind.name not in barred]
     if not able:
         reasons = "; ".join(f"{name} {reason}" for name, reason in barred.items())
         raise ConfigurationError(
             f"No engine can serve '{entry.id}': {reasons}", fix="name another engine for it in models.toml"
         )
-    preferred = next((kind for kind in able if not kind.unsuited()), able[-1])
-    chosen = [Choice(kind=preferred, why=_why(kinds, preferred, barred))]
+    unsuited = {kind.name: reason for kind in able if (reason := kind.unsuited(settings))}
+    preferred = next((kind for kind in able if kind.name not in unsuited), able[-1])
+    chosen = [Choice(kind=preferred, why=_why(entry.engines, preferred.name, barred, unsuited))]
     features = set(preferred.features)
     for kind in able:
         if more := kind.features - features:
@@ -47,24 +51,22 @@ def choices(entry: Entry, store: ModelStore) -> list[Choice]:
     return chosen
 
 
-def _barred(entry: Entry, store: ModelStore, kind: EngineKind) -> str:
+def _barred(entry: Entry, store: ModelStore, settings: Settings, kind: EngineKind) -> str:
     """Why an engine cannot serve a model; nothing if it can."""
     if entry.format not in kind.reads:
         return f"does not read {entry.format}"
-    return preparing.failure(store, entry, kind)
+    return kind.absent(settings) or preparing.failure(store, entry, kind)
 
 
-def _why(kinds: list[EngineKind], preferred: EngineKind, barred: dict[str, str]) -> str:
+def _why(names: Sequence[str], preferred: str, barred: dict[str, str], unsuited: dict[str, str]) -> str:
     """What the preferred engine was chosen for, with what speaks against those before it, and who cannot."""
-    if len(kinds) == 1:
+    if len(names) == 1:
         return "the only one named"
-    at = kinds.index(preferred)
-    before = {kind.name: barred.get(kind.name) or kind.unsuited() for kind in kinds[:at]}
-    told = [f"{name} {reason}" for name, reason in (before | barred).items()]
-    if at == 0:
-        told.insert(
-            0, "no other can" if preferred.unsuited() else "the first named, and the machine suits it"
-        )
+    before = names[: names.index(preferred)]
+    told = [f"{name} {barred.get(name) or unsuited[name]}" for name in names if name in {*barred, *before}]
+    if not before:
+        unfit = preferred in unsuited
+        told.insert(0, "no other can" if unfit else "the first named, and the machine suits it")
     return "; ".join(told)
 
 

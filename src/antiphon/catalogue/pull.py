@@ -22,12 +22,12 @@ from antiphon.values import Format
 
 _ENGINES: dict[Format, str | tuple[str, ...]] = {
     "gguf": ("openvino", "llama"),
-    "safetensors": "openvino",
+    "safetensors": ("vllm", "openvino"),
     "ctranslate2": "speech",
 }
 _SLOTS: dict[Format, int | dict[str, int]] = {
     "gguf": {"openvino": 32, "llama": 4},
-    "safetensors": 32,
+    "safetensors": {"vllm": 128, "openvino": 32},
     "ctranslate2": 32,
 }
 _CONTEXT = 8192

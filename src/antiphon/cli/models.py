@@ -69,7 +69,8 @@ def pull(
 
     Every file is checked by its sha256. From the hub or a path, the model enters the catalogue under --name.
     """
-    folder = _folder(home)
+    chosen = settings.load({"home": home})
+    folder = chosen.home_path
     with progress_bars() as progress:
         if name is None:
             entry = _named(load(folder), model, "for a model of the hub or a path, add --name")
@@ -78,7 +79,7 @@ def pull(
             entry = pulling.pull(folder, model, name, alias=alias, template=template, progress=progress)
     store = ModelStore(folder)
     preparing.forget_failures(store, entry)
-    prepare(store, entry)
+    prepare(store, entry, chosen)
     served = entry.id in load(folder).served
     typer.echo(
         f"{entry.id} is installed ({decimal(entry.size)}). "
@@ -129,7 +130,7 @@ def remove(
     typer.echo(f"{model} is removed. A server that runs keeps it until it ends.")
 
 
-def prepare(store: ModelStore, entry: Entry) -> None:
+def prepare(store: ModelStore, entry: Entry, chosen: settings.Settings) -> None:
     """Make what the entry's engines need of its files, unless it is there.
 
     An engine that cannot have it is told on stderr, and the next one chosen; without another, raises
@@ -137,7 +138,11 @@ def prepare(store: ModelStore, entry: Entry) -> None:
     """
     preparing.forget_failures(store, entry, all=False)
     failed: set[str] = set()
-    while lacking := [c.kind for c in choices(entry, store) if not preparing.ready(store, entry, c.kind)]:
+    while lacking := [
+        choice.kind
+        for choice in choices(entry, store, chosen)
+        if not preparing.ready(store, entry, choice.kind)
+    ]:
         kind = lacking[0]
         try:
             with progress_bars() as progress:

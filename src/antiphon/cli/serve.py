@@ -28,7 +28,7 @@ def serve(settings: Settings) -> None:
     """Serve until a signal; what the command line shows of it stands in `cli.main`."""
     configure_logging(settings)
     with _only_one(settings.home_path), _listening(settings) as listener:
-        _install_missing(settings.home_path)
+        _install_missing(settings)
         work = _alone if settings.processes == 1 else _several
         uvloop.run(work(settings, listener))
 
@@ -54,8 +54,9 @@ async def _several(settings: Settings, listener: socket.socket) -> None:
         listener.close()  # while the engines end, nobody shall wait for an answer
 
 
-def _install_missing(home: Path) -> None:
+def _install_missing(settings: Settings) -> None:
     """Bring the bundled models to where they are served from; the first start does it once and for all."""
+    home = settings.home_path
     store = ModelStore(home)
     if missing := load(home).missing():
         with progress_bars() as progress:
@@ -63,7 +64,7 @@ def _install_missing(home: Path) -> None:
                 store.install(entry, progress)
     catalogue = load(home)
     for id in sorted(catalogue.served):
-        prepare(store, catalogue.entries[id])
+        prepare(store, catalogue.entries[id], settings)
 
 
 def _greet(listener: socket.socket, first_key: str | None) -> None:

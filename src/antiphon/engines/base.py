@@ -98,7 +98,7 @@ class SpeechEngine(Engine, Protocol):
         """
 
 
-def _suits_any() -> str:
+def _nothing(settings: Settings) -> str:
     return ""
 
 
@@ -118,12 +118,13 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     client; one that is whole pays what the engine counted at its end.
 
     `cache` tells for how many tokens one process has room, of all its requests together; 0 where each slot
-    has room for a whole context of its own.
+    has room for a whole context of its own, or those that find none wait in the engine.
 
     `version` is of the library that computes: another one may answer otherwise.
 
-    `features` is what a chat engine can do of what not all can. `unsuited` tells in a few words why another
-    engine is better on this machine, if there is one for the model; nothing if this one is good here.
+    `features` is what a chat engine can do of what not all can. `absent` tells in a few words why it is not
+    to be had on this machine, `unsuited` why another engine is better on it, if there is one for the model;
+    nothing if it is there, and good here.
 
     `preparation`, for an engine that does not read model files as they are published, gives the argument
     list of a process that makes the second path, a folder, of the first, a model file or folder; see
@@ -140,8 +141,9 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     command: Callable[[Sequence[Deployment], Settings, Path], list[str]]
     connect: Callable[[Sequence[Deployment], Settings, Path], ChatEngine | SpeechEngine]
     cache: Callable[[Deployment], int] = lambda deployment: 0
-    version: str = ""
+    version: Callable[[Settings], str] = _nothing
     features: frozenset[Feature] = frozenset()
-    unsuited: Callable[[], str] = _suits_any
+    absent: Callable[[Settings], str] = _nothing
+    unsuited: Callable[[Settings], str] = _nothing
     preparation: Callable[[Path, Path], list[str]] | None = None
     preparation_version: str = ""

@@ -12,7 +12,6 @@ from typing import Any, get_args
 from antiphon.engines.base import EngineKind
 from antiphon.engines.completion import CompletionEngine, common_body
 from antiphon.engines.slots import Slots
-from antiphon.errors import InvalidRequest
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Deployment, Feature, Prompt
 
@@ -39,15 +38,7 @@ class LlamaEngine(CompletionEngine):
             yield {"id_slot": slot.id, "cache_prompt": slot.reuse and job.seed is None and job.n == 1}
 
     def body(self, job: ChatJob, prompt: Prompt, index: int) -> dict[str, Any]:
-        for token in job.logit_bias:
-            if token >= self.vocabulary_size:
-                # llama.cpp passes over ids that the vocabulary does not have; a client must be told.
-                raise InvalidRequest(
-                    f"Invalid value for 'logit_bias': this model has no token {token} "
-                    f"(0 to {self.vocabulary_size - 1}).",
-                    param="logit_bias",
-                    code="invalid_value",
-                )
+        self.refuse_unknown_tokens(job)
         return completion_body(job, prompt, index, self._deployment.context)
 
 
@@ -90,7 +81,7 @@ ENGINE = EngineKind(
     name="llama",
     task="chat",
     reads=frozenset({"gguf"}),
-    version=version("xllamacpp"),
+    version=lambda settings: version("xllamacpp"),
     features=frozenset(get_args(Feature)),
     command=_command,
     connect=_connect,

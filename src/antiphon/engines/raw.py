@@ -1,42 +1,41 @@
-"""Prompts without a template: texts and token ids as they were sent, read by llama.cpp's HTTP protocol."""
+"""Prompts without a template: texts and token ids as they were sent."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-import msgspec
-
-from antiphon.engines.upstream import Upstream
 from antiphon.engines.vocabulary import Vocabulary
 from antiphon.errors import InvalidRequest
 from antiphon.values import Prompt, RawPrompt
-from antiphon.wire.completion import Text, Tokens
 
 _SEPARATOR = "<|endoftext|>"
 """What stands between documents in the vocabularies of most models that have a token for that alone."""
 
 
-async def tokens(upstream: Upstream, pieces: Sequence[str | int]) -> tuple[int, ...]:
-    """The tokens of texts, none of which can become a special one, and of ids as they are."""
-    body = {"content": pieces, "add_special": False, "parse_special": False}
-    answer = await upstream.post("/tokenize", body)
-    return tuple(msgspec.json.decode(answer, type=Tokens).tokens)
+class Words(Protocol):
+    """Who knows the words of a model, as `ChatClient` does."""
+
+    async def tokens(self, pieces: Sequence[str | int]) -> tuple[int, ...]:
+        """The tokens of texts, none of which can become a special one, and of ids as they are."""
+
+    async def text(self, tokens: Sequence[int]) -> str:
+        """The text of tokens that the vocabulary has, without those that steer the model."""
 
 
-async def read(upstream: Upstream, facts: Vocabulary, prompt: RawPrompt) -> Prompt:
+async def read(words: Words, facts: Vocabulary, prompt: RawPrompt) -> Prompt:
     """See `ChatEngine.tokenize`."""
     if isinstance(prompt, str):
         pieces: list[str | int] = [*_beginning(facts, prompt)]
         pieces += [prompt] if prompt else []
-        return Prompt(prompt, await tokens(upstream, pieces))
+        return Prompt(prompt, await words.tokens(pieces))
     if (highest := max(prompt)) >= facts.size:
         raise InvalidRequest(
             f"Invalid value for 'prompt': this model has no token {highest} (0 to {facts.size - 1}).",
             param="prompt",
             code="invalid_value",
         )
-    answer = await upstream.post("/detokenize", {"tokens": prompt})
-    return Prompt(msgspec.json.decode(answer, type=Text).content, prompt)
+    return Prompt(await words.text(prompt), prompt)
 
 
 def _beginning(facts: Vocabulary, text: str) -> list[int]:

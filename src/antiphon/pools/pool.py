@@ -38,7 +38,7 @@ class Pool:
         """Started and stopped by whoever made them."""
         self.demand: Demand | None = None
         """What starts and stops them instead, if they run on demand."""
-        told = f"{deployment.digest} {deployment.slots} {kind.version} {__version__} {_processor()}"
+        told = f"{deployment.digest} {deployment.slots} {__version__} {_processor()}"
         self.fingerprint = f"fp_{hashlib.sha256(told.encode()).hexdigest()[:10]}"
         """Another one as soon as anything is another that may change answers."""
         self.on_change: list[Callable[[], None]] = []

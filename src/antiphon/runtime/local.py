@@ -19,7 +19,9 @@ _SERVED_NAME = "served"
 _SOCKET_PATH_MAX = 100
 """Unix socket paths end at 104 bytes (macOS) or 108 (Linux)."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
-_INHERITED_PREFIXES = ("OMP_", "GOMP_", "CT2_", "MALLOC_")
+_INHERITED_PREFIXES = ("OMP_", "GOMP_", "CT2_", "MALLOC_", "VLLM_")
+_SECRETS = ("VLLM_API_KEY",)
+"""What begins like that and is not for engines: nobody but the gateway reaches them."""
 _SHARING = {
     # Engines share the cores. Threads that spin while they wait take them from each other: where two engines
     # computed at once, answers came ten times slower. Not spinning at all makes one alone three times slower;
@@ -178,7 +180,8 @@ class LocalRuntime:
 
 def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What an engine may know of this machine: no keys, settings or proxies, and no home but its own."""
-    kept = {k: v for k, v in given.items() if k in _INHERITED or k.startswith(_INHERITED_PREFIXES)}
+    named = {k: v for k, v in given.items() if k in _INHERITED or k.startswith(_INHERITED_PREFIXES)}
+    kept = {k: v for k, v in named.items() if k not in _SECRETS}
     return (
         _SHARING
         | kept

@@ -107,7 +107,7 @@ def engines(settings: Settings) -> Finding:
     """Which engine serves each model on this machine, and why."""
     found, store = catalogue.load(settings.home_path), ModelStore(settings.home_path)
     told = [
-        f"{id}: " + ", ".join(f"{choice.kind.name} ({choice.why})" for choice in choices(entry, store))
+        f"{id}: " + ", ".join(f"{one.kind.name} ({one.why})" for one in choices(entry, store, settings))
         for id, entry in sorted(found.entries.items())
         if id in found.wanted
     ]

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from antiphon.errors import ContextLengthExceeded, InvalidRequest
+from antiphon.grammar import lazy
 
 _GREEDY = 1e-4
 """Temperatures below it leave no choice."""
@@ -17,8 +18,6 @@ _SMALLEST = 1e-6
 """For OpenVINO, zero is no probability: of the likeliest token, any share is enough."""
 _SEEDS = 32
 """Bits of a seed that nobody chose."""
-_AFTER = "after_trigger"
-"""A rule of ours: with a letter that names of the gateway's rules never have."""
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
@@ -91,12 +90,4 @@ def grammar(asked: Completion) -> str:
     """
     if not asked.grammar_lazy:
         return asked.grammar
-    trigger = asked.grammar_triggers[0].value
-    quoted = trigger.replace("\\", "\\\\").replace('"', '\\"')
-    beginning = f'root ::= "{quoted}'
-    if not asked.grammar.startswith(beginning):
-        raise InvalidRequest("A lazy grammar begins with its trigger.", param="grammar")
-    return (
-        f'root ::= TagDispatch(("{quoted}", {_AFTER}), loop_after_dispatch=false)\n'
-        f'{_AFTER} ::= "{asked.grammar.removeprefix(beginning)}'
-    )
+    return lazy.after(asked.grammar_triggers[0].value, asked.grammar)

@@ -1,0 +1,89 @@
+"""The launcher of vLLM: its command line, its environment, and that nothing of it outlives the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import psutil
+
+from antiphon.workers.vllm import command, environment
+from fake_vllm import program
+from until import until
+
+COMMAND = [sys.executable, "-m", "antiphon.workers.vllm"]
+
+
+def given(folder: Path, **changed: object) -> Namespace:
+    values = {
+        "program": "/opt/vllm",
+        "socket": folder / "s",
+        "model": folder / "model",
+        "name": "model",
+        "context": 1024,
+        "slots": 2,
+        "cache_tokens": 0,
+    }
+    return Namespace(**values | changed)
+
+
+def argv(folder: Path, vllm: Path) -> list[str]:
+    flags = vars(given(folder, program=vllm, home=folder / "home"))
+    words = ((f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items())
+    return [*COMMAND, *(word for pair in words for word in pair)]
+
+
+def test_what_vllm_is_told(tmp_path: Path) -> None:
+    told = command(given(tmp_path))
+    assert told[:3] == ["/opt/vllm", "serve", str(tmp_path / "model")]
+    for flag, value in (("--uds", str(tmp_path / "s")), ("--max-model-len", "1024"), ("--max-num-seqs", "2")):
+        assert told[told.index(flag) + 1] == value
+    assert "--trust-remote-code" not in told and "--num-gpu-blocks-override" not in told
+    bounded = command(given(tmp_path, cache_tokens=1000))
+    assert bounded[bounded.index("--num-gpu-blocks-override") + 1] == "16"
+    assert bounded[bounded.index("--block-size") + 1] == "64"
+
+
+def test_what_its_environment_says(tmp_path: Path) -> None:
+    told = environment(
+        tmp_path, {"PATH": "/bin", "HOME": "/private", "VLLM_SERVER_DEV_MODE": "0", "HF_HUB_OFFLINE": "0"}
+    )
+    assert told["PATH"] == "/bin" and told["HOME"] == str(tmp_path)
+    assert told["VLLM_SERVER_DEV_MODE"] == told["VLLM_NO_USAGE_STATS"] == told["HF_HUB_OFFLINE"] == "1"
+    assert environment(tmp_path, {"VLLM_CACHE_ROOT": "/own"})["VLLM_CACHE_ROOT"] == "/own"
+
+
+def test_its_exit_is_ours(tmp_path: Path) -> None:
+    done = subprocess.run(argv(tmp_path, program(tmp_path, exit=7)), timeout=30)
+    assert done.returncode == 7
+
+
+PARENT = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True).wait()"
+
+
+async def test_it_ends_when_its_group_is_ended(tmp_path: Path) -> None:
+    vllm = program(tmp_path, lasting=True)
+    launcher = await asyncio.create_subprocess_exec(*argv(tmp_path, vllm), start_new_session=True)
+    await until((tmp_path / "s").exists)
+    [process] = psutil.Process(launcher.pid).children()
+    os.killpg(launcher.pid, signal.SIGTERM)
+    async with asyncio.timeout(30):
+        assert await launcher.wait() == 128 + signal.SIGTERM
+    assert not process.is_running()
+
+
+async def test_it_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, *argv(tmp_path, program(tmp_path, lasting=True))]
+    parent = await asyncio.create_subprocess_exec(*command)
+    await until((tmp_path / "s").exists)
+    [launcher] = psutil.Process(parent.pid).children()
+    [process] = launcher.children()
+    parent.kill()
+    await parent.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, [launcher, process], timeout=10)
+    assert alive == []
