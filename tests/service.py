@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -289,22 +289,26 @@ class Service:
         return await self.call("POST", "/v1/completions", json=body)
 
 
-def catalogue(home: Path) -> Catalogue:
-    """The shipped catalogue, as if everything in it were installed."""
-    shipped = build(home / "models.toml", {}, ModelStore(home))
+def catalogue(home: Path, operators: Mapping[str, Any] = {}) -> Catalogue:
+    """The shipped catalogue and the operator's, as if everything in them were installed."""
+    shipped = build(home / "models.toml", operators, ModelStore(home))
     return Catalogue(shipped.entries, shipped.aliases, frozenset(shipped.entries))
 
 
 @asynccontextmanager
 async def serving(
     home: Path,
-    engine: ScriptedEngine | None = None,
+    engine: Any = None,
     capacity: int = 4,
     authenticator: Any = None,
     admin: Sequence[Route] = (),
+    models: Mapping[str, Any] = {},
     **settings: Any,
 ) -> AsyncIterator[Service]:
-    """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides."""
+    """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides.
+
+    `models` are laid over the shipped catalogue, as models.toml is.
+    """
     chosen = Settings(home=str(home), **settings)
     pool = ScriptedPool(engine or ScriptedEngine(), capacity)
     uploads = home / "uploads"
@@ -312,7 +316,7 @@ async def serving(
     pools: Any = ScriptedPools(pool)
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:
-        edge = build_edge(chosen, catalogue(home), pools, keys, ledger, uploads, admin=admin)
+        edge = build_edge(chosen, catalogue(home, models), pools, keys, ledger, uploads, admin=admin)
         async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
             yield Service(edge, pool, Books(database), port, session)
 

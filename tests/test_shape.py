@@ -46,6 +46,7 @@ TESTED_WITH = {
         "api/protocol.py",
         "api/routes.py",
     ),
+    "api/test_embeddings.py": ("api/embedding_answer.py", "api/embedding_job.py"),
     "api/test_openapi.py": ("api/reference.py",),
     "catalogue/test_pull.py": ("catalogue/formats.py", "catalogue/offers.py"),
     "catalogue/test_store.py": ("catalogue/digest.py", "catalogue/sources.py"),

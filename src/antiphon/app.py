@@ -28,6 +28,7 @@ from antiphon.api.chat import ChatApi
 from antiphon.api.chat_audio import Hearing
 from antiphon.api.completions import CompletionApi
 from antiphon.api.edge import Edge
+from antiphon.api.embeddings import EmbeddingApi
 from antiphon.api.idempotency import Idempotency
 from antiphon.api.info import InfoApi
 from antiphon.api.reference import ReferenceApi
@@ -40,6 +41,7 @@ from antiphon.catalogue.store import ModelStore
 from antiphon.errors import AntiphonError
 from antiphon.inference.chat import Chat
 from antiphon.inference.completions import Completions
+from antiphon.inference.embeddings import Embeddings
 from antiphon.inference.metrics import Metrics
 from antiphon.inference.transcription import Transcription
 from antiphon.ledger import ledger as accounts
@@ -207,6 +209,7 @@ def build_edge(
     routes = table(
         ChatApi(settings, Chat(*services), Hearing(transcription, received), idempotency),
         CompletionApi(settings, Completions(*services), idempotency),
+        EmbeddingApi(settings, Embeddings(*services), idempotency),
         AudioApi(transcription, received, idempotency),
         InfoApi(catalogue, metrics, readiness, settings.public_metrics),
         reference,

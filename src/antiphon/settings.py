@@ -95,7 +95,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(gt=0, description="Longest wait for running requests at shutdown")
     ] = 30.0
 
-    chat_seconds: Annotated[float, Meta(gt=0, description="Longest time for one chat answer")] = 600.0
+    chat_seconds: Annotated[
+        float,
+        Meta(gt=0, description="Longest time for one chat answer, or for the embeddings of one request"),
+    ] = 600.0
     speech_seconds: Annotated[
         float, Meta(gt=0, description="Longest wait for the next segment of a transcript")
     ] = 120.0

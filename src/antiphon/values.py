@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 import msgspec
 
-Task = Literal["chat", "speech"]
+Task = Literal["chat", "speech", "embedding"]
 SpeechTask = Literal["transcribe", "translate"]
+Pooling = Literal["mean", "cls", "last"]
+"""What makes one vector of those of all tokens: their mean, or the one of the first or the last token."""
 Format = Literal["gguf", "safetensors", "ctranslate2"]
 """How a model is published: as one GGUF file, as a folder of safetensors and JSON as the Hugging Face hub has
 them, or as a folder of CTranslate2.
@@ -80,7 +82,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     prepared: Path | None = None
     """The folder that was made of it for an engine that cannot read it as it is."""
     context: int = 0
-    """Tokens of prompt and answer together; 0 for speech."""
+    """Tokens of prompt and answer together, or of one text to embed; 0 for speech."""
     slots: int = 1
     """Requests that one engine process serves at once."""
     options: Mapping[str, Any] = {}
@@ -106,6 +108,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     shutdown: date | None = None
     hears: str = ""
     """The model that transcribes recordings in messages for a chat model, by its name; none if empty."""
+    dimensions: tuple[int, ...] = ()
+    """How long the vectors of an embedding model may be: its own length, and shorter ones that it was trained
+    to be cut to (Matryoshka)."""
     prices: tuple[Price, ...] = ()
     """By day, the earliest first; free before the first."""
 
@@ -197,6 +202,16 @@ class CompletionJob(msgspec.Struct, frozen=True, kw_only=True):
     """How each is gone on with: a job without messages."""
     echo: bool = False
     """Whether the text of each answer begins with its prompt."""
+
+
+class EmbeddingJob(msgspec.Struct, frozen=True, kw_only=True):
+    """One request for the vectors of some texts."""
+
+    model: str
+    """As the client named it: an alias or a snapshot."""
+    inputs: tuple[RawPrompt, ...]
+    dimensions: int | None = None
+    """How long the vectors shall be; None for the model's own length."""
 
 
 class Prompt(msgspec.Struct, frozen=True):

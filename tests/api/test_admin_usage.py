@@ -75,6 +75,24 @@ async def test_usage_is_grouped_and_filtered(house: House) -> None:
         assert found_tokens == tokens, chosen
 
 
+async def test_embeddings(house: House) -> None:
+    await house.use(DAY, task="embedding", input_tokens=12, snapshot="embedding-1", requests=3)
+    await house.use(DAY, task="embedding", input_tokens=5, snapshot="embedding-2")
+    await house.use(DAY, input_tokens=1)
+    base = f"{ORGANIZATION}/usage/embeddings?start_time={DAY}&end_time={DAY + 86_400}"
+    [both] = results(await house.get(base))
+    assert both == {
+        "object": "organization.usage.embeddings.result",
+        "input_tokens": 17,
+        "num_model_requests": 4,
+        **dict.fromkeys(("project_id", "user_id", "api_key_id", "model")),
+    }
+    [one] = results(await house.get(f"{base}&group_by=model&models=embedding-2"))
+    assert (one["model"], one["input_tokens"]) == ("embedding-2", 5)
+    [chats] = results(await house.get(f"{COMPLETIONS}?start_time={DAY}&end_time={DAY + 86_400}"))
+    assert chats["input_tokens"] == 1
+
+
 async def test_transcriptions(house: House) -> None:
     await house.use(DAY, task="speech", seconds=9)
     await house.use(DAY, input_tokens=1)

@@ -18,6 +18,8 @@ async def test_the_document_names_what_is_served_and_resolves(tmp_path: Path) ->
         "/v1/chat/completions/render",
         "/v1/completions",
         "/v1/engines/{model}/completions",
+        "/v1/embeddings",
+        "/v1/engines/{model}/embeddings",
         "/v1/audio/transcriptions",
         "/v1/audio/translations",
         "/v1/models",
@@ -42,6 +44,8 @@ async def test_the_document_names_what_is_served_and_resolves(tmp_path: Path) ->
     assert temperature["anyOf"][0] == {"type": "number", "minimum": 0, "maximum": 2}
     prompt = schemas["CompletionRequest"]["properties"]["prompt"]["anyOf"]
     assert {kind["type"] for kind in prompt} == {"string", "array", "null"}
+    vector = schemas["Embedding"]["properties"]["embedding"]["anyOf"]
+    assert vector == [{"type": "array", "items": {"type": "number"}}, {"type": "string"}]
     assert document["paths"]["/healthz"]["get"]["security"] == []
     assert "security" not in chat
 

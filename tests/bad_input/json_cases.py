@@ -7,12 +7,18 @@ import json
 import zlib
 from collections.abc import Iterator
 
-from bad_input.cases import CHAT, COMPLETIONS, ENGINE, JSON, RENDER, Case
+from bad_input.cases import CHAT, COMPLETIONS, EMBEDDINGS, ENGINE, JSON, RENDER, Case
 
 LIMIT = 4 * 1024 * 1024
 _MESSAGES = b'"messages":[{"role":"user","content":"x"}]'
 _VALID = b'{"model":"gpt-3.5-turbo",' + _MESSAGES + b"}"
-_PATHS = {"chat": CHAT, "engine": ENGINE, "render": RENDER, "completion": COMPLETIONS}
+_PATHS = {
+    "chat": CHAT,
+    "engine": ENGINE,
+    "render": RENDER,
+    "completion": COMPLETIONS,
+    "embedding": EMBEDDINGS,
+}
 
 
 def _said(content: bytes) -> bytes:

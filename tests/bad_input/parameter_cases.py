@@ -13,14 +13,26 @@ from antiphon.wire import fields
 from antiphon.wire.audio import TranscriptionRequest, TranslationRequest
 from antiphon.wire.chat import ChatRequest, RenderRequest, RequestMessage
 from antiphon.wire.completions import CompletionRequest
+from antiphon.wire.embeddings import EmbeddingRequest
 from antiphon.wire.fields import Treatment
 from antiphon.wire.sampling import StreamOptions
-from bad_input.cases import CHAT, COMPLETIONS, MULTIPART, RENDER, TRANSCRIPTIONS, TRANSLATIONS, Case, form
+from bad_input.cases import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    MULTIPART,
+    RENDER,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    Case,
+    form,
+)
 from sounds import encode, silence
 
 _MESSAGE = {"role": "user", "content": "x"}
 _REQUEST = {"model": "gpt-3.5-turbo", "messages": [_MESSAGE]}
 _COMPLETION = {"model": "gpt-3.5-turbo", "prompt": "x"}
+_EMBEDDING = {"model": "gpt-3.5-turbo", "input": "x"}
 _TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
 
 _SAMPLES = {
@@ -52,10 +64,12 @@ def cases() -> Iterator[Case]:
     yield from _in_json("chat", CHAT, ChatRequest, fields.CHAT)
     yield from _in_json("render", RENDER, RenderRequest, {})
     yield from _in_json("completion", COMPLETIONS, CompletionRequest, fields.COMPLETION, _COMPLETION)
+    yield from _in_json("embedding", EMBEDDINGS, EmbeddingRequest, fields.EMBEDDING, _EMBEDDING)
     yield from _in_message()
     yield from _in_stream_options()
     yield from _combinations()
     yield from _completion_combinations()
+    yield from _embedding_combinations()
     yield from _in_form("transcription", TRANSCRIPTIONS, TranscriptionRequest)
     yield from _in_form("translation", TRANSLATIONS, TranslationRequest)
 
@@ -170,6 +184,22 @@ def _completion_combinations() -> Iterator[Case]:
         ("suffix", {"suffix": "x"}, "suffix"),
     ):
         yield _json(f"completion-together-{label}", COMPLETIONS, {**_COMPLETION, **extra}, param)
+
+
+def _embedding_combinations() -> Iterator[Case]:
+    for label, extra, param in (
+        ("chat-model", {}, "model"),
+        ("speech-model", {"model": "whisper-1"}, "model"),
+        ("too-many-inputs", {"input": ["x"] * 2049}, "input"),
+        ("too-many-lists", {"input": [[5]] * 2049}, "input"),
+        ("empty-among-others", {"input": ["x", ""]}, "input"),
+        ("empty-list-among-others", {"input": [[5], []]}, "input"),
+        ("mixed-inputs", {"input": ["x", 5]}, "input"),
+        ("tokens-and-lists", {"input": [5, [5]]}, "input"),
+        ("a-fraction-for-a-token", {"input": [5, 1.5]}, "input"),
+        ("a-token-beyond-all", {"input": [2**31]}, "input"),
+    ):
+        yield _json(f"embedding-together-{label}", EMBEDDINGS, {**_EMBEDDING, **extra}, param)
 
 
 def _named(name: str) -> dict[str, Any]:

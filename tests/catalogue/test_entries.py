@@ -52,6 +52,16 @@ def test_its_format_is_told_by_its_files(names: list[str], format: str) -> None:
     assert convert(files=[FILE | {"name": name} for name in names]).format == format
 
 
+def test_an_embedding_model_says_how_it_pools_and_how_long_its_vectors_are() -> None:
+    facts = {"task": "embedding", "engine": "llama_embeddings", "pooling": "mean", "dimensions": [64, 32]}
+    assert convert(**facts).dimensions == (64, 32)
+    for wrong in ({"pooling": None}, {"dimensions": []}, {"dimensions": [64, 0]}, {"pooling": "rank"}):
+        with pytest.raises(msgspec.ValidationError, match="pooling"):
+            convert(**facts | wrong)
+    with pytest.raises(msgspec.ValidationError, match="a model for embedding needs its `context`"):
+        convert(**facts, context=0)
+
+
 def test_each_engine_may_have_slots_of_its_own() -> None:
     entry = convert(slots={"openvino": 32, "llama": 8})
     assert [entry.slots_of(name) for name in ("openvino", "llama", "vllm")] == [32, 8, 8]

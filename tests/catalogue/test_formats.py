@@ -9,8 +9,9 @@ import pytest
 
 from antiphon.catalogue.formats import Facts, inspect
 from antiphon.errors import ConfigurationError
+from antiphon.values import Pooling
 from hugging_face import FIGURES, write_json, write_tiny
-from tiny_models import whisper_files, write_gguf, write_whisper
+from tiny_models import whisper_files, write_bert, write_gguf, write_whisper
 
 WHISPER = list(whisper_files())
 
@@ -38,6 +39,29 @@ def test_a_gguf_file_that_is_no_whole_chat_model_is_refused(
     with pytest.raises(ConfigurationError, match=said) as refusal:
         inspect(tmp_path, ["x.gguf"], None)
     assert refusal.value.fix
+
+
+@pytest.mark.parametrize(("number", "pooling"), [(1, "mean"), (2, "cls"), (3, "last")])
+def test_an_embedding_model_says_how_it_pools(tmp_path: Path, number: int, pooling: Pooling) -> None:
+    write_bert(tmp_path / "x.gguf", context=64, width=32, pooling=number)
+    assert inspect(tmp_path, ["x.gguf"], None) == Facts(
+        task="embedding", context=64, licence="mit", pooling=pooling, dimensions=32
+    )
+
+
+@pytest.mark.parametrize("number", [None, 0, 4])
+def test_an_embedding_model_that_does_not_is_refused(tmp_path: Path, number: int | None) -> None:
+    """Without a word of it, with none, and one that ranks texts."""
+    write_bert(tmp_path / "x.gguf", pooling=number)
+    with pytest.raises(ConfigurationError, match="does not say how it makes one vector"):
+        inspect(tmp_path, ["x.gguf"], None)
+
+
+def test_a_model_of_another_architecture_embeds_if_it_says_how_it_pools(tmp_path: Path) -> None:
+    facts = {"llama.pooling_type": 3, "llama.embedding_length": 1024, "llama.embedding_length_out": 256}
+    write_gguf(tmp_path / "x.gguf", numbers=facts)
+    found = inspect(tmp_path, ["x.gguf"], None)
+    assert (found.task, found.pooling, found.dimensions) == ("embedding", "last", 256)
 
 
 def test_a_reviewed_template_may_stand_in_for_a_missing_one(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
 from hub import COMMIT, Hub, serving
 from hugging_face import write_tiny
-from tiny_models import whisper_files, write_gguf, write_whisper
+from tiny_models import whisper_files, write_bert, write_gguf, write_whisper
 
 
 @pytest.fixture
@@ -104,6 +104,22 @@ def test_a_gguf_file_of_this_machine_is_served(tmp_path: Path, home: Path) -> No
     entry = load(home).resolve("mine-1")
     assert entry.source == PathSource(path=str(tmp_path))
     assert (entry.context, entry.owned_by, entry.licence) == (1024, "local", "mit")
+
+
+def test_an_embedding_model_is_served_by_the_engine_of_embeddings(tmp_path: Path, home: Path) -> None:
+    path = write_bert(tmp_path / "bert.gguf", context=4096, width=32)
+    pull(home, str(path), "bert-1", alias="text-embedding-3-small", template="smollm2")
+    catalogue = load(home)
+    entry = catalogue.resolve("text-embedding-3-small")
+    assert (entry.task, entry.context, entry.pooling, entry.dimensions) == ("embedding", 2048, "cls", (32,))
+    assert entry.template is None
+    [deployment] = catalogue.deployments(ModelStore(home))
+    assert (deployment.engine, deployment.slots, deployment.options) == (
+        "llama_embeddings",
+        8,
+        {"pooling": "cls"},
+    )
+    assert "bert-1" in [model.id for model in catalogue.models()]
 
 
 def test_a_ctranslate2_folder_of_this_machine_is_served(tmp_path: Path, home: Path) -> None:

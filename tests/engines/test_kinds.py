@@ -25,9 +25,10 @@ def values(command: list[str], flag: str) -> list[str]:
     return [value for before, value in pairwise(command) if before == flag]
 
 
-def test_speech_models_share_a_process_and_chat_models_do_not() -> None:
+def test_speech_models_share_a_process_and_others_do_not() -> None:
     assert {name: kind.shared for name, kind in kinds().items()} == {
         "llama": False,
+        "llama_embeddings": False,
         "openvino": False,
         "speech": True,
         "vllm": False,
@@ -77,7 +78,8 @@ def test_without_a_number_of_threads_speech_takes_every_core(tmp_path: Path) -> 
     assert values(command, "--threads") == [str(cores())] and values(command, "--slots") == ["32"]
 
 
-def test_a_chat_process_serves_one_model(tmp_path: Path) -> None:
-    kind = kinds()["llama"]
+@pytest.mark.parametrize("name", ["llama", "llama_embeddings"])
+def test_a_process_of_llama_serves_one_model(tmp_path: Path, name: str) -> None:
+    kind = kinds()[name]
     with pytest.raises(ValueError):
         kind.command(whispers(tmp_path), Settings(), tmp_path / "s.sock")

@@ -22,8 +22,8 @@ from antiphon.pools.pool import Pools
 from antiphon.pools.replica import Replica
 from antiphon.runtime.local import LocalRuntime, Process
 from antiphon.settings import Settings
-from antiphon.values import Deployment
-from antiphon.workers.llama import batch
+from antiphon.values import Deployment, Pooling
+from antiphon.workers.llama import batch, parameters
 from until import until
 
 CONTEXT, SLOTS = 1024, 2
@@ -164,6 +164,14 @@ async def test_waiting_requests_leave_room_for_a_probe(engine: Upstream) -> None
 )
 def test_the_larger_the_model_the_fewer_tokens_a_step(model_bytes: int, tokens: int) -> None:
     assert batch(model_bytes) == tokens
+
+
+@pytest.mark.parametrize(("pooling", "step"), [(None, 128), ("last", 128), ("mean", 4096), ("cls", 4096)])
+def test_a_step_takes_a_whole_text_where_all_its_tokens_are_looked_at_together(
+    smollm2: Path, tmp_path: Path, pooling: Pooling | None, step: int
+) -> None:
+    params = parameters(tmp_path / "s", smollm2, 4096, 2, 1, pooling)
+    assert (params.n_ubatch, params.n_batch, params.embedding) == (step, step, pooling is not None)
 
 
 async def test_a_missing_model_ends_the_process(runtime: LocalRuntime, deployment: Deployment) -> None:

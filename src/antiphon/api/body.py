@@ -21,7 +21,7 @@ _LARGE = 65_536
 """Bytes from which parsing moves off the event loop."""
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
-_TOKENS = 200_000
+_VALUES = 200_000
 """Strings, commas and brackets that a body may have: one of little else unpacks to many times its size."""
 
 
@@ -42,11 +42,11 @@ async def receive(exchange: Exchange, limit: int) -> bytes:
     return bytes(content)
 
 
-async def decode(content: bytes, shape: type[T]) -> T:
-    """A JSON body as `shape`. Raises `InvalidRequest`."""
+async def decode(content: bytes, shape: type[T], *, values: int = _VALUES) -> T:
+    """A JSON body as `shape`, of so many values at most. Raises `InvalidRequest`."""
     if len(content) < _LARGE:
-        return convert(parse(content), shape)
-    return await asyncio.to_thread(lambda: convert(parse(content), shape))
+        return convert(parse(content, values), shape)
+    return await asyncio.to_thread(lambda: convert(parse(content, values), shape))
 
 
 def require_identity(exchange: Exchange) -> None:
@@ -55,9 +55,9 @@ def require_identity(exchange: Exchange) -> None:
         raise UnsupportedMediaType("Compressed request bodies are not accepted.")
 
 
-def parse(content: bytes) -> Any:
+def parse(content: bytes, values: int = _VALUES) -> Any:
     """JSON as Python values; NaN, infinities, duplicate keys, lone surrogates and NUL are refused."""
-    if len(content) > _TOKENS and any(islice(_TOKEN.finditer(content), _TOKENS, None)):
+    if len(content) > values and any(islice(_TOKEN.finditer(content), values, None)):
         raise InvalidRequest("The JSON body of your request holds too many values.")
     try:
         text = content.decode("utf-8")

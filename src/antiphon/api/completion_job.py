@@ -20,7 +20,7 @@ _MAX_TOKENS = 16
 def completion_job(request: CompletionRequest, job_id: str) -> CompletionJob:
     """The job, with defaults in place of nulls. Raises `InvalidRequest`, naming the parameter."""
     refuse_unserved(request, fields.COMPLETION)
-    n, prompts = request.n or 1, _prompts(request.prompt)
+    n, prompts = request.n or 1, raw_prompts(request.prompt or "", "prompt")
     if request.best_of not in (None, n):
         raise UnsupportedParameter(
             "'best_of' is served only where it equals 'n': no answer is thrown away.", param="best_of"
@@ -46,10 +46,10 @@ def completion_job(request: CompletionRequest, job_id: str) -> CompletionJob:
     return CompletionJob(prompts=prompts, each=each, echo=bool(request.echo))
 
 
-def _prompts(sent: str | list[str | int | list[int]] | None) -> tuple[RawPrompt, ...]:
-    """The prompts of which a request speaks; none is the beginning of a document."""
-    if not isinstance(sent, list):
-        return (sent or "",)
+def raw_prompts(sent: str | list[str | int | list[int]], param: str) -> tuple[RawPrompt, ...]:
+    """One text, or what a list has, texts or tokens. Raises `InvalidRequest`, naming `param`, for both."""
+    if isinstance(sent, str):
+        return (sent,)
     texts = tuple(one for one in sent if isinstance(one, str))
     lists = tuple(tuple(one) for one in sent if isinstance(one, list))
     tokens = tuple(one for one in sent if isinstance(one, int))
@@ -60,7 +60,7 @@ def _prompts(sent: str | list[str | int | list[int]] | None) -> tuple[RawPrompt,
     if len(tokens) == len(sent):
         return (tokens,)
     raise InvalidRequest(
-        "Invalid type for 'prompt': expected a string, or an array of strings, tokens or arrays of tokens.",
-        param="prompt",
+        f"Invalid type for '{param}': expected a string, or an array of strings, tokens or arrays of tokens.",
+        param=param,
         code="invalid_type",
     )

@@ -10,7 +10,7 @@ import jinja2
 import msgspec
 
 from antiphon.api.exchange import Exchange
-from antiphon.wire.fields import CHAT, COMPLETION, MESSAGE, SPEECH
+from antiphon.wire.fields import CHAT, COMPLETION, EMBEDDING, MESSAGE, SPEECH
 
 _CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -36,6 +36,7 @@ class ReferenceApi:
                 "Chat request": CHAT,
                 "Chat message": MESSAGE,
                 "Completion request": COMPLETION,
+                "Embedding request": EMBEDDING,
                 "Speech form": SPEECH,
             },
         ).encode()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from antiphon.api.audio import AudioApi
 from antiphon.api.chat import ChatApi, EngineChatRequest
 from antiphon.api.completions import CompletionApi, EngineCompletionRequest
+from antiphon.api.embeddings import EmbeddingApi, EngineEmbeddingRequest
 from antiphon.api.exchange import EVENTS, JSON
 from antiphon.api.info import InfoApi
 from antiphon.api.reference import ReferenceApi
@@ -22,6 +23,7 @@ from antiphon.wire.audio import (
 )
 from antiphon.wire.chat import ChatCompletion, ChatCompletionChunk, ChatRequest, RenderedPrompt, RenderRequest
 from antiphon.wire.completions import CompletionRequest, TextCompletion
+from antiphon.wire.embeddings import EmbeddingList, EmbeddingRequest
 from antiphon.wire.models import Health, Model, ModelList, Readiness
 
 _CHAT = (Answer(JSON, ChatCompletion), Answer(EVENTS, ChatCompletionChunk))
@@ -39,6 +41,7 @@ _SPEECH = (
 def table(
     chat: ChatApi,
     completions: CompletionApi,
+    embeddings: EmbeddingApi,
     audio: AudioApi,
     info: InfoApi,
     reference: ReferenceApi,
@@ -48,6 +51,7 @@ def table(
     return [
         *_chat_rows(chat),  # before those of completions, whose model may be any path
         *_completion_rows(completions),
+        *_embedding_rows(embeddings),
         *_audio_rows(audio),
         Route(
             method="GET",
@@ -122,6 +126,29 @@ def _completion_rows(completions: CompletionApi) -> list[Route]:
             summary="The same for clients of 2023 that name the model in the path.",
             body=EngineCompletionRequest,
             answers=_COMPLETION,
+        ),
+    ]
+
+
+def _embedding_rows(embeddings: EmbeddingApi) -> list[Route]:
+    return [
+        Route(
+            method="POST",
+            path="/v1/embeddings",
+            needs="chat",
+            handler=embeddings.create_embedding,
+            summary="Make a vector of each text.",
+            body=EmbeddingRequest,
+            answers=(Answer(JSON, EmbeddingList),),
+        ),
+        Route(
+            method="POST",
+            path="/v1/engines/{model:path}/embeddings",
+            needs="chat",
+            handler=embeddings.create_engine_embedding,
+            summary="The same for clients of 2023 that name the model in the path.",
+            body=EngineEmbeddingRequest,
+            answers=(Answer(JSON, EmbeddingList),),
         ),
     ]
 

@@ -108,7 +108,11 @@ def _deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[De
             slots=entry.slots_of(choice.kind.name),
             options={
                 name: value
-                for name, value in (("template", entry.template), ("cache_tokens", entry.cache_tokens))
+                for name, value in (
+                    ("template", entry.template),
+                    ("cache_tokens", entry.cache_tokens),
+                    ("pooling", entry.pooling),
+                )
                 if value
             },
             digest=_digest(entry, choice.kind, settings),
@@ -121,6 +125,7 @@ def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:
     template = entry.template and reviewed(entry.template)
     parts = [kind.name, kind.version(settings), kind.preparation_version, template, entry.context]
     parts += [file.sha256 for file in entry.files]
+    parts += [entry.pooling] if entry.pooling else []
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

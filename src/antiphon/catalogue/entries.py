@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from antiphon.values import Format, Snapshot
+from antiphon.values import Format, Pooling, Snapshot
 
 _MODEL_FILE = (
     r"\A(?:[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(?:gguf|safetensors)"
@@ -94,14 +94,20 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Tokens for which an engine has room whose requests share one cache; by default it says so itself."""
     template: str | None = None
     """A reviewed chat template to use instead of the one in the model file."""
+    pooling: Pooling | None = None
+    """How an embedding model makes one vector of those of all tokens."""
     serve: bool = False
     """Whether an engine is started for it even if no alias points to it."""
     source: Source
     files: Annotated[tuple[File, ...], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
-        if self.task == "chat" and self.context < 1:
-            raise ValueError("a chat model needs its `context`, in tokens")
+        if self.task != "speech" and self.context < 1:
+            raise ValueError(f"a model for {self.task} needs its `context`, in tokens")
+        if self.task == "embedding" and (
+            self.pooling is None or not self.dimensions or min(self.dimensions) < 1
+        ):
+            raise ValueError("an embedding model needs its `pooling`, and the `dimensions` of its vectors")
         if self.cache_tokens is not None and self.cache_tokens < self.context:
             raise ValueError("`cache_tokens` must be at least the `context`")
         names = [file.name for file in self.files]

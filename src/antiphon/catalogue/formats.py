@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -11,19 +13,28 @@ from antiphon.engines import gguf
 from antiphon.engines.template import reviewed
 from antiphon.errors import ConfigurationError
 from antiphon.tokens import folder as folders
-from antiphon.values import Task
+from antiphon.values import Pooling, Task
 
 _HEADER_BYTES = 64
 _CHATS, _SHOWN = "ForCausalLM", 80
 """How architectures of chat models end on the hub; characters of one that are told."""
+_ENCODER = re.compile(r"bert\b|\Agemma-embedding\Z|\Allama-embed\Z")
+"""GGUF's names of architectures that only embed: bert, nomic-bert, jina-bert-v2, modern-bert and others."""
+_POOLINGS: dict[object, Pooling] = {1: "mean", 2: "cls", 3: "last"}
+"""In GGUF's numbers; 4 is of models that rank texts."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """`context` is what a chat model was trained for, in tokens; `licence` only if the file states it."""
+    """`context` is what a model was trained to read, in tokens; `licence` only if the file states it.
+
+    `pooling` and `dimensions`, the length of its vectors, are an embedding model's.
+    """
 
     task: Task
     context: int = 0
     licence: str | None = None
+    pooling: Pooling | None = None
+    dimensions: int = 0
 
 
 def inspect(folder: Path, names: Sequence[str], template: str | None) -> Facts:
@@ -45,7 +56,8 @@ def _gguf(path: Path, template: str | None) -> Facts:
             f"{path.name} cannot be read as GGUF: {problem}",
             fix="pull it again, or another file",
         ) from None
-    context = fields.get(f"{fields.get('general.architecture')}.context_length")
+    architecture = str(fields.get("general.architecture"))
+    context = fields.get(f"{architecture}.context_length")
     if fields.get("general.type", "model") != "model" or not isinstance(context, int) or context < 1:
         raise ConfigurationError(f"{path.name} is not a language model", fix="pull the model's own file")
     parts = fields.get("split.count")
@@ -53,9 +65,28 @@ def _gguf(path: Path, template: str | None) -> Facts:
         raise ConfigurationError(
             f"{path.name} is one part of a split model", fix="merge it with llama-gguf-split"
         )
+    stated = fields.get("general.license")
+    licence = stated if isinstance(stated, str) else None
+    if f"{architecture}.pooling_type" in fields or _ENCODER.search(architecture):
+        return _embedding(path.name, architecture, fields, context, licence)
     _check_template(path.name, template, bool(fields.get("tokenizer.chat_template")))
-    licence = fields.get("general.license")
-    return Facts(task="chat", context=context, licence=licence if isinstance(licence, str) else None)
+    return Facts(task="chat", context=context, licence=licence)
+
+
+def _embedding(
+    name: str, architecture: str, fields: Mapping[str, Any], context: int, licence: str | None
+) -> Facts:
+    """An embedding model that says how long its vectors are and how it makes one of those of all tokens."""
+    pooling = _POOLINGS.get(fields.get(f"{architecture}.pooling_type"))
+    length = fields.get(
+        f"{architecture}.embedding_length_out", fields.get(f"{architecture}.embedding_length")
+    )
+    if pooling is None or not isinstance(length, int) or length < 1:
+        raise ConfigurationError(
+            f"{name} does not say how it makes one vector of a text",
+            fix="pull one that does (mean, first or last token); models that rank texts are not served",
+        )
+    return Facts(task="embedding", context=context, licence=licence, pooling=pooling, dimensions=length)
 
 
 def _telling(name: str) -> bool:

@@ -18,20 +18,23 @@ from antiphon.catalogue.formats import Facts, inspect
 from antiphon.catalogue.offers import Offer, offer
 from antiphon.catalogue.store import ModelStore, Progress, silent
 from antiphon.errors import ConfigurationError
-from antiphon.values import Format
+from antiphon.values import Format, Task
 
-_ENGINES: dict[Format, str | tuple[str, ...]] = {
-    "gguf": ("openvino", "llama"),
-    "safetensors": ("vllm", "openvino"),
-    "ctranslate2": "speech",
+_ENGINES: dict[tuple[Task, Format], str | tuple[str, ...]] = {
+    ("chat", "gguf"): ("openvino", "llama"),
+    ("chat", "safetensors"): ("vllm", "openvino"),
+    ("speech", "ctranslate2"): "speech",
+    ("embedding", "gguf"): "llama_embeddings",
 }
-_SLOTS: dict[Format, int | dict[str, int]] = {
-    "gguf": {"openvino": 32, "llama": 4},
-    "safetensors": {"vllm": 128, "openvino": 32},
-    "ctranslate2": 32,
+_SLOTS: dict[tuple[Task, Format], int | dict[str, int]] = {
+    ("chat", "gguf"): {"openvino": 32, "llama": 4},
+    ("chat", "safetensors"): {"vllm": 128, "openvino": 32},
+    ("speech", "ctranslate2"): 32,
+    ("embedding", "gguf"): 8,
 }
-_CONTEXT = 8192
-"""Tokens of context at first, if the model has more: memory grows with it, and the operator may raise it."""
+_CONTEXT: dict[Task, int] = {"chat": 8192, "speech": 0, "embedding": 2048}
+"""Tokens of context at first, if the model has more; the operator may raise it. Memory grows with it, and of
+embeddings the longest step, during which no probe is answered."""
 
 
 def pull(
@@ -54,17 +57,19 @@ def pull(
     files = store.adopt(name, offered.source, offered.files, progress)
     try:
         facts = inspect(home / "models" / name, [file.name for file in files], template)
-        format = format_of(files)
+        kind = facts.task, format_of(files)
         entry = Entry(
             id=name,
             task=facts.task,
-            engine=_ENGINES[format],
+            engine=_ENGINES[kind],
             owned_by=offered.owned_by,
             licence=_licence(offered, facts),
             released=offered.released,
-            context=min(facts.context, _CONTEXT),
-            slots=_SLOTS[format],
+            context=min(facts.context, _CONTEXT[facts.task]),
+            slots=_SLOTS[kind],
             template=template if facts.task == "chat" else None,
+            pooling=facts.pooling,
+            dimensions=(facts.dimensions,) if facts.dimensions else (),
             serve=True,
             source=offered.source,
             files=files,

@@ -70,6 +70,21 @@ class ChatEngine(Engine, Protocol):
         """
 
 
+class EmbeddingEngine(Engine, Protocol):
+    async def tokenize(self, inputs: Sequence[RawPrompt]) -> list[tuple[int, ...]]:
+        """The tokens of each input, with those that the model puts around texts; no text becomes a special.
+
+        Ids are taken as they are. Raises `InvalidRequest`, naming `input`, for one that the vocabulary does
+        not have.
+        """
+
+    def embed(self, inputs: Sequence[tuple[int, ...]]) -> AsyncGenerator[bytes, None]:
+        """A vector for each input, in their order: little-endian 32-bit floats, of length 1 together.
+
+        Closing the iterator cancels the rest. Raises `EngineFailed` when the engine breaks off.
+        """
+
+
 class OpenRecording(Protocol):
     """A recording that an engine has looked at and holds; nothing of it was transcribed yet."""
 
@@ -106,8 +121,8 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of engine: how to launch it and how to talk to it.
 
     `command` gives the argument list of a process that listens on the Unix socket at the path given, and
-    serves the deployments given; `connect` gives the client (`ChatEngine` or `SpeechEngine` by `task`) for a
-    process listening there.
+    serves the deployments given; `connect` gives the client (`ChatEngine`, `SpeechEngine` or
+    `EmbeddingEngine`, by `task`) for a process listening there.
 
     `shared`: whether one process serves all the deployments of the kind; otherwise each has one of its own.
 
@@ -139,7 +154,7 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     counts: bool = True
     shared: bool = False
     command: Callable[[Sequence[Deployment], Settings, Path], list[str]]
-    connect: Callable[[Sequence[Deployment], Settings, Path], ChatEngine | SpeechEngine]
+    connect: Callable[[Sequence[Deployment], Settings, Path], Engine]
     cache: Callable[[Deployment], int] = lambda deployment: 0
     version: Callable[[Settings], str] = _nothing
     features: frozenset[Feature] = frozenset()

@@ -11,6 +11,7 @@ import msgspec
 
 from antiphon.engines.client import ChatClient
 from antiphon.engines.merge import joined
+from antiphon.engines.upstream import Upstream
 from antiphon.errors import EngineFailed
 from antiphon.values import ChatJob, Delta, FinishReason, Prompt, TokenLogprob, TopLogprob, Usage
 from antiphon.wire.completion import CompletionFrame, Probability, Text, Tokens
@@ -35,9 +36,7 @@ class CompletionEngine(ChatClient):
         yield {}
 
     async def tokens(self, pieces: Sequence[str | int]) -> tuple[int, ...]:
-        body = {"content": pieces, "add_special": False, "parse_special": False}
-        answer = await self._upstream.post("/tokenize", body)
-        return tuple(msgspec.json.decode(answer, type=Tokens).tokens)
+        return await tokenized(self._upstream, pieces)
 
     async def text(self, tokens: Sequence[int]) -> str:
         answer = await self._upstream.post("/detokenize", {"tokens": tokens})
@@ -57,6 +56,18 @@ class CompletionEngine(ChatClient):
                         yield Usage(completion_tokens=frames[-1].tokens_predicted, cached_tokens=cached)
                         return
             raise EngineFailed("The engine ended an answer early.", retry_after=1)
+
+
+async def tokenized(
+    upstream: Upstream, pieces: Sequence[str | int], *, framed: bool = False
+) -> tuple[int, ...]:
+    """The tokens of texts, none of which can become a special one, and of ids as they are.
+
+    `framed`: with the tokens that the vocabulary puts before and behind a text.
+    """
+    body = {"content": pieces, "add_special": framed, "parse_special": False}
+    answer = await upstream.post("/tokenize", body)
+    return tuple(msgspec.json.decode(answer, type=Tokens).tokens)
 
 
 def common_body(job: ChatJob, prompt: Prompt, index: int, context: int) -> dict[str, Any]:

@@ -29,13 +29,18 @@ async def read(words: Words, facts: Vocabulary, prompt: RawPrompt) -> Prompt:
         pieces: list[str | int] = [*_beginning(facts, prompt)]
         pieces += [prompt] if prompt else []
         return Prompt(prompt, await words.tokens(pieces))
-    if (highest := max(prompt)) >= facts.size:
+    require_known(prompt, facts.size, "prompt")
+    return Prompt(await words.text(prompt), prompt)
+
+
+def require_known(ids: Sequence[int], size: int, param: str) -> None:
+    """Raise `InvalidRequest`, naming `param`, for an id that a vocabulary of `size` tokens does not have."""
+    if (highest := max(ids)) >= size:
         raise InvalidRequest(
-            f"Invalid value for 'prompt': this model has no token {highest} (0 to {facts.size - 1}).",
-            param="prompt",
+            f"Invalid value for '{param}': this model has no token {highest} (0 to {size - 1}).",
+            param=param,
             code="invalid_value",
         )
-    return Prompt(await words.text(prompt), prompt)
 
 
 def _beginning(facts: Vocabulary, text: str) -> list[int]:

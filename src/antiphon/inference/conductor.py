@@ -1,4 +1,4 @@
-"""What the conductors of chat and of recordings share: the services they call, and who pays."""
+"""What all conductors share: the services they call, and who pays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from antiphon.pools.pool import Pools
 from antiphon.settings import Settings
 from antiphon.values import Caller, Snapshot, Task
 
-_CANNOT: dict[Task, str] = {"chat": "does not answer chat requests", "speech": "does not transcribe"}
+_CANNOT: dict[Task, str] = {
+    "chat": "does not answer chat requests",
+    "speech": "does not transcribe",
+    "embedding": "does not make embeddings",
+}
 
 
 class Conductor:

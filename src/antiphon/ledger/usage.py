@@ -49,7 +49,7 @@ class CostResult(msgspec.Struct, kw_only=True):
 
 
 def usage(connection: Connection, query: Query, task: Task | None = None) -> Page[UsageResult]:
-    """A page of the usage of settled requests, of one task or of both. Raises as `Buckets` does."""
+    """A page of the usage of settled requests, of one task or of all. Raises as `Buckets` does."""
     buckets = Buckets(query, LIMITS)
     found: dict[int, list[UsageResult]] = {}
     for row in rows(connection, query, buckets, query.groups, _USAGE, task):

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
-from antiphon.engines.base import ChatEngine, SpeechEngine
+from antiphon.engines.base import Engine
 from antiphon.errors import EngineFailed
 from antiphon.pools.member import UNUSABLE, Member, explain, log
 
@@ -65,7 +65,7 @@ class AttachedReplica(Member):
                 return False
         return True
 
-    async def _answers(self, engine: ChatEngine | SpeechEngine, socket: Path) -> Collection[str] | None:
+    async def _answers(self, engine: Engine, socket: Path) -> Collection[str] | None:
         """Probe until it succeeds, and return what the probe does; None once the engine is not the one.
 
         A ready engine that is silent too long does not serve meanwhile. It is its supervisor who ends it.

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from antiphon.engines.base import ChatEngine, EngineKind, SpeechEngine
+from antiphon.engines.base import Engine, EngineKind
 from antiphon.errors import AntiphonError
 from antiphon.pools.policy import Pace
 from antiphon.runtime.local import LocalRuntime
@@ -51,7 +51,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 class Serving:
     """A ready engine, and how many requests for one deployment hold it: what a lease gives."""
 
-    engine: ChatEngine | SpeechEngine
+    engine: Engine
     busy: int = 0
 
 
@@ -144,7 +144,7 @@ class Member(ABC):
     def _enter(
         self,
         state: State,
-        engine: ChatEngine | SpeechEngine | None = None,
+        engine: Engine | None = None,
         serves: Collection[Deployment] = (),
     ) -> None:
         self._state = state

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from antiphon.engines.base import ChatEngine, EngineKind, SpeechEngine
+from antiphon.engines.base import Engine, EngineKind
 from antiphon.errors import EngineFailed
 from antiphon.pools.member import UNUSABLE, Ended, Member, Unit, explain, log
 from antiphon.pools.policy import Pace, after_failure
@@ -47,7 +47,7 @@ class Replica(Member):
         super().__init__(unit, kind, changed, settings=settings, runtime=runtime, pace=pace)
         self._verify = verify
         self._process: Process | None = None
-        self._engine: ChatEngine | SpeechEngine | None = None
+        self._engine: Engine | None = None
         self._ready_at: float | None = None
 
     async def _attend(self) -> NoReturn:
@@ -130,7 +130,7 @@ class Replica(Member):
             text = f"The engine process could not be started ({problem.strerror})."
             raise Ended("crashed", text) from None
 
-    async def _become_ready(self, engine: ChatEngine | SpeechEngine) -> Collection[str]:
+    async def _become_ready(self, engine: Engine) -> Collection[str]:
         """The snapshots that the ready engine does not serve."""
         seconds = self._settings.engine_start_seconds
         try:
@@ -139,7 +139,7 @@ class Replica(Member):
         except TimeoutError:
             raise Ended("crashed", f"The engine did not become ready within {seconds:g} s.") from None
 
-    async def _keep_probing(self, engine: ChatEngine | SpeechEngine) -> NoReturn:
+    async def _keep_probing(self, engine: Engine) -> NoReturn:
         seconds = self._settings.engine_silence_seconds
         while True:
             await asyncio.sleep(self._pace.probe)
@@ -149,7 +149,7 @@ class Replica(Member):
             except TimeoutError:
                 raise Ended("ejected", f"The engine did not answer for {seconds:g} s.") from None
 
-    async def _answer(self, engine: ChatEngine | SpeechEngine) -> Collection[str]:
+    async def _answer(self, engine: Engine) -> Collection[str]:
         """Return what a probe does when one succeeds. The deadline is the caller's."""
         while True:
             try:

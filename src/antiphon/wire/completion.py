@@ -1,4 +1,4 @@
-"""The private protocol of chat engine processes, as llama.cpp has it: tokens of text, and answers in frames.
+"""The private protocol of processes that read text, as llama.cpp has it: tokens, answers in frames, vectors.
 
 An answer of `/completion` is a stream of server-sent events, one `CompletionFrame` each; the last has `stop`
 set. An error before the first is an answer of its own, a later one takes the place of a frame. No logic.
@@ -21,6 +21,19 @@ class Text(msgspec.Struct, frozen=True):
     """The answer of `/detokenize`."""
 
     content: str
+
+
+class Vector(msgspec.Struct, frozen=True):
+    """`embedding` is base64 of 32-bit floats."""
+
+    index: int
+    embedding: str
+
+
+class Vectors(msgspec.Struct, frozen=True):
+    """The answer of `/v1/embeddings`."""
+
+    data: list[Vector]
 
 
 class Probability(msgspec.Struct, frozen=True):

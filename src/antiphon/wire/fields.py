@@ -96,6 +96,14 @@ COMPLETION: dict[str, Field] = {
     "suffix": Field(Treatment.DEFAULT, ("",)),
 }
 
+EMBEDDING: dict[str, Field] = {
+    "input": _HONOURED,
+    "model": _HONOURED,
+    "encoding_format": _HONOURED,
+    "dimensions": _HONOURED,
+    "user": _HINT,
+}
+
 SPEECH: dict[str, Field] = {
     "file": _HONOURED,
     "model": _HONOURED,

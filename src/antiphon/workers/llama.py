@@ -1,4 +1,4 @@
-"""The chat engine's process: llama.cpp's own HTTP server on a private Unix socket.
+"""The process of chat or of embeddings: llama.cpp's own HTTP server on a private Unix socket.
 
 Who may reach the socket may use every endpoint of llama.cpp: the folder that holds it must be private.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import xllamacpp
 
+from antiphon.values import Pooling
 from antiphon.workers.parent import exit_with_parent
 
 _BATCH = range(32, 129)
@@ -20,6 +21,11 @@ _BATCH_BYTES = 256 * 128 * 1024 * 1024
 _CHOICES = 8
 """Requests that one slot's holder may send at once: one for each of the `n` choices of a chat."""
 _SPARE_CONNECTIONS = 32
+_POOLING = {
+    "mean": xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN,
+    "cls": xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_CLS,
+    "last": xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST,
+}
 
 
 def batch(model_bytes: int) -> int:
@@ -27,8 +33,13 @@ def batch(model_bytes: int) -> int:
     return max(_BATCH.start, min(_BATCH.stop - 1, _BATCH_BYTES // max(1, model_bytes)))
 
 
-def parameters(socket: Path, model: Path, context: int, slots: int, threads: int) -> xllamacpp.CommonParams:
-    """llama.cpp's settings: `slots` requests at once, each with `context` tokens of its own."""
+def parameters(
+    socket: Path, model: Path, context: int, slots: int, threads: int, pooling: Pooling | None = None
+) -> xllamacpp.CommonParams:
+    """llama.cpp's settings: `slots` requests at once, each with `context` tokens of its own.
+
+    With `pooling` it makes vectors of texts instead of going on with them.
+    """
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.hostnames = [str(socket)]
@@ -38,6 +49,14 @@ def parameters(socket: Path, model: Path, context: int, slots: int, threads: int
     params.fit_params = False  # the context is a promise: too large for this machine must fail, not shrink
     params.ctx_shift = False
     params.n_batch = params.n_ubatch = max(slots, batch(model.stat().st_size))
+    if pooling is not None:
+        params.embedding = True
+        params.pooling_type = _POOLING[pooling]
+        if pooling == "last":
+            params.n_ctx = (context + 1) * slots  # behind what may be read in steps, a place stays free
+        else:
+            # A text is read in one step: each of its tokens may look at all others.
+            params.n_batch = params.n_ubatch = max(slots, context)
     params.cpuparams.n_threads = threads
     # An HTTP connection, idle ones included, holds a thread, and no probe may wait for one.
     params.n_threads_http = slots * _CHOICES + _SPARE_CONNECTIONS
@@ -63,6 +82,9 @@ def main() -> None:
     parser.add_argument("--context", type=int, required=True, help="tokens of prompt and answer, per slot")
     parser.add_argument("--slots", type=int, required=True, help="requests served at once")
     parser.add_argument("--threads", type=int, required=True, help="processor threads")
+    parser.add_argument(
+        "--pooling", choices=_POOLING, help="embed, and make one vector of all tokens like this"
+    )
     given = parser.parse_args()
     exit_with_parent()
     server = xllamacpp.Server(parameters(**vars(given)))

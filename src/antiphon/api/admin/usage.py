@@ -25,6 +25,9 @@ from antiphon.wire.admin.usage import (
     CostsBucket,
     CostsPage,
     CostsQuery,
+    EmbeddingsBucket,
+    EmbeddingsPage,
+    EmbeddingsUsage,
     OtherBucket,
     OtherPage,
     OtherUsageQuery,
@@ -40,7 +43,6 @@ OTHERS = frozenset(
         "audio_speeches",
         "code_interpreter_sessions",
         "decisions",
-        "embeddings",
         "file_search_calls",
         "images",
         "moderations",
@@ -85,10 +87,19 @@ class UsageApi:
             ),
             Route(
                 method="GET",
+                path=_USAGE + "/embeddings",
+                needs="org.read",
+                handler=self.embeddings_usage,
+                summary="Show the tokens that were embedded, by minute, hour or day.",
+                query=UsageQuery,
+                answers=(Answer(JSON, EmbeddingsPage),),
+            ),
+            Route(
+                method="GET",
                 path=_USAGE + "/{kind}",
                 needs="org.read",
                 handler=self.other_usage,
-                summary="Show the usage of what is not served here (embeddings, images, …): always none.",
+                summary="Show the usage of what is not served here (images, moderations, …): always none.",
                 query=OtherUsageQuery,
                 answers=(Answer(JSON, OtherPage),),
             ),
@@ -120,6 +131,12 @@ class UsageApi:
         page = await self._usage(exchange, query.read(exchange, UsageQuery), "speech")
         await exchange.answer_json(
             _page(TranscriptionsPage, TranscriptionsBucket, page, lambda result: [_transcriptions(result)])
+        )
+
+    async def embeddings_usage(self, exchange: Exchange) -> None:
+        page = await self._usage(exchange, query.read(exchange, UsageQuery), "embedding")
+        await exchange.answer_json(
+            _page(EmbeddingsPage, EmbeddingsBucket, page, lambda result: [_embeddings(result)])
         )
 
     async def other_usage(self, exchange: Exchange) -> None:
@@ -192,6 +209,17 @@ def _completions(result: usage.UsageResult, group_by: list[Any]) -> CompletionsU
 def _transcriptions(result: usage.UsageResult) -> TranscriptionsUsage:
     return TranscriptionsUsage(
         seconds=result.seconds,
+        num_model_requests=result.requests,
+        project_id=result.project_id,
+        user_id=result.user_id,
+        api_key_id=result.api_key_id,
+        model=result.model,
+    )
+
+
+def _embeddings(result: usage.UsageResult) -> EmbeddingsUsage:
+    return EmbeddingsUsage(
+        input_tokens=result.input_tokens,
         num_model_requests=result.requests,
         project_id=result.project_id,
         user_id=result.user_id,

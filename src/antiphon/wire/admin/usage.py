@@ -98,6 +98,18 @@ class TranscriptionsUsage(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
 
 
+class EmbeddingsUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What was used in a bucket. What is not grouped by is null."""
+
+    object: Literal["organization.usage.embeddings.result"] = "organization.usage.embeddings.result"
+    input_tokens: int
+    num_model_requests: int
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    model: str | None
+
+
 class Amount(msgspec.Struct, frozen=True, kw_only=True):
     value: Number
     currency: Literal["usd"] = "usd"
@@ -136,6 +148,14 @@ class CompletionsBucket(Bucket, frozen=True, kw_only=True):
 
 class CompletionsPage(UsagePage, frozen=True, kw_only=True):
     data: list[CompletionsBucket]
+
+
+class EmbeddingsBucket(Bucket, frozen=True, kw_only=True):
+    results: list[EmbeddingsUsage]
+
+
+class EmbeddingsPage(UsagePage, frozen=True, kw_only=True):
+    data: list[EmbeddingsBucket]
 
 
 class TranscriptionsBucket(Bucket, frozen=True, kw_only=True):
