@@ -8,6 +8,10 @@ import pytest
 from benchmarks.processes import Server, antiphon, tail
 from drivers import NAMES, Client, running
 
+from antiphon.catalogue.pull import pull
+from tiny_models import write_bert
+
+EMBEDDING = "tiny-bert-2024-01-01"
 MODELS = """
 [aliases]
 "org/family:tag" = { snapshot = "smollm2-135m-instruct-2024-11-01" }
@@ -18,10 +22,12 @@ MODELS = """
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`antiphon serve` on a data folder of its own; it must end cleanly after SIGTERM.
 
-    It also serves a model whose name is hard on paths, as names of the Hugging Face hub and of Ollama are.
+    It also serves a model whose name is hard on paths, as names of the Hugging Face hub and of Ollama are,
+    and a tiny one that embeds.
     """
     home = tmp_path_factory.mktemp("home")
     (home / "models.toml").write_text(MODELS)
+    pull(home, str(write_bert(home / "bert.gguf")), EMBEDDING, alias="text-embedding-3-small")
     with antiphon(home) as started:
         yield started
 

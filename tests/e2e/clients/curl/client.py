@@ -60,6 +60,10 @@ def stream_completion(body: dict[str, Any], key: str | None = None) -> Any:
     return streamed("/completions", body, key)
 
 
+def embed(body: dict[str, Any], key: str | None = None) -> Any:
+    return json.loads(post("/embeddings", body, key))
+
+
 def upload(path: str, file: str, body: dict[str, Any], key: str | None) -> Any:
     fields = ["--form", f"file=@{file}"]
     for name, value in body.items():
@@ -91,5 +95,5 @@ def explain(problem: Refused) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    actions = (chat, stream, complete, stream_completion, transcribe, translate, models, model)
+    actions = (chat, stream, complete, stream_completion, embed, transcribe, translate, models, model)
     serve({action.__name__: action for action in actions}, Refused, explain, sent)

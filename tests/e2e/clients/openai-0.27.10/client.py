@@ -36,6 +36,10 @@ def stream_completion(body: dict[str, Any], key: str | None = None) -> Any:
     return [chunk.to_dict_recursive() for chunk in openai.Completion.create(**body, api_key=key, stream=True)]
 
 
+def embed(body: dict[str, Any], key: str | None = None) -> Any:
+    return openai.Embedding.create(**body, api_key=key).to_dict_recursive()
+
+
 def transcribe(file: str, body: dict[str, Any], key: str | None = None) -> Any:
     with open(file, "rb") as opened:
         return plain(openai.Audio.transcribe(file=opened, api_key=key, **form(body)))
@@ -74,5 +78,5 @@ def explain(problem: OpenAIError) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    actions = (chat, stream, complete, stream_completion, transcribe, translate, models, model)
+    actions = (chat, stream, complete, stream_completion, embed, transcribe, translate, models, model)
     serve({action.__name__: action for action in actions}, OpenAIError, explain, sent)

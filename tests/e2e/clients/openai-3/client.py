@@ -1,5 +1,6 @@
 """The official Python client of today, driven by `protocol`."""
 
+import asyncio
 from typing import Any
 
 import openai
@@ -27,6 +28,23 @@ def complete(body: dict[str, Any], key: str | None = None) -> Any:
 
 def stream_completion(body: dict[str, Any], key: str | None = None) -> Any:
     return [chunk.to_dict() for chunk in using(key).completions.create(**body, stream=True)]
+
+
+def embed(body: dict[str, Any], key: str | None = None) -> Any:
+    """It asks for base64 unless the body says what it wants, and gives numbers."""
+    return using(key).embeddings.create(**body).to_dict()
+
+
+def embed_asynchronously(body: dict[str, Any]) -> Any:
+    async def note(request: Any) -> None:
+        sent.append(request)
+
+    async def create() -> Any:
+        http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [note]})
+        async with openai.AsyncOpenAI(http_client=http) as own:
+            return (await own.embeddings.create(**body)).to_dict()
+
+    return asyncio.run(create())
 
 
 def gather(body: dict[str, Any], key: str | None = None) -> Any:
@@ -67,5 +85,6 @@ def explain(problem: openai.APIStatusError) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    actions = (chat, stream, complete, stream_completion, gather, transcribe, translate, models, model)
+    texts = (chat, stream, complete, stream_completion, gather, embed, embed_asynchronously)
+    actions = (*texts, transcribe, translate, models, model)
     serve({action.__name__: action for action in actions}, openai.APIStatusError, explain, sent)

@@ -16,6 +16,7 @@ const actions = {
   stream: async (api, { body }) => all(await api.chat.completions.create({ ...body, stream: true })),
   complete: (api, { body }) => api.completions.create(body),
   stream_completion: async (api, { body }) => all(await api.completions.create({ ...body, stream: true })),
+  embed: (api, { body }) => api.embeddings.create(body),
   gather: (api, { body }) => api.chat.completions.stream(body).finalChatCompletion(),
   transcribe: (api, { file, body }) => api.audio.transcriptions.create({ file: createReadStream(file), ...body }),
   translate: (api, { file, body }) => api.audio.translations.create({ file: createReadStream(file), ...body }),
