@@ -149,7 +149,7 @@ def test_pull_prepares_a_model_for_its_engines_or_goes_on_without(
 
     kinds = [fake_engine.kind(name="fast", preparation=preparation), fake_engine.kind(name="able")]
     monkeypatch.setattr(engines, "kinds", lambda: {kind.name: kind for kind in kinds})
-    monkeypatch.setattr(pulling, "_ENGINES", {"gguf": ("fast", "able")})
+    monkeypatch.setattr(pulling, "_ENGINES", {("chat", "gguf"): ("fast", "able")})
     write_gguf(tmp_path / "m.gguf")
     result = run("pull", str(tmp_path / "m.gguf"), "--name", "mine-2024")
     assert result.exit_code == 0
@@ -166,7 +166,7 @@ def test_without_another_engine_a_model_that_cannot_be_prepared_is_refused(
 ) -> None:
     kind = fake_engine.kind(name="fast", preparation=lambda model, out: [sys.executable, "-c", FAILS])
     monkeypatch.setattr(engines, "kinds", lambda: {"fast": kind})
-    monkeypatch.setattr(pulling, "_ENGINES", {"gguf": "fast"})
+    monkeypatch.setattr(pulling, "_ENGINES", {("chat", "gguf"): "fast"})
     write_gguf(tmp_path / "m.gguf")
     with pytest.raises(ConfigurationError, match="could not be prepared: this architecture is not known"):
         run("pull", str(tmp_path / "m.gguf"), "--name", "mine-2024")

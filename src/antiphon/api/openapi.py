@@ -31,7 +31,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "Antiphon",
             "version": __version__,
-            "description": "Chat completions and speech-to-text behind one key, on machines you control.",
+            "description": "Chat completions, embeddings and speech-to-text behind one key, on machines you "
+            "control.",
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
