@@ -116,7 +116,7 @@ async def test_an_answer_that_breaks_off_is_an_error(smollm2: Path, fault: str, 
             async with aclosing(engine.chat(job(), prompt)) as pieces:
                 async for piece in pieces:
                     got.append(piece)
-    assert [d.text for d in got] == [f" word{i}" for i in range(after)]
+    assert "".join(d.text for d in got) == "".join(f" word{i}" for i in range(after))
 
 
 async def test_an_engine_that_refuses(smollm2: Path) -> None:
