@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,8 @@ async def test_a_broken_speech_engine_ends_the_request(tmp_path: Path) -> None:
 async def test_a_model_that_hears_with_no_speech_model_refuses_recordings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: str
 ) -> None:
-    def heard(home: Path) -> Catalogue:
-        found = catalogue(home)
+    def heard(home: Path, operators: Mapping[str, Any]) -> Catalogue:
+        found = catalogue(home, operators)
         deaf = msgspec.structs.replace(found.entries[CHAT], hears=hears)
         return Catalogue({**found.entries, CHAT: deaf}, found.aliases, found.installed)
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.engines.merge import joined, merge
+from antiphon.engines.merge import decoded, joined, merge
+from antiphon.errors import EngineFailed
 from antiphon.values import Delta, TokenLogprob
 
 
@@ -108,3 +109,14 @@ def test_what_came_at_once_says_the_same_in_fewer_pieces(said: list[Delta], ende
         assert found[-1].finish_reason == meaningful[-1].finish_reason
     if not any(piece.logprobs for piece in counted):
         assert len(found) <= 1
+
+
+def test_what_came_before_something_unreadable_is_kept() -> None:
+    def decode(event: bytes) -> int:
+        if not event.isdigit():
+            raise EngineFailed("no number")
+        return int(event)
+
+    assert decoded([b"1", b"2"], decode) == ([1, 2], None)
+    found, problem = decoded([b"1", b"x", b"2"], decode)
+    assert found == [1] and isinstance(problem, EngineFailed)

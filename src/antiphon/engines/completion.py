@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from antiphon.engines.client import ChatClient
-from antiphon.engines.merge import joined
+from antiphon.engines.merge import decoded, joined
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import EngineFailed
 from antiphon.values import ChatJob, Delta, FinishReason, Prompt, TokenLogprob, TopLogprob, Usage
@@ -48,9 +48,11 @@ class CompletionEngine(ChatClient):
         with self.place(job, prompt) as place:
             async with aclosing(self._upstream.batches("/completion", body | place)) as batches:
                 async for batch in batches:
-                    frames = [_decode(event) for event in batch]
+                    frames, problem = decoded(batch, _decode)
                     for delta in joined(_delta(job, frame, index) for frame in frames):
                         yield delta
+                    if problem:
+                        raise problem
                     if frames[-1].stop:
                         cached = frames[-1].timings.cache_n
                         yield Usage(completion_tokens=frames[-1].tokens_predicted, cached_tokens=cached)

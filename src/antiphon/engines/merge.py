@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
+from antiphon.errors import EngineFailed
 from antiphon.values import Delta
 
 T = TypeVar("T")
 
 _BOUND = 64
 """Items that may wait for the reader; beyond it the iterators pause."""
+
+
+def decoded(batch: Iterable[bytes], decode: Callable[[bytes], T]) -> tuple[list[T], EngineFailed | None]:
+    """Events that are there at once, as far as they can be read, and what is wrong with the next, if
+    anything: what came before it is still to be given."""
+    found: list[T] = []
+    for event in batch:
+        try:
+            found.append(decode(event))
+        except EngineFailed as problem:
+            return found, problem
+    return found, None
 
 
 def joined(deltas: Iterable[Delta]) -> list[Delta]:

@@ -20,7 +20,7 @@ import msgspec
 
 from antiphon.engines.base import EngineKind
 from antiphon.engines.client import ChatClient
-from antiphon.engines.merge import joined
+from antiphon.engines.merge import decoded, joined
 from antiphon.engines.vocabulary import Vocabulary
 from antiphon.errors import EngineFailed
 from antiphon.grammar import lazy
@@ -126,12 +126,15 @@ class VllmEngine(ChatClient):
         async with aclosing(self._upstream.batches("/v1/completions", body)) as batches:
             async for batch in batches:
                 deltas: list[Delta] = []
-                for chunk in (_decode(event) for event in batch if event != _END):
+                chunks, problem = decoded((event for event in batch if event != _END), _decode)
+                for chunk in chunks:
                     counted = chunk.usage.completion_tokens if chunk.usage else counted
                     deltas += [self._delta(job, choice, index, counted) for choice in chunk.choices]
                 for delta in joined(deltas):
                     yield delta
                     ended = delta.finish_reason is not None
+                if problem:
+                    raise problem
                 if ended and chunk.usage and not chunk.choices:
                     details = chunk.usage.prompt_tokens_details
                     cached = (details and details.cached_tokens) or 0
@@ -142,7 +145,8 @@ class VllmEngine(ChatClient):
     def _delta(self, job: ChatJob, choice: Choice, index: int, counted: int) -> Delta:
         """What a chunk says; it may say nothing."""
         logprobs = tuple(self._logprobs(choice.logprobs, job.top_logprobs))
-        return Delta(index, choice.text, logprobs, _finish(choice.finish_reason), counted)
+        finish = _FINISH[choice.finish_reason] if choice.finish_reason else None
+        return Delta(index, choice.text, logprobs, finish, counted)
 
     def _logprobs(self, found: Logprobs | None, alternatives: int) -> Iterator[TokenLogprob]:
         """Those of a chunk's tokens; a token that ends the answer is no part of it."""
@@ -175,15 +179,9 @@ def _decode(event: bytes) -> Chunk:
         chunk = msgspec.json.decode(event, type=Chunk)
     except msgspec.DecodeError:
         raise EngineFailed("The engine sent something unreadable.", retry_after=1) from None
-    if chunk.error is not None:
+    if chunk.error is not None or any(one.finish_reason not in (None, *_FINISH) for one in chunk.choices):
         raise EngineFailed("The engine failed while answering.", retry_after=1)
     return chunk
-
-
-def _finish(reason: str | None) -> FinishReason | None:
-    if reason is not None and reason not in _FINISH:
-        raise EngineFailed("The engine failed while answering.", retry_after=1)
-    return None if reason is None else _FINISH[reason]
 
 
 def _number(name: str) -> int:
