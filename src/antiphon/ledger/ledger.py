@@ -30,7 +30,7 @@ from antiphon.storage.files import NO_SPACE
 
 BEAT_SECONDS = 1.0
 """Between two beats of an epoch."""
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 1.5
 """Longest wait for a beat to be answered; after that no new request is taken until one is."""
 CARE_SECONDS = 2.0
 """Between two looks for processes that have died."""
