@@ -65,14 +65,14 @@ class Recorder:
     async def close(self) -> None:
         await self._upstream.close()
 
-    async def events(self, path: str, body: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    async def batches(self, path: str, body: dict[str, Any]) -> AsyncGenerator[list[bytes], None]:
         exchange: dict[str, Any] = {"request": body, "status": 200, "events": []}
         self.exchanges.append(exchange)
         try:
-            async with aclosing(self._upstream.events(path, body)) as events:
-                async for event in events:
-                    exchange["events"].append(event.decode())
-                    yield event
+            async with aclosing(self._upstream.batches(path, body)) as batches:
+                async for batch in batches:
+                    exchange["events"] += [event.decode() for event in batch]
+                    yield batch
         except EngineFailed as problem:
             exchange["status"] = int(problem.message.rpartition(" ")[2].rstrip("."))
             raise
