@@ -25,7 +25,7 @@ from antiphon.catalogue.entries import Entry, File, FileName, Found, SnapshotId,
 from antiphon.errors import ConfigurationError
 
 Progress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes done and the bytes in all."""
+"""Called with the name of a file or a step, and how much of it is done of how much: bytes, or parts."""
 
 
 def silent(file: str, done: int, total: int) -> None:

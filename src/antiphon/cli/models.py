@@ -13,7 +13,15 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
@@ -145,7 +153,7 @@ def prepare(store: ModelStore, entry: Entry, chosen: settings.Settings) -> None:
     ]:
         kind = lacking[0]
         try:
-            with progress_bars() as progress:
+            with progress_bars(MofNCompleteColumn()) as progress:
                 preparing.prepare(store, entry, kind, progress)
         except ConfigurationError as problem:
             if kind.name in failed or len(entry.engines) == 1:
@@ -209,9 +217,13 @@ def _table(rows: list[_Row]) -> Table:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Progress]:
-    """A bar for each file, on stderr: bytes, rate and time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+def progress_bars(*told: ProgressColumn) -> Iterator[Progress]:
+    """A bar for each file or step on stderr, with what is `told` of it (bytes and rate) and the time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *(told or (DownloadColumn(), TransferSpeedColumn())),
+    )
     with Bars(*columns, TimeRemainingColumn(), console=err_console()) as bars:
         tasks = {}
 
