@@ -113,6 +113,14 @@ def test_arguments_that_break_off_are_told_as_far_as_they_came() -> None:
     assert isinstance(begun, CallDelta) and arguments == CallDelta(0, arguments='{"a": "b')
 
 
+@pytest.mark.parametrize("begun", [BEGIN, f'{BEGIN}\n{{"name": "wea'])
+def test_a_call_that_is_cut_off_before_its_arguments_is_no_text(begun: str) -> None:
+    calls = Calls()
+    assert calls.feed(f"Let me see. {begun}") + calls.end(cut=True) == ["Let me see. "]
+    calls = Calls()
+    assert "".join(map(str, calls.feed(begun) + calls.end())) == begun
+
+
 def test_what_follows_a_call_that_does_not_end_as_one_is_text() -> None:
     text, found = folded(read(f'{BEGIN}\n{{"name": "f", "arguments": {{}} and so on'))
     assert (text, found) == (" and so on", [("f", {})])

@@ -54,8 +54,10 @@ class Calls:
         self._held += text
         return list(self._known(ended=False))
 
-    def end(self) -> list[Part]:
-        """The rest, once the model has ended."""
+    def end(self, *, cut: bool = False) -> list[Part]:
+        """The rest, once the model has ended, or was `cut` off: what it then had begun to call is no text."""
+        if cut and self._state is _State.TEXT and (start := self._held.find(BEGIN)) >= 0:
+            self._held = self._held[:start]
         return list(self._known(ended=True))
 
     def _known(self, *, ended: bool) -> Iterator[Part]:
@@ -130,7 +132,9 @@ async def told(pieces: AsyncGenerator[Delta | Usage, None], n: int) -> AsyncGene
                 yield piece
                 continue
             calls = choices[piece.index]
-            parts = calls.feed(piece.text) + (calls.end() if piece.finish_reason else [])
+            parts = calls.feed(piece.text)
+            if piece.finish_reason:
+                parts += calls.end(cut=piece.finish_reason == "length")
             for told in _deltas(piece, parts):
                 yield told
             if piece.finish_reason:
