@@ -50,6 +50,16 @@ def _doubling(steps: int, word: str) -> Any:
     return {"$ref": "#/$defs/d0", "$defs": {**defs, f"d{steps}": _TEXT}}
 
 
+def _several(count: int, schema: Callable[[int], Any]) -> Any:
+    """An object of so many properties, all of them required."""
+    names = [f"p{n}" for n in range(count)]
+    return {
+        "type": "object",
+        "properties": {name: schema(n) for n, name in enumerate(names)},
+        "required": names,
+    }
+
+
 _WRONG: Mapping[str, tuple[Any, ...]] = {
     "type": ("strung", 5, {}, [], ["string", 5], [["string"]], "", "String", ["string", "other"]),
     "properties": (5, "x", [], {"a": 5}, {"a": "string"}, {"a": []}),
@@ -176,7 +186,18 @@ _LARGE: Mapping[str, Any] = {
         "required": [f"p{n}" for n in reversed(range(30_000))],
         "additionalProperties": False,
     },
-    "patterns": {"type": "object", "properties": {f"p{n}": {"pattern": "ab" * 2000} for n in range(900)}},
+    "patterns": {
+        "type": "object",
+        "properties": {f"p{n}": {"pattern": f"{n}" + "ab" * 2000} for n in range(900)},
+    },
+    "lengths-of-400": _several(400, lambda n: {"type": "string", "maxLength": n + 1}),
+    "items-of-400": _several(400, lambda n: {**_array(_TEXT), "maxItems": n + 3}),
+    "patterns-of-400": _several(
+        400, lambda n: {"type": "string", "pattern": f"^.{n}[^{chr(98 + n % 20)}]{{1,9}}$"}
+    ),
+    "numbers-of-1000": _several(
+        1000, lambda n: {"type": "number", "minimum": n * 1.37, "maximum": n * 17.71 + 1e6}
+    ),
     "allOf-9000": {"allOf": [{"properties": {f"p{n}": {}}} for n in range(9000)]},
     "number-least-huge": {"type": "integer", "minimum": 10**4000},
     "number-1e308": {"type": "number", "minimum": 1e308},
@@ -238,6 +259,15 @@ _SERVED: Mapping[str, Any] = {
     "limits-zero": {"type": "integer", "minimum": -0.0, "maximum": 0},
     "limits-1e308": {"type": "number", "minimum": -1e308, "maximum": 1e308},
     "limits-huge": {"type": "integer", "minimum": 0, "maximum": 10**4000},
+    "integers-of-1000": _several(1000, lambda n: {"type": "integer"}),
+    "booleans-of-1200": _several(1200, lambda n: {"type": "boolean"}),
+    "lengths-of-50": _several(50, lambda n: {"type": "string", "maxLength": 100 + 7 * n}),
+    "patterns-alike-of-400": _several(
+        400, lambda n: {"type": "string", "pattern": f"^[a-z]{{1,{n % 9 + 1}}}-{n}$"}
+    ),
+    "formats-of-400": _several(400, lambda n: {"type": "string", "format": ("date", "uuid", "email")[n % 3]}),
+    "items-2000-texts": {**_array(_TEXT), "maxItems": 2000},
+    "length-2000": {"type": "string", "minLength": 2000},
     "length-zero": {"type": "string", "maxLength": 0},
     "length-large": {"type": "string", "maxLength": 10**9},
     "items-of-items": wrapped(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,14 +11,11 @@ from antiphon.grammar.nodes import (
     EMPTY,
     Chars,
     Grammar,
-    Node,
     Repeat,
     Rule,
-    Sequence,
     Text,
     choice,
     optional,
-    repeated,
     sequence,
 )
 from grammar_samples import expression, sample
@@ -75,32 +71,3 @@ def test_nothing_is_left_out() -> None:
 
 def test_the_root_comes_first() -> None:
     assert Grammar({"a": Text("1"), "root": Rule("a")}).gbnf() == 'root ::= a\na ::= "1"\n'
-
-
-def counts(node: Node, bound: int) -> set[int]:
-    """How many characters a node may have, up to a bound; every text in it is one."""
-    match node:
-        case Text(text):
-            return {len(text)}
-        case Sequence(parts):
-            found = {0}
-            for part in parts:
-                found = {a + b for a in found for b in counts(part, bound) if a + b <= bound}
-            return found
-        case Repeat(part, least, most):
-            found, once = set(), counts(part, bound)
-            reached = {0}
-            for times in range(bound + 1 if most is None else most + 1):
-                if times >= least:
-                    found |= reached
-                reached = {a + b for a in reached for b in once if a + b <= bound}
-            return found
-    raise AssertionError(node)
-
-
-@pytest.mark.parametrize("least", [0, 1, 16, 31, 33, 50, 64])
-@pytest.mark.parametrize("more", [0, 1, 14, 15, 16, 17, 31, 32, 33, 63, 100, None])
-def test_many_are_counted_in_blocks_and_exactly(least: int, more: int | None) -> None:
-    most = None if more is None else least + more
-    node = repeated(Text("a"), least, most)
-    assert counts(node, 200) == set(range(least, 201 if most is None else most + 1))

@@ -47,8 +47,6 @@ class Rule(msgspec.Struct, frozen=True):
 Node = Text | Chars | Sequence | Choice | Repeat | Rule
 EMPTY = Text("")
 _MANY_TEXTS, _DEEPEST_BRANCH = 8, 32
-BLOCK = 16
-"""Parts that are counted together where there are many."""
 
 
 class Grammar(msgspec.Struct, frozen=True):
@@ -106,28 +104,6 @@ def _chosen(options: list[Node]) -> Node:
 
 def optional(part: Node) -> Node:
     return Repeat(part, 0, 1)
-
-
-def repeated(part: Node, least: int, most: int | None, block: Node | None = None) -> Node:
-    """A part so many times. Of many it takes blocks of 16, as `block` has them if it is given.
-
-    xgrammar goes through every count at each token: with blocks a hundredth of the time.
-    """
-    if max(least, most or 0) <= 2 * BLOCK:
-        return Repeat(part, least, most)
-    block = block or Repeat(part, BLOCK, BLOCK)
-    blocks, rest = divmod(least, BLOCK)
-    begin = sequence(_times_of(block, blocks, blocks), _times_of(part, rest, rest))
-    if most is None:
-        return sequence(begin, Repeat(part))
-    # However many parts there are, some number of blocks leaves few enough of them.
-    more = most - least
-    blocks = max(0, more - BLOCK + 1) // BLOCK
-    return sequence(begin, _times_of(block, 0, blocks), _times_of(part, 0, more - blocks * BLOCK))
-
-
-def _times_of(part: Node, least: int, most: int) -> Node:
-    return Repeat(part, least, most) if most else EMPTY
 
 
 def _flat(parts: tuple[Node, ...]) -> Iterator[Node]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from string import hexdigits
 
-from antiphon.grammar.nodes import EMPTY, Chars, Node, Repeat, Text, choice, sequence
+from antiphon.grammar.nodes import EMPTY, Chars, Choice, Node, Repeat, Sequence, Text, choice, sequence
 from antiphon.grammar.problems import Unsupported
 
 Ranges = tuple[tuple[str, str], ...]
@@ -91,7 +91,7 @@ class _Parser:
         self._taken("?")  # What is found first makes no difference to what can be found.
         if self._next() in ("*", "+", "?"):
             raise Unsupported("a quantifier follows another")
-        return Repeat(atom, least, most)
+        return Repeat(atom if most is not None else _looped(atom), least, most)
 
     def _bounds(self) -> tuple[int, int | None]:
         """`{3}`, `{3,}` or `{3,5}`."""
@@ -220,3 +220,33 @@ class _Parser:
             return False
         self._at += 1
         return True
+
+
+def _looped(node: Node) -> Node:
+    """What may come again and again as well instead, where it may be empty: its parts, in any order.
+
+    Else a text could be divided among `(a?b?c?)*` in as many ways as it has characters.
+    """
+    match node:
+        case Sequence(parts) if all(map(_may_be_empty, parts)):
+            return choice(*map(_looped, parts))
+        case Choice(options):
+            return choice(*map(_looped, options))
+        case Repeat(part, least) if least == 0 or _may_be_empty(part):
+            return _looped(part)
+        case _:
+            return node
+
+
+def _may_be_empty(node: Node) -> bool:
+    match node:
+        case Text(text):
+            return not text
+        case Sequence(parts):
+            return all(map(_may_be_empty, parts))
+        case Choice(options):
+            return any(map(_may_be_empty, options))
+        case Repeat(part, least):
+            return least == 0 or _may_be_empty(part)
+        case _:
+            return False

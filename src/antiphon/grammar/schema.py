@@ -12,28 +12,21 @@ from decimal import Decimal
 from itertools import count, islice
 from typing import Any
 
-from antiphon.grammar import formats, keywords, numbers, regex, strings
+from antiphon.grammar import formats, keywords, numbers, strings
+from antiphon.grammar.cost import MOST_COST, cost
 from antiphon.grammar.merge import ANNOTATIONS, Schema, both, merged
-from antiphon.grammar.nodes import (
-    BLOCK,
-    EMPTY,
-    Node,
-    Repeat,
-    Rule,
-    Text,
-    choice,
-    optional,
-    repeated,
-    sequence,
-)
+from antiphon.grammar.nodes import EMPTY, Node, Repeat, Rule, Text, choice, optional, sequence
+from antiphon.grammar.patterns import Patterns
 from antiphon.grammar.problems import InvalidSchema, Unsupported
+from antiphon.grammar.rules import Rules
 
 DEEPEST = 32
-MOST_RULES = 5000
 MOST_PARTS = 10_000
 """Parts that are read in all: a reference with words beside it is read anew each time."""
 _CHARACTERS_OF_A_PART = 4
 """So many characters of a pattern take as long to read as a part."""
+_PARTS_OF_BOUNDS = 20
+"""So many parts are read in the time that a number's bounds take."""
 _COMMA, _COLON = Text(", "), Text(": ")
 _UNSAID = frozenset(
     "not if then else dependentRequired dependentSchemas patternProperties propertyNames contains "
@@ -45,36 +38,39 @@ class Schemas:
     """Schemas of one grammar: `add` each, then take `rules` once `finish` has found them sound."""
 
     def __init__(self) -> None:
-        self.rules: dict[str, Node] = {"json": _anything(), **_ANYTHING}
+        self.rules = Rules({"json": _anything(), **_ANYTHING})
+        self._patterns = Patterns(self.rules)
         self._parts = count(1)
+        self._counted, self._cost = len(self.rules), 0.0
+        """Rules that have been paid for, and what they cost."""
 
     def add(self, schema: Any, *, strict: bool) -> Rule:
         """The rule of the values that are valid under a schema. Raises `InvalidSchema`.
 
         `strict` asks of the schema what OpenAI asks of a strict one, and refuses what cannot be held to.
         """
-        return _Reader(schema, self.rules, self._parts, strict).whole()
+        rule = _Reader(schema, self.rules, self._patterns, self._parts, strict).whole()
+        added = islice(self.rules.values(), self._counted, None)
+        self._cost += sum(cost(node, self.rules) for node in added)
+        self._counted = len(self.rules)
+        if self._cost + self._patterns.surcharge > MOST_COST:
+            raise InvalidSchema("it would take an engine too long to read")
+        return rule
 
 
 class _Reader:
     """Reads one schema. Every method gives the grammar of a value, and adds the rules that it needs."""
 
-    def __init__(self, root: Any, rules: dict[str, Node], parts: Iterator[int], strict: bool) -> None:
-        self._root, self._rules, self._parts, self._strict = root, rules, parts, strict
+    def __init__(
+        self, root: Any, rules: Rules, patterns: Patterns, parts: Iterator[int], strict: bool
+    ) -> None:
+        self._root, self._rules, self._patterns, self._parts = root, rules, patterns, parts
+        self._strict = strict
         self._referred: dict[str, Rule] = {}
         self._depth = 0
 
     def whole(self) -> Rule:
-        return self._named(self._value(self._root))
-
-    def _named(self, node: Node) -> Rule:
-        if isinstance(node, Rule):
-            return node
-        if len(self._rules) >= MOST_RULES:
-            raise InvalidSchema("it is too large")
-        name = f"r{len(self._rules)}"
-        self._rules[name] = node
-        return Rule(name)
+        return self._rules.add(self._value(self._root))
 
     def _value(self, schema: Any) -> Node:
         self._depth += 1
@@ -137,7 +133,7 @@ class _Reader:
     def _reference(self, reference: Any) -> Rule:
         found = self._found(reference)
         if reference not in self._referred:
-            rule = self._referred[reference] = self._named(EMPTY)  # Its place: it may refer to itself.
+            rule = self._referred[reference] = self._rules.add(EMPTY)  # Its place: it may refer to itself.
             self._rules[rule.name] = self._value(found)
         return self._referred[reference]
 
@@ -201,12 +197,13 @@ class _Reader:
     def _number(self, schema: Schema, *, whole: bool) -> Node:
         low, high, places = self._bounds(schema, whole)
         if low is None and high is None and places is None:
-            return numbers.INTEGER if whole else numbers.NUMBER
+            return Rule("integer") if whole else Rule("number")
+        self._spend(_PARTS_OF_BOUNDS)
         edge = Decimal(10) ** numbers.MOST_DIGITS - 1
         low, high = max(-edge, -edge if low is None else low), min(edge, edge if high is None else high)
         for tried in [0] if whole else [places] if places is not None else (2, 6, numbers.MOST_PLACES):
             if (found := numbers.decimals(low, high, tried)) is not None:
-                return found
+                return self._rules.compact(found)
         raise InvalidSchema(f"no number of up to {numbers.MOST_DIGITS} digits lies between its bounds")
 
     def _bounds(self, schema: Schema, whole: bool) -> tuple[Decimal | None, Decimal | None, int | None]:
@@ -244,14 +241,16 @@ class _Reader:
         if pattern is None:
             if not least and most is None:
                 return STRING
-            return sequence(strings.QUOTE, repeated(Rule("char"), least, most, Rule("chars")), strings.QUOTE)
+            inside = self._rules.repeated(Rule("char"), least, most)
+            return self._rules.shared(sequence(strings.QUOTE, inside, strings.QUOTE))
         if not isinstance(pattern, str):
             raise InvalidSchema("a 'pattern' is not a string")
         if least or most is not None:
             self._unsaid("a string can have a 'pattern' or a length, not both")
-        self._spend(1 + len(pattern) // _CHARACTERS_OF_A_PART)
+        if pattern not in self._patterns:
+            self._spend(1 + len(pattern) // _CHARACTERS_OF_A_PART)
         try:
-            return strings.quoted(regex.matching(pattern))
+            return self._patterns.rule(pattern)
         except Unsupported as problem:
             self._unsaid(f"a 'pattern' cannot be held to: {problem}")
             return STRING
@@ -279,10 +278,11 @@ class _Reader:
             raise InvalidSchema("no list has that many items")
         if items is False or most == 0:
             return sequence(Text("["), _joined(heads), Text("]"))
-        item = self._named(self._value(items))
+        item = self._rules.add(self._value(items))
         if heads:
-            return sequence(Text("["), _joined(heads), Repeat(sequence(_COMMA, item), least, most), Text("]"))
-        return sequence(Text("["), _listed(item, least, most), Text("]"))
+            more = self._rules.repeated(sequence(_COMMA, item), least, most)
+            return sequence(Text("["), _joined(heads), more, Text("]"))
+        return sequence(Text("["), self._listed(item, least, most), Text("]"))
 
     def _object(self, schema: Schema) -> Node:
         properties, required = schema.get("properties", {}), schema.get("required", [])
@@ -302,8 +302,18 @@ class _Reader:
         least, most = keywords.lengths(schema, "minProperties", "maxProperties")
         if least > 1:
             self._unsaid("'minProperties' cannot be held to strictly")
-        pair = self._named(sequence(STRING, _COLON, self._value(more)))
-        return sequence(Text("{"), _listed(pair, least, most), Text("}"))
+        pair = self._rules.add(sequence(STRING, _COLON, self._value(more)))
+        return sequence(Text("{"), self._listed(pair, least, most), Text("}"))
+
+    def _listed(self, item: Rule, least: int, most: int | None) -> Node:
+        """Items with commas between them."""
+        if most == 0:
+            return EMPTY
+        more = self._rules.repeated(
+            sequence(_COMMA, item), max(0, least - 1), None if most is None else most - 1
+        )
+        several = sequence(item, more)
+        return several if least else optional(several)
 
     @staticmethod
     def _check_strict(schema: Schema, properties: Schema, required: Sequence[str]) -> None:
@@ -316,7 +326,7 @@ class _Reader:
             )
 
     def _pair(self, name: str, schema: Any) -> Rule:
-        return self._named(sequence(strings.literal(name), _COLON, self._value(schema)))
+        return self._rules.add(sequence(strings.literal(name), _COLON, self._value(schema)))
 
     def _members(self, pairs: Sequence[tuple[Rule, bool]]) -> Node:
         """Pairs in their order with commas between them, those that are not required only perhaps."""
@@ -327,9 +337,9 @@ class _Reader:
                 begins.clear()
             begins.append(sequence(pair, after))
             follows = sequence(_COMMA, pair, after)
-            after = self._named(follows if needed else choice(follows, after))
+            after = self._rules.add(follows if needed else choice(follows, after))
         first = choice(*reversed(begins))
-        return first if any(needed for _, needed in pairs) or not pairs else optional(self._named(first))
+        return first if any(needed for _, needed in pairs) or not pairs else optional(self._rules.add(first))
 
 
 def _anything() -> Node:
@@ -345,20 +355,10 @@ _ANYTHING: dict[str, Node] = {
     "json-array": sequence(Text("["), optional(sequence(JSON, Repeat(sequence(_COMMA, JSON)))), Text("]")),
     "string": sequence(strings.QUOTE, Repeat(Rule("char")), strings.QUOTE),
     "char": strings.CHARACTER,
-    "chars": Repeat(Rule("char"), BLOCK, BLOCK),
+    "integer": numbers.INTEGER,
     "number": numbers.NUMBER,
 }
 
 
 def _joined(parts: Sequence[Node]) -> Node:
     return sequence(*[piece for part in parts for piece in (_COMMA, part)][1:])
-
-
-def _listed(item: Node, least: int, most: int | None) -> Node:
-    """Items with commas between them."""
-    if most == 0:
-        return EMPTY
-    several = sequence(
-        item, Repeat(sequence(_COMMA, item), max(0, least - 1), None if most is None else most - 1)
-    )
-    return several if least else optional(several)

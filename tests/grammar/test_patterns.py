@@ -1,0 +1,33 @@
+"""Patterns become rules, each once, and what would hold an engine up is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon.grammar.patterns import Patterns
+from antiphon.grammar.problems import InvalidSchema, Unsupported
+from antiphon.grammar.rules import Rules
+
+
+def test_a_pattern_is_read_once() -> None:
+    rules = Rules({})
+    patterns = Patterns(rules)
+    first = patterns.rule("^[a-z]{1,99}$")
+    made = len(rules)
+    assert patterns.rule("^[a-z]{1,99}$") == first and len(rules) == made
+    patterns.rule("^[a-z]{1,99}x$")
+    assert len(rules) == made + 1, "what they have in common is one rule"
+    assert patterns.surcharge == 0
+
+
+def test_what_is_read_in_several_ways_costs_more() -> None:
+    patterns = Patterns(Rules({}))
+    patterns.rule("^.?.?.?.?.?.?$")
+    assert patterns.surcharge > 1
+
+
+@pytest.mark.parametrize("pattern", ["^(.{1,3}){1,20}$", "^.{0,9}.{0,9}$"])
+def test_too_many_ways_are_refused(pattern: str) -> None:
+    with pytest.raises(InvalidSchema, match="too many ways") as refusal:
+        Patterns(Rules({})).rule(pattern)
+    assert not isinstance(refusal.value, Unsupported), "it is not left out, either"
