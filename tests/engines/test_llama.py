@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+import chat_engines
 from antiphon.engines import kinds
 from antiphon.engines.llama import ENGINE, LlamaEngine, completion_body
+from antiphon.engines.upstream import Upstream
 from antiphon.errors import ConfigurationError, EngineFailed, InvalidRequest
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Delta, Deployment, Form, Message, Prompt, Usage
@@ -222,3 +224,29 @@ def test_the_form_is_told_as_llama_cpp_reads_it() -> None:
     assert begun["grammar_triggers"] == [{"type": 1, "value": "<t>"}]
     assert begun["preserved_tokens"] == ["<t>"]
     assert "grammar" not in completion_body(job(), prompt, 0, 1024)
+
+
+async def test_a_prompt_saves_its_own_organization_tokens_and_nobody_else(smollm2: Path) -> None:
+    """As llama.cpp itself counts the tokens of prompts that it computes."""
+    system = Message(role="system", content="You know the sea, its ships and who sails them. " * 40)
+    served = chat_engines.deployment("llama", smollm2, None)
+    async with chat_engines.running(ENGINE, served) as (engine, socket):
+        process = Upstream(socket)
+
+        async def computed() -> int:
+            await process.get("/lora-adapters")  # /metrics shows the last step
+            lines = (await process.get("/metrics")).decode().splitlines()
+            return int(dict(line.split()[:2] for line in lines)["llamacpp:prompt_tokens_total"])
+
+        async def ask(organization: str) -> tuple[int, Usage]:
+            before = await computed()
+            asked = chat_engines.job(messages=(system, *USER), organization=organization, max_tokens=1)
+            _, usage = await chat_engines.answer(engine, asked)
+            return await computed() - before, usage
+
+        try:
+            (cold, first), (again, second), (other, third) = [await ask(name) for name in ("a", "a", "b")]
+        finally:
+            await process.close()
+    assert cold == other == first.prompt_tokens > 400 and first.cached_tokens == third.cached_tokens == 0
+    assert 0 < again < 10 and second.cached_tokens == second.prompt_tokens - again
