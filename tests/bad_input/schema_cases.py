@@ -231,7 +231,7 @@ _UNSAYABLE: Mapping[str, Any] = {
 }
 """Refused if they are to be held to strictly."""
 
-_SERVED: Mapping[str, Any] = {
+SERVED: Mapping[str, Any] = {
     "true": _object("a", True),
     "empty": {},
     "recursive": {"type": "array", "items": {"$ref": "#"}, "maxItems": 2},
@@ -319,7 +319,7 @@ def cases() -> Iterator[Case]:
         yield _refused(f"pattern-{name}", {"type": "string", "pattern": pattern}, strict=True)
     for name, pattern in pattern_cases.SERVED.items():
         yield _served(f"pattern-served-{name}", {"type": "string", "pattern": pattern}, strict=True)
-    for name, schema in _SERVED.items():
+    for name, schema in SERVED.items():
         yield _served(f"served-{name}", schema)
     # Python has no such class.
     yield _served("pattern-everything", {"type": "string", "pattern": "^[^]x$"}, strict=True, valid=_TEXT)

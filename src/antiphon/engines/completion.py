@@ -11,8 +11,8 @@ import msgspec
 
 from antiphon.engines.client import ChatClient
 from antiphon.engines.merge import decoded, joined
-from antiphon.engines.upstream import Upstream
-from antiphon.errors import EngineFailed
+from antiphon.engines.upstream import Refused, Upstream
+from antiphon.errors import EngineFailed, InvalidRequest
 from antiphon.values import ChatJob, Delta, FinishReason, Prompt, TokenLogprob, TopLogprob, Usage
 from antiphon.wire.completion import CompletionFrame, Probability, Text, Tokens
 
@@ -45,7 +45,7 @@ class CompletionEngine(ChatClient):
     async def choice(
         self, job: ChatJob, prompt: Prompt, body: dict[str, Any], index: int
     ) -> AsyncGenerator[Delta | Usage, None]:
-        with self.place(job, prompt) as place:
+        with self.place(job, prompt) as place, _refusals(job):
             async with aclosing(self._upstream.batches("/completion", body | place)) as batches:
                 async for batch in batches:
                     frames, problem = decoded(batch, _decode)
@@ -58,6 +58,21 @@ class CompletionEngine(ChatClient):
                         yield Usage(completion_tokens=frames[-1].tokens_predicted, cached_tokens=cached)
                         return
             raise EngineFailed("The engine ended an answer early.", retry_after=1)
+
+
+@contextmanager
+def _refusals(job: ChatJob) -> Iterator[None]:
+    """What an engine refuses of a request that was checked is the form, if there is one."""
+    try:
+        yield
+    except Refused:
+        if job.form is None:
+            raise
+        raise InvalidRequest(
+            "The engine cannot hold an answer to this form.",
+            param="tools" if job.functions else "response_format",
+            code="invalid_value",
+        ) from None
 
 
 async def tokenized(

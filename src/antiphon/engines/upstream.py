@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from antiphon.errors import EngineFailed
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_EVENT = 1024 * 1024
 _CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=http.CONNECT_SECONDS)
+
+
+class Refused(EngineFailed):
+    """The engine says that the request is at fault."""
 
 
 class Upstream:
@@ -127,7 +132,8 @@ async def _body(exchange: http.Exchange) -> bytes:
             raise EngineFailed("The engine's answer is too long.")
     if status != 200:
         # Fixed text: an engine's own error may quote the prompt.
-        raise EngineFailed(f"The engine refused the request with status {status}.", retry_after=1)
+        failure = Refused if status == HTTPStatus.BAD_REQUEST else EngineFailed
+        raise failure(f"The engine refused the request with status {status}.", retry_after=1)
     return bytes(content)
 
 

@@ -53,6 +53,8 @@ class _Parser:
         inside = self._sequence()
         ends = self._taken("$")
         around = Repeat(ANY)
+        if inside == EMPTY and not begins and not ends:
+            return around  # twice it could be divided anywhere
         return sequence(EMPTY if begins else around, inside, EMPTY if ends else around)
 
     def _choice(self) -> Node:
