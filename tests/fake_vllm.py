@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
-RECORDED = Path(__file__).parent / "data" / "vllm.jsonl"
+RECORDED = Path(__file__).parent / "engines" / "vllm.jsonl"
 FAULTS = ("crash", "garbage", "half", "eof", "error", "finish", "unfinished")
 """After `after` tokens: end the process; send what is no JSON; send half an event and close; close; send an
 error event; end with a reason that is none; go on to the usage without one."""

@@ -1,7 +1,7 @@
 """Requests to vLLM whose answers were recorded, and how: `python tests/vllm_cases.py PROGRAM`.
 
 It asks a real vLLM, with the bundled model as a folder in 16 bits, and writes what went over its socket to
-`tests/data/vllm.jsonl`; `fake_vllm.py` answers from there.
+`tests/engines/vllm.jsonl`; `fake_vllm.py` answers from there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hugging_face import write_folder_of
 
 _SECONDS = 300.0
 """Until it answers: on a processor it starts in a minute or more."""
-RECORDED = Path(__file__).parent / "data" / "vllm.jsonl"
+RECORDED = Path(__file__).parent / "engines" / "vllm.jsonl"
 LONG = Message(role="system", content="You know the sea, its ships and who sails them. " * 20)
 CASES: dict[str, ChatJob] = {
     "plain": job(max_tokens=12),

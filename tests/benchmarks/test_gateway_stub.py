@@ -82,7 +82,8 @@ async def test_it_answers_as_llama_cpp_does(tmp_path: Path) -> None:
         tokens = msgspec.json.decode(await client.post("/tokenize", {"content": ["a"]}))["tokens"]
         frames: list[Any] = [
             msgspec.json.decode(event)
-            async for event in client.events("/completion", {"n_predict": 3, "stream": True})
+            async for batch in client.batches("/completion", {"n_predict": 3, "stream": True})
+            for event in batch
         ]
         assert "".join(frame["content"] for frame in frames) == stub.text(3)
         assert [frame["tokens_predicted"] for frame in frames] == [1, 2, 3, 3]

@@ -113,7 +113,7 @@ def test_an_embedding_model_is_served_by_the_engine_of_embeddings(tmp_path: Path
     entry = catalogue.resolve("text-embedding-3-small")
     assert (entry.task, entry.context, entry.pooling, entry.dimensions) == ("embedding", 2048, "cls", (32,))
     assert entry.template is None
-    [deployment] = catalogue.deployments(ModelStore(home))
+    [deployment] = catalogue.deployments(ModelStore(home), Settings())
     assert (deployment.engine, deployment.slots, deployment.options) == (
         "llama_embeddings",
         8,

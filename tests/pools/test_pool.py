@@ -122,10 +122,10 @@ async def test_a_killed_engine_fails_its_requests_and_is_back_at_once(serve: Cal
         killed = pid(pool)
         began = time.monotonic()
         with pool.acquire() as lease:
-            events = client(lease).upstream.events("/completion", {"prompt": [1], "n_predict": -1})
+            batches = client(lease).upstream.batches("/completion", {"prompt": [1], "n_predict": -1})
             with pytest.raises(EngineFailed):
-                async for event in events:
-                    if json.loads(event)["tokens_predicted"] == 3:
+                async for batch in batches:
+                    if json.loads(batch[-1])["tokens_predicted"] >= 3:
                         os.kill(killed, signal.SIGKILL)
             assert time.monotonic() - began < 2
         await until(lambda: not pool.ready, 2)
@@ -156,11 +156,11 @@ async def test_a_request_in_a_frozen_engine_fails_when_it_is_ejected(serve: Call
         pool = pools.get("fake-2024")
         await until(lambda: pool.ready)
         with pool.acquire() as lease:
-            events = client(lease).upstream.events("/completion", {"prompt": [1], "n_predict": -1})
+            batches = client(lease).upstream.batches("/completion", {"prompt": [1], "n_predict": -1})
             async with asyncio.timeout(10):
                 with pytest.raises(EngineFailed):
-                    async for event in events:
-                        if json.loads(event)["tokens_predicted"] == 3:
+                    async for batch in batches:
+                        if json.loads(batch[-1])["tokens_predicted"] >= 3:
                             os.kill(pid(pool), signal.SIGSTOP)
 
 

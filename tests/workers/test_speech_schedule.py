@@ -295,7 +295,7 @@ def test_a_batch_is_taken_fast(organizations: int, keys: int) -> None:
         assert schedule.take(1.0)
         taking.append(time.perf_counter() - began)
     # The fastest: what else this machine does is not what is measured.
-    assert min(taking) < 2e-3
+    assert min(taking) < 10e-3
 
 
 # Simulations
