@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -14,6 +15,8 @@ from bad_input import pattern_cases
 from bad_input.cases import CHAT, Case
 
 SECONDS = 2.0
+SERVED_SECONDS = 6.0
+"""For a second of the engine's reading at most, and its answer."""
 _REQUEST = {
     "model": "gpt-3.5-turbo",
     "messages": [{"role": "user", "content": "Go."}],
@@ -332,7 +335,8 @@ def _refused(name: str, schema: Any, strict: bool = False) -> Case:
 
 
 def _served(name: str, schema: Any, strict: bool = False, valid: Any = None) -> Case:
-    return _case(name, schema, strict=strict, statuses=(200,), valid=schema if valid is None else valid)
+    case = _case(name, schema, strict=strict, statuses=(200,), valid=schema if valid is None else valid)
+    return replace(case, seconds=SERVED_SECONDS)
 
 
 def _case(name: str, schema: Any, *, strict: bool, **expected: Any) -> Case:
