@@ -182,3 +182,15 @@ def test_what_is_wrong_is_named(given: dict[str, Any], param: str, code: str) ->
     with pytest.raises(InvalidRequest) as refusal:
         of(**given)
     assert (refusal.value.status, refusal.value.param, refusal.value.code) == (400, param, code)
+
+
+def test_functions_that_are_too_large_together_are_named_together() -> None:
+    long = {"type": "array", "items": {"type": "boolean"}, "minItems": 1900}
+    parameters = {"type": "object", "properties": {f"p{n}": long for n in range(100)}}
+    several = [{"name": f"f{n}", "parameters": parameters} for n in range(5)]
+    of(functions=several[:1])
+    tools = [{"type": "function", "function": function} for function in several]
+    for given, param in (({"functions": several}, "functions"), ({"tools": tools}, "tools")):
+        with pytest.raises(InvalidRequest, match="all together") as refusal:
+            of(**given)
+        assert refusal.value.param == param

@@ -28,7 +28,7 @@ from chat_engines import answer, deployment, job, running, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CHAT = sorted(name for name, kind in kinds().items() if kind.task == "chat")
+CHAT = sorted(name for name, kind in kinds().items() if kind.task == "chat" and "gguf" in kind.reads)
 SECONDS = 60.0
 """Longest answer of a few tokens: an engine that is held up takes minutes."""
 _SHAPES = (

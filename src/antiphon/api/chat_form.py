@@ -140,13 +140,19 @@ def _value(request: ChatRequest) -> Value | None:
 
 
 def _invalid(request: ChatRequest, functions: Sequence[Function], problem: InvalidSchema) -> InvalidRequest:
-    if problem.function is None:
-        wanted = request.response_format
-        name = wanted.json_schema.name if isinstance(wanted, JsonSchemaFormat) else ""
+    wanted = request.response_format
+    if problem.function is None and isinstance(wanted, JsonSchemaFormat):
         return InvalidRequest(
-            f"Invalid schema for response_format '{name}': {problem}.",
+            f"Invalid schema for response_format '{wanted.json_schema.name}': {problem}.",
             param="response_format",
             code="invalid_json_schema",
+        )
+    if problem.function is None:
+        param = "tools" if request.tools else "functions"
+        return InvalidRequest(
+            f"Invalid schemas of '{param}', all together: {problem}.",
+            param=param,
+            code="invalid_function_parameters",
         )
     index = next(n for n, function in enumerate(functions) if function.name == problem.function)
     of_tool = f"tools[{index}].function" if request.tools else f"functions[{index}]"
