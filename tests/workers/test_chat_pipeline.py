@@ -37,7 +37,7 @@ class Counting:
 
 @asynccontextmanager
 async def scheduler(counting: Counting) -> AsyncIterator[Scheduler]:
-    built = Scheduler(counting, most=4, on_failure=lambda: None)
+    built = Scheduler(lambda: counting, most=4, on_failure=lambda: None)
     built.start()
     try:
         yield built

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from antiphon.errors import AntiphonError, EngineFailed, InvalidRequest, Unavailable
+from antiphon.workers.chat.grammars import Grammars
 from antiphon.workers.chat.pipeline import Output
 from antiphon.workers.chat.prefixes import BLOCK
 from antiphon.workers.chat.request import Request
@@ -76,11 +77,23 @@ class Script:
 class House:
     """A scheduler over a script, and the requests of a test."""
 
-    def __init__(self, script: Script, most: int = 10, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        script: Script,
+        most: int = 10,
+        clock: Callable[[], float] = time.monotonic,
+        grammars: Callable[[], Grammars] = Grammars,
+    ) -> None:
         self.script = script
-        self.failures = 0
-        self.scheduler = Scheduler(script, most=most, on_failure=self._failed, clock=clock)
+        self.failures = self.loaded = 0
+        self.scheduler = Scheduler(
+            self._load, most=most, on_failure=self._failed, clock=clock, grammars=grammars
+        )
         self.scheduler.start()
+
+    def _load(self) -> Script:
+        self.loaded += 1
+        return self.script
 
     def _failed(self) -> None:
         self.failures += 1
@@ -299,6 +312,36 @@ async def test_who_brought_a_grammar_that_fails_is_told_so() -> None:
         built.script.go(1)
         blamed = await failure(request)
         assert isinstance(blamed, InvalidRequest) and blamed.param == "grammar"
+
+
+async def test_after_many_grammars_the_pipeline_is_made_anew_once_it_is_idle() -> None:
+    async with house(Script(), grammars=lambda: Grammars(many=2, most=3)) as built:
+        built.script.go(1000)
+        for grammar in ("a", "a", "b"):
+            assert built.loaded == 1
+            assert await answer(built.ask(LONG, grammar=grammar, partition="org")) == [101, 102, 103]
+        await until(lambda: built.loaded == 2)
+        again = built.ask(LONG, grammar="a", partition="org")
+        assert await answer(again) == [101, 102, 103]
+        assert again.cached == 0, "nothing is kept of what the other one had"
+        assert built.loaded == 2
+
+
+async def test_beyond_the_most_a_new_grammar_waits_for_that() -> None:
+    async with house(Script(), grammars=lambda: Grammars(many=2, most=2)) as built:
+        running = built.ask(most=50)
+        await built.added(1)
+        first = [built.ask(most=1, grammar=grammar) for grammar in "ab"]
+        built.script.go(2)
+        assert [await answer(one) for one in first] == [[101], [101]]
+        known, unknown = built.ask(most=1, grammar="b"), built.ask(most=1, grammar="c")
+        built.script.go(10)
+        assert await answer(known) == [101]
+        assert len(built.script.added) == 4 and built.loaded == 1
+        built.script.go(100)
+        assert len(await answer(running)) == 50
+        assert await answer(unknown) == [101]
+        assert built.loaded == 2
 
 
 async def test_out_of_memory_fails_the_one() -> None:

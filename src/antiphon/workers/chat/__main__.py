@@ -46,7 +46,7 @@ def main() -> None:
     vocabulary = tokenizer.load(given.model)
     # SIGTERM lets those who were told of the failure read it; then the process ends and is started anew.
     scheduler = Scheduler(
-        _loaded(given, vocabulary),
+        partial(_loaded, given, vocabulary),
         most=(given.slots + EXTRA) * CHOICES,
         on_failure=partial(os.kill, os.getpid(), signal.SIGTERM),
     )

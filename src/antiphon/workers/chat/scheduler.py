@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 
 from antiphon.errors import AntiphonError, EngineFailed, InvalidRequest, Unavailable
+from antiphon.workers.chat.grammars import Grammars
 from antiphon.workers.chat.partitions import Partitions, marked
 from antiphon.workers.chat.pipeline import Output, Pipeline
 from antiphon.workers.chat.prefixes import Prefixes
@@ -31,16 +32,20 @@ class Scheduler:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        load: Callable[[], Pipeline],
         *,
         most: int,
         on_failure: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        grammars: Callable[[], Grammars] = Grammars,
     ) -> None:
-        """`most`: requests at once, waiting ones included. `on_failure` is called in the thread, once, when
-        the pipeline cannot be used any more: the process has to be started anew."""
-        self._pipeline, self._most, self._on_failure, self._clock = pipeline, most, on_failure, clock
-        self._prefixes, self._partitions = Prefixes(pipeline.blocks), Partitions()
+        """`load` makes a pipeline, at once and again when one has read many grammars; `most`: requests at
+        once, waiting ones included. `on_failure` is called in the thread, once, when the pipeline cannot be
+        used any more: the process has to be started anew."""
+        self._load, self._most, self._on_failure, self._clock = load, most, on_failure, clock
+        self._new_grammars = grammars
+        self._fill()
+        self._blocks = self._pipeline.blocks
         self._waiting: deque[Request] = deque()
         self._running: list[Request] = []
         self._changed = threading.Condition()
@@ -55,7 +60,7 @@ class Scheduler:
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises `Unavailable` beyond the bound, `InvalidRequest` if it can never fit."""
-        if request.need > self._pipeline.blocks:
+        if request.need > self._blocks:
             raise InvalidRequest("The prompt and its answer are longer than the cache.", param="n_predict")
         with self._changed:
             if self._broken or self._closed:
@@ -95,6 +100,8 @@ class Scheduler:
                 self._admit()
                 if self._running:
                     self._step()
+                if self._grammars.many and not self._running:
+                    self._renew()
             except Exception as problem:
                 # The text of an exception may quote a grammar.
                 _log.error("the pipeline failed: %s", type(problem).__name__)
@@ -116,7 +123,7 @@ class Scheduler:
         for request in waiting:
             if self._follows(request):
                 continue
-            if not self._prefixes.fits(request.need):
+            if not self._prefixes.fits(request.need) or not self._grammars.fits(request.grammar):
                 break
             self._enter(request)
             entered.append(request)
@@ -124,6 +131,19 @@ class Scheduler:
             for request in entered:
                 self._waiting.remove(request)
             self._running += entered
+
+    def _fill(self) -> None:
+        self._pipeline = self._load()
+        self._prefixes, self._partitions = Prefixes(self._pipeline.blocks), Partitions()
+        self._grammars = self._new_grammars()
+
+    def _renew(self) -> None:
+        """Let go of all that is kept: grammars, which nothing else lets go of, and prompts."""
+        with self._changed:
+            for request in self._waiting:
+                request.chain = None
+        del self._pipeline  # two at a time may be more than the memory has room for
+        self._fill()
 
     def _follows(self, request: Request) -> bool:
         """Whether it waits for another, who computes what it would have to compute as well.
@@ -143,6 +163,7 @@ class Scheduler:
         assert request.chain is not None
         prompt = marked(request.prompt, request.chain.number)
         request.running = self._pipeline.add(prompt, request.generation, request.grammar)
+        self._grammars.add(request.grammar)
         request.there = self._prefixes.enter(request.number, request.keys, request.need)
 
     def _step(self) -> None:
