@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from itertools import islice
 
-from antiphon.grammar import regex, strings
+from antiphon.grammar import deterministic, regex, strings
 from antiphon.grammar.cost import cost
 from antiphon.grammar.nodes import Rule
-from antiphon.grammar.problems import InvalidSchema
 from antiphon.grammar.rules import Rules
 from antiphon.grammar.ways import ways
 
 MOST_WAYS = 8
-"""That a text can be divided among the parts of a pattern: each token takes the longer."""
+"""That a text can be divided among the parts of a pattern: each token takes the longer. Patterns of more are
+said in another form."""
 _FREE_WAYS = 4
 """That an engine follows at once in no more time; so many times as many take the square of it."""
 
@@ -35,9 +35,10 @@ class Patterns:
         if pattern not in self._known:
             before = len(self._rules)
             matching = regex.matching(pattern)
-            self._known[pattern] = self._rules.shared(self._rules.compact(strings.quoted(matching)))
             if (found := ways(matching)) > MOST_WAYS:
-                raise InvalidSchema("a 'pattern' can be read in too many ways at once")
+                found, self._known[pattern] = 1, deterministic.in_rules(matching, self._rules)
+            else:
+                self._known[pattern] = self._rules.shared(self._rules.compact(strings.quoted(matching)))
             times = (found / _FREE_WAYS) ** 2
             made = islice(self._rules.values(), before, None)
             self.surcharge += max(0.0, times - 1) * sum(cost(node, self._rules) for node in made)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from antiphon.grammar.nodes import Chars, Choice, Node, Repeat, Rule, Sequence, Text, choice, sequence
+from antiphon.grammar.problems import Unsupported
 
 QUOTE = Text('"')
 _FIRST, _LAST = 0x20, 0x10FFFF
@@ -32,8 +33,8 @@ def in_json(node: Node) -> Node:
     match node:
         case Text(text):
             return Text("".join(json.dumps(character, ensure_ascii=False)[1:-1] for character in text))
-        case Chars(ranges, negated):
-            return _characters(_complement(ranges) if negated else _spans(ranges))
+        case Chars():
+            return characters(spans(node))
         case Sequence(parts):
             return sequence(*map(in_json, parts))
         case Choice(options):
@@ -44,7 +45,18 @@ def in_json(node: Node) -> Node:
             return node
 
 
-def _characters(spans: Iterable[Span]) -> Node:
+def spans(node: Chars) -> list[Span]:
+    """Its characters, by number, in order."""
+    return _complement(node.ranges) if node.negated else _merged(_spans(node.ranges))
+
+
+def writable(span: Span) -> bool:
+    """Whether any of these characters is ever written."""
+    return span[1] >= _FIRST or any(span[0] <= ord(character) <= span[1] for character in _ESCAPED)
+
+
+def characters(spans: Iterable[Span]) -> Node:
+    """One of these characters, as JSON has it. Raises `Unsupported` if none of them is ever written."""
     plain: list[tuple[str, str]] = []
     escaped: list[Node] = []
     for first, last in spans:
@@ -52,6 +64,8 @@ def _characters(spans: Iterable[Span]) -> Node:
         for begin, end in _without(first, last, [ord('"'), ord("\\")]):
             if max(begin, _FIRST) <= end:
                 plain.append((chr(max(begin, _FIRST)), chr(end)))
+    if not plain and not escaped:
+        raise Unsupported("a class has nothing but control characters")
     return choice(*([Chars(tuple(plain))] if plain else []), *escaped)
 
 
