@@ -46,12 +46,9 @@ REFUSED = {
     "nested-quantifiers": "^((((a{1,99}){1,99}){1,99}){1,99})$",
     "repeated-options": "^(a?b?c?d?){600}$",
     "counts-in-counts": "^(.{1,16}){1,16}$",
-    "counts-in-counts-behind": "^id: (.{1,3}){1,20}$",
     "counts-in-counts-optional": "^(.{0,16}a?){0,16}$",
-    "counts-of-words": "^([a-z]+ ?){1,30}$",
     "counts-of-pairs": "^([^a]{1,3}[^b]{1,3}){1,300}$",
     "counts-beside-each-other": "^.{0,200}.{0,200}$",
-    "counts-of-anything": "^(.+a?){1,20}$",
     "counts-of-rare-letters": "^([^eta0 ._E]?){200}$",
     "options-in-a-row": "^" + ".?" * 200 + "$",
     "anything-in-a-row": "^" + ".*" * 200 + "$",
@@ -90,5 +87,8 @@ SERVED = {
     "counts-between-marks": "^[^x]{0,50}x[^y]{0,50}y[^z]{0,50}$",
     "bounded": "^[ab]{20}$",
     "lazy": "^a+?b*?c??$",
+    "counts-in-counts-behind": "^id: (.{1,3}){1,20}$",
+    "counts-of-words": "^([a-z]+ ?){1,30}$",
+    "counts-of-anything": "^(.+a?){1,20}$",
 }
 """Patterns at which backtracking engines hang or trip; a grammar has no trouble with them."""
