@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any
@@ -24,11 +23,7 @@ _WORD = 1
 
 
 class CompletionEngine(ChatClient):
-    """The client of one process. A kind of engine says of what else a body consists."""
-
-    @abstractmethod
-    def body(self, job: ChatJob, prompt: Prompt, index: int) -> dict[str, Any]:
-        """The body of `/completion` for one choice. Raises `InvalidRequest` for what the engine cannot do."""
+    """The client of one process. A kind of engine says of what else the body of `/completion` consists."""
 
     @contextmanager
     def place(self, job: ChatJob, prompt: Prompt) -> Iterator[dict[str, Any]]:

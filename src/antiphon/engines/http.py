@@ -45,6 +45,7 @@ class Exchange(asyncio.Protocol):
         async with asyncio.timeout(CONNECT_SECONDS):
             await loop.create_unix_connection(lambda: self, self._socket)
         self._transport.write(self._request)
+        self._request = b""  # a long prompt is not kept for as long as its answer takes
         return self
 
     async def __aexit__(self, *_: object) -> None:

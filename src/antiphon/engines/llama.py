@@ -60,7 +60,8 @@ def completion_body(job: ChatJob, prompt: Prompt, index: int, context: int) -> d
     return body
 
 
-def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+def command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+    """The process of one model, of chat unless more is said."""
     [deployment] = deployments
     return [
         sys.executable, "-m", "antiphon.workers.llama",
@@ -83,6 +84,6 @@ ENGINE = EngineKind(
     reads=frozenset({"gguf"}),
     version=lambda settings: version("xllamacpp"),
     features=frozenset(get_args(Feature)),
-    command=_command,
+    command=command,
     connect=_connect,
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import binascii
 import math
-import sys
 from array import array
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon.engines import gguf, raw
+from antiphon.engines import llama, raw, vocabulary
 from antiphon.engines.base import EngineKind
 from antiphon.engines.completion import tokenized
 from antiphon.engines.upstream import Upstream
@@ -26,7 +25,6 @@ from antiphon.settings import Settings
 from antiphon.values import Deployment, RawPrompt
 from antiphon.wire.completion import Vectors
 
-_WORDS = "tokenizer.ggml.tokens"
 _OFF = 0.01
 """How far from 1 the length of a vector may be; whatever is no number is further."""
 
@@ -43,7 +41,7 @@ class LlamaEmbeddingEngine:
 
     async def probe(self) -> Collection[str]:
         if not self._vocabulary_size:
-            self._vocabulary_size = await asyncio.to_thread(_count_words, self._deployment.model)
+            self._vocabulary_size = (await asyncio.to_thread(vocabulary.read, self._deployment.model)).size
         # Unlike /health, this is answered by the loop that computes.
         await self._upstream.get("/lora-adapters")
         return ()
@@ -102,21 +100,9 @@ def _length(vector: bytes) -> float:
     return math.hypot(*array("f", vector))
 
 
-def _count_words(model: Path) -> int:
-    return len(gguf.metadata(model, lambda name: name == _WORDS).get(_WORDS, ()))
-
-
 def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
     [deployment] = deployments
-    return [
-        sys.executable, "-m", "antiphon.workers.llama",
-        "--socket", str(socket),
-        "--model", str(deployment.model),
-        "--context", str(deployment.context),
-        "--slots", str(deployment.slots),
-        "--threads", str(settings.cores),
-        "--pooling", str(deployment.options["pooling"]),
-    ]  # fmt: skip
+    return [*llama.command(deployments, settings, socket), "--pooling", deployment.options["pooling"]]
 
 
 def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> LlamaEmbeddingEngine:
