@@ -23,6 +23,7 @@
     ├── InternalError 500             a bug of ours; the text says nothing of the inside
     ├── Unavailable 503               no engine, too many waiting, or shutting down
     │   └── EngineFailed              an engine broke off during this request
+    │       └── EngineRefused         it says that the request is at fault
     ├── StorageFull 507               no space left on the disk
     └── ConfigurationError            at start or on the command line; `fix` says what to do
 
@@ -215,6 +216,10 @@ class Unavailable(AntiphonError):
 class EngineFailed(Unavailable):
     type = "server_error"
     default_code = "engine_failed"
+
+
+class EngineRefused(EngineFailed):
+    """For whoever knows what of the request it may be; to a client it is a failure like any other."""
 
 
 class StorageFull(AntiphonError):

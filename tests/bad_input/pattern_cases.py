@@ -87,6 +87,7 @@ SERVED = {
     "counts-between-marks": "^[^x]{0,50}x[^y]{0,50}y[^z]{0,50}$",
     "bounded": "^[ab]{20}$",
     "lazy": "^a+?b*?c??$",
+    "marks-in-a-class": r"^[\w^-]{2}[^\]\[\\^a-]{2}$",
     "counts-in-counts-behind": "^id: (.{1,3}){1,20}$",
     "counts-of-words": "^([a-z]+ ?){1,30}$",
     "counts-of-anything": "^(.+a?){1,20}$",

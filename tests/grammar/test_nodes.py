@@ -27,7 +27,7 @@ def written(*parts: object) -> str:
 
 def test_texts_and_classes_are_escaped() -> None:
     assert written(Text('a"\\\n\u00e9\U0001f600')) == r'"a\"\\\x0A\xE9\U0001F600"'
-    assert written(Chars((("a", "c"), ("]", "]"), ("-", "-"), ("\\", "\\"), ("^", "^")))) == r"[a-c\]\-\\\^]"
+    assert written(Chars((("a", "c"), ("]", "]"), ("-", "-"), ("\\", "\\"), ("^", "^")))) == r"[a-c\]\x2D\\\x5E]"
     assert written(Chars((("\u2028", "\u2029"),), negated=True)) == r"[^\u2028-\u2029]"
 
 

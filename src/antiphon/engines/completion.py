@@ -10,8 +10,8 @@ import msgspec
 
 from antiphon.engines.client import ChatClient
 from antiphon.engines.merge import decoded, joined
-from antiphon.engines.upstream import Refused, Upstream
-from antiphon.errors import EngineFailed, InvalidRequest
+from antiphon.engines.upstream import Upstream
+from antiphon.errors import EngineFailed, EngineRefused, InvalidRequest
 from antiphon.values import ChatJob, Delta, FinishReason, Prompt, TokenLogprob, TopLogprob, Usage
 from antiphon.wire.completion import CompletionFrame, Probability, Text, Tokens
 
@@ -60,7 +60,7 @@ def _refusals(job: ChatJob) -> Iterator[None]:
     """What an engine refuses of a request that was checked is the form, if there is one."""
     try:
         yield
-    except Refused:
+    except EngineRefused:
         if job.form is None:
             raise
         raise InvalidRequest(

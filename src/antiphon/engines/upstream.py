@@ -12,15 +12,11 @@ import aiohttp
 import msgspec
 
 from antiphon.engines import http
-from antiphon.errors import EngineFailed
+from antiphon.errors import EngineFailed, EngineRefused
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_EVENT = 1024 * 1024
 _CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=http.CONNECT_SECONDS)
-
-
-class Refused(EngineFailed):
-    """The engine says that the request is at fault."""
 
 
 class Upstream:
@@ -132,7 +128,7 @@ async def _body(exchange: http.Exchange) -> bytes:
             raise EngineFailed("The engine's answer is too long.")
     if status != 200:
         # Fixed text: an engine's own error may quote the prompt.
-        failure = Refused if status == HTTPStatus.BAD_REQUEST else EngineFailed
+        failure = EngineRefused if status == HTTPStatus.BAD_REQUEST else EngineFailed
         raise failure(f"The engine refused the request with status {status}.", retry_after=1)
     return bytes(content)
 

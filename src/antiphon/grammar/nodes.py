@@ -156,9 +156,10 @@ def _escaped(character: str) -> str:
 
 
 def _in_class(character: str) -> str:
-    if character in "[]\\^-":
+    if character in "[]\\":
         return f"\\{character}"
-    return character if character.isprintable() and character.isascii() else _code(character)
+    plain = character.isprintable() and character.isascii() and character not in "^-"
+    return character if plain else _code(character)  # llama.cpp knows no other escapes
 
 
 def _code(character: str) -> str:
