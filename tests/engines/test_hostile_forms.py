@@ -98,6 +98,14 @@ def _random(chance: Random) -> Any:
             continue
 
 
+async def test_what_stands_behind_a_letter_is_no_part_of_its_number(engine: ChatEngine) -> None:
+    """Letters beyond ASCII are written as numbers in a grammar, and digits of such may follow them."""
+    for text in ("\u00e9a1", "\u00ffF-", "\u65e50", "\U0001f600b", "\u2028c"):
+        form = Form(grammar(value=Value({"enum": [text]})).gbnf())
+        deltas, _ = await answer(engine, job("Go.", form=form, max_tokens=40))
+        assert json.loads("".join(delta.text for delta in deltas)) == text
+
+
 def _schema(chance: Random, depth: int) -> Any:
     match chance.randrange(9 if depth else 5):
         case 0:

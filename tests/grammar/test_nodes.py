@@ -26,8 +26,11 @@ def written(*parts: object) -> str:
 
 
 def test_texts_and_classes_are_escaped() -> None:
-    assert written(Text('a"\\\n\u00e9\U0001f600')) == r'"a\"\\\x0A\xE9\U0001F600"'
-    assert written(Chars((("a", "c"), ("]", "]"), ("-", "-"), ("\\", "\\"), ("^", "^")))) == r"[a-c\]\x2D\\\x5E]"
+    assert written(Text('a"\\\n\u00e9\U0001f600')) == r'"a\"\\\u000A\u00E9\U0001F600"'
+    assert (
+        written(Chars((("a", "c"), ("]", "]"), ("-", "-"), ("\\", "\\"), ("^", "^"))))
+        == r"[a-c\]\u002D\\\u005E]"
+    )
     assert written(Chars((("\u2028", "\u2029"),), negated=True)) == r"[^\u2028-\u2029]"
 
 

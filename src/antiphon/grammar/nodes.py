@@ -163,7 +163,6 @@ def _in_class(character: str) -> str:
 
 
 def _code(character: str) -> str:
+    # Never \x: xgrammar takes any number of digits that follow for its own.
     number = ord(character)
-    if number < 0x100:
-        return f"\\x{number:02X}"
     return f"\\u{number:04X}" if number < 0x10000 else f"\\U{number:08X}"
