@@ -26,12 +26,15 @@ def written(*parts: object) -> str:
 
 
 def test_texts_and_classes_are_escaped() -> None:
-    assert written(Text('a"\\\n\u00e9\U0001f600')) == r'"a\"\\\u000A\u00E9\U0001F600"'
-    assert (
-        written(Chars((("a", "c"), ("]", "]"), ("-", "-"), ("\\", "\\"), ("^", "^"))))
-        == r"[a-c\]\u002D\\\u005E]"
-    )
-    assert written(Chars((("\u2028", "\u2029"),), negated=True)) == r"[^\u2028-\u2029]"
+    assert written(Text('a"\\\n\u00e9a\U0001f600')) == r'"a\"\\\n' + '\u00e9a\U0001f600"'
+    assert written(Chars((("a", "c"), ("]", "]"), ("\\", "\\")))) == r"[a-c\]\\]"
+    assert written(Chars((("\u2028", "\u2029"),), negated=True)) == "[^\u2028-\u2029]"
+
+
+def test_what_has_a_meaning_in_a_class_stands_at_its_end() -> None:
+    assert written(Chars((("+", "0"), ("^", "^"), ("a", "c")))) == r"[+-,.-0a-c\u002D\u005E]"
+    assert written(Chars((("]", "_"), ("-", "-")), negated=True)) == r"[^\]_\u002D\u005E]"
+    assert written(Chars((("-", "."),))) == r"[.\u002D]"
 
 
 @settings(deadline=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from os.path import commonprefix
 
@@ -47,6 +47,9 @@ class Rule(msgspec.Struct, frozen=True):
 Node = Text | Chars | Sequence | Choice | Repeat | Rule
 EMPTY = Text("")
 _MANY_TEXTS, _DEEPEST_BRANCH = 8, 32
+_CONTROLS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_MARKS = "-^"
+"""What has a meaning in a class; llama.cpp does not know them escaped."""
 
 
 class Grammar(msgspec.Struct, frozen=True):
@@ -120,8 +123,7 @@ def _written(node: Node, inner: bool = False) -> str:
         case Text(text):
             return f'"{"".join(map(_escaped, text))}"'
         case Chars(ranges, negated):
-            inside = "".join(_in_class(a) if a == b else f"{_in_class(a)}-{_in_class(b)}" for a, b in ranges)
-            return f"[{'^' if negated else ''}{inside}]"
+            return f"[{'^' if negated else ''}{_in_class(ranges)}]"
         case Rule(name):
             return name
         case Sequence(parts):
@@ -150,19 +152,28 @@ def _times(least: int, most: int | None) -> str:
 
 
 def _escaped(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    return character if character.isprintable() and character.isascii() else _code(character)
+    """Without numbers: xgrammar takes all digits that follow one for its own."""
+    return f"\\{character}" if character in '"\\' else _CONTROLS.get(character, character)
 
 
-def _in_class(character: str) -> str:
-    if character in "[]\\":
-        return f"\\{character}"
-    plain = character.isprintable() and character.isascii() and character not in "^-"
-    return character if plain else _code(character)  # llama.cpp knows no other escapes
+def _in_class(ranges: Iterable[tuple[str, str]]) -> str:
+    """The inside of a class. What has a meaning there stands apart, at its end, where no digit follows it."""
+    marks = [mark for mark in _MARKS if any(first <= mark <= last for first, last in ranges)]
+    written = []
+    for first, last in (span for one in ranges for span in _between_marks(*one)):
+        written.append(_member(first) if first == last else f"{_member(first)}-{_member(last)}")
+    return "".join([*written, *(f"\\u{ord(mark):04X}" for mark in marks)])
 
 
-def _code(character: str) -> str:
-    # Never \x: xgrammar takes any number of digits that follow for its own.
-    number = ord(character)
-    return f"\\u{number:04X}" if number < 0x10000 else f"\\U{number:08X}"
+def _between_marks(first: str, last: str) -> Iterator[tuple[str, str]]:
+    for mark in _MARKS:
+        if first <= mark <= last:
+            if first < mark:
+                yield first, chr(ord(mark) - 1)
+            first = chr(ord(mark) + 1)
+    if first <= last:
+        yield first, last
+
+
+def _member(character: str) -> str:
+    return f"\\{character}" if character in "[]\\" else _CONTROLS.get(character, character)
