@@ -16,7 +16,7 @@ DAY = 1_793_491_200
 
 def client_of(house: House, secret: str) -> AsyncOpenAI:
     url = f"http://127.0.0.1:{house.service.port}/v1"
-    return AsyncOpenAI(admin_api_key=secret, api_key="sk-none", base_url=url, max_retries=0)
+    return AsyncOpenAI(admin_api_key=secret, api_key="sk-none", base_url=url)
 
 
 @pytest.fixture

@@ -26,9 +26,16 @@ def written(*parts: object) -> str:
 
 
 def test_texts_and_classes_are_escaped() -> None:
-    assert written(Text('a"\\\n\u00e9a\U0001f600')) == r'"a\"\\\n' + '\u00e9a\U0001f600"'
-    assert written(Chars((("a", "c"), ("]", "]"), ("\\", "\\")))) == r"[a-c\]\\]"
+    assert written(Text('a"\\\n\u00e9x\U0001f600')) == r'"a\"\\\n' + '\u00e9x\U0001f600"'
+    assert written(Chars((("a", "c"), ("]", "]"), ("\\", "\\")))) == r"[\\\]a-c]"
     assert written(Chars((("\u2028", "\u2029"),), negated=True)) == "[^\u2028-\u2029]"
+
+
+def test_no_digit_stands_behind_a_letter_that_becomes_a_number() -> None:
+    assert written(Text("\u00e9\u00e9a1\x7f0"), Text("x")) == '("\u00e9\u00e9" "a1\x7f" "0") "x"'
+    assert written(Text("\u65e5F")) == '"\u65e5" "F"'
+    ranges = (("\u00e9", "\u00ed"), ("0", "\u00e0"), ("a", "f"))
+    assert written(Chars(ranges)) == r"[0-\]a-f_-" + "\u00e0\u00e9-\u00ed" + r"\u005E]"
 
 
 def test_what_has_a_meaning_in_a_class_stands_at_its_end() -> None:

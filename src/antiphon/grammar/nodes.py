@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
+from operator import itemgetter
 from os.path import commonprefix
 
 import msgspec
@@ -48,6 +50,7 @@ Node = Text | Chars | Sequence | Choice | Repeat | Rule
 EMPTY = Text("")
 _MANY_TEXTS, _DEEPEST_BRANCH = 8, 32
 _CONTROLS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_BEFORE_DIGITS = re.compile(r"(?<=[^ -~])(?=[0-9A-Fa-f])")
 _MARKS = "-^"
 """What has a meaning in a class; llama.cpp does not know them escaped."""
 
@@ -121,7 +124,7 @@ def _written(node: Node, inner: bool = False) -> str:
     """A node as text; `inner` where it stands beside others."""
     match node:
         case Text(text):
-            return f'"{"".join(map(_escaped, text))}"'
+            return _quoted(text, inner)
         case Chars(ranges, negated):
             return f"[{'^' if negated else ''}{_in_class(ranges)}]"
         case Rule(name):
@@ -151,17 +154,24 @@ def _times(least: int, most: int | None) -> str:
             return f"{{{least}}}" if least == most else f"{{{least},{'' if most is None else most}}}"
 
 
+def _quoted(text: str, inner: bool) -> str:
+    """In several strings where a digit stands behind a letter beyond ASCII.
+
+    xgrammar keeps such letters as numbers that have no end, and takes the digits behind them for theirs.
+    """
+    strings = " ".join(f'"{"".join(map(_escaped, piece))}"' for piece in _BEFORE_DIGITS.split(text))
+    return f"({strings})" if inner and '" "' in strings else strings
+
+
 def _escaped(character: str) -> str:
-    """Without numbers: xgrammar takes all digits that follow one for its own."""
     return f"\\{character}" if character in '"\\' else _CONTROLS.get(character, character)
 
 
 def _in_class(ranges: Iterable[tuple[str, str]]) -> str:
-    """The inside of a class. What has a meaning there stands apart, at its end, where no digit follows it."""
+    """The inside of a class: what is or becomes a number stands at its end, where no digit follows it."""
     marks = [mark for mark in _MARKS if any(first <= mark <= last for first, last in ranges)]
-    written = []
-    for first, last in (span for one in ranges for span in _between_marks(*one)):
-        written.append(_member(first) if first == last else f"{_member(first)}-{_member(last)}")
+    spans = sorted((span for one in ranges for span in _between_marks(*one)), key=itemgetter(1))
+    written = (_member(low) if low == high else f"{_member(low)}-{_member(high)}" for low, high in spans)
     return "".join([*written, *(f"\\u{ord(mark):04X}" for mark in marks)])
 
 
