@@ -74,7 +74,7 @@ def body(target: Target, messages: Sequence[dict[str, str]], most: int) -> dict[
 
 
 async def ask(session: aiohttp.ClientSession, target: Target, asked: dict[str, Any]) -> Answer:
-    """Raises `RuntimeError` unless the answer is whole."""
+    """Raises `RuntimeError` unless the answer is whole. An empty one came with its end."""
     begun = time.perf_counter()
     pieces: list[str] = []
     times: list[float] = []
@@ -91,11 +91,11 @@ async def ask(session: aiohttp.ClientSession, target: Target, asked: dict[str, A
                 if text := "".join(choice.delta.content or "" for choice in chunk.choices):
                     pieces.append(text)
                     times.append(time.perf_counter() - begun)
-    if usage is None or not times or not done:
+    if usage is None or not done:
         raise RuntimeError(f"{target.url} did not answer to the end")
     return Answer(
         text="".join(pieces),
-        times=times,
+        times=times or [time.perf_counter() - begun],
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
     )
