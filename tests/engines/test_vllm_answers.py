@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from antiphon.engines.vllm import ENGINE, VllmEngine
-from antiphon.errors import EngineFailed
+from antiphon.errors import EngineFailed, InvalidRequest
 from antiphon.settings import Settings
 from antiphon.values import Delta, Usage
 from chat_engines import answer, deployment, job, running, text
@@ -111,11 +111,11 @@ async def test_logprobs_are_of_the_bytes_of_tokens(replaying: VllmEngine) -> Non
     assert "".join(spoken) == text(last) and len(spoken) == usage.completion_tokens - 1, "the end is no text"
 
 
-async def test_a_grammar_that_vllm_refuses_is_an_error_that_quotes_nothing(replaying: VllmEngine) -> None:
+async def test_a_grammar_that_vllm_refuses_is_the_requests_fault(replaying: VllmEngine) -> None:
     """It says so in its stream, as it does of whatever goes wrong later."""
-    with pytest.raises(EngineFailed, match="failed while answering") as failure:
+    with pytest.raises(InvalidRequest) as refusal:
         await answer(replaying, CASES["unreadable"])
-    assert "root" not in failure.value.message
+    assert refusal.value.param == "response_format" and "root" not in refusal.value.message
 
 
 @pytest.mark.parametrize("fault", ["crash", "garbage", "half", "eof", "error", "finish", "unfinished"])

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from antiphon.engines.merge import merge
 from antiphon.engines.template import ChatTemplate, reviewed
 from antiphon.engines.upstream import Upstream
 from antiphon.engines.vocabulary import Vocabulary
-from antiphon.errors import ConfigurationError, InvalidRequest
+from antiphon.errors import ConfigurationError, EngineRefused, InvalidRequest
 from antiphon.values import ChatJob, Delta, Deployment, Function, Message, Prompt, RawPrompt, Usage
 
 _LONG_PROMPT = 65_536
@@ -108,13 +108,14 @@ class ChatClient(ABC):
         predicted, cached = 0, []
         bodies = [self.body(job, prompt, index) for index in range(job.n)]
         choices = [self.choice(job, prompt, body, index) for index, body in enumerate(bodies)]
-        async with aclosing(merge(choices)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Usage):
-                    predicted += piece.completion_tokens
-                    cached.append(piece.cached_tokens)
-                else:
-                    yield piece
+        with _refusals(job):
+            async with aclosing(merge(choices)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Usage):
+                        predicted += piece.completion_tokens
+                        cached.append(piece.cached_tokens)
+                    else:
+                        yield piece
         # The prompt is one: what the first choice had to compute was not there, though the next found it.
         yield Usage(prompt_tokens=len(prompt.tokens), cached_tokens=min(cached), completion_tokens=predicted)
 
@@ -128,6 +129,21 @@ class ChatClient(ABC):
                     param="logit_bias",
                     code="invalid_value",
                 )
+
+
+@contextmanager
+def _refusals(job: ChatJob) -> Iterator[None]:
+    """What an engine refuses of a request that was checked is the form, if there is one."""
+    try:
+        yield
+    except EngineRefused:
+        if job.form is None:
+            raise
+        raise InvalidRequest(
+            "The engine cannot hold an answer to this form.",
+            param="tools" if job.functions else "response_format",
+            code="invalid_value",
+        ) from None
 
 
 def _characters(messages: Sequence[Message], functions: Sequence[Function]) -> int:

@@ -11,7 +11,7 @@ import msgspec
 from antiphon.engines.client import ChatClient
 from antiphon.engines.merge import decoded, joined
 from antiphon.engines.upstream import Upstream
-from antiphon.errors import EngineFailed, EngineRefused, InvalidRequest
+from antiphon.errors import EngineFailed
 from antiphon.values import ChatJob, Delta, FinishReason, Prompt, TokenLogprob, TopLogprob, Usage
 from antiphon.wire.completion import CompletionFrame, Probability, Text, Tokens
 
@@ -40,7 +40,7 @@ class CompletionEngine(ChatClient):
     async def choice(
         self, job: ChatJob, prompt: Prompt, body: dict[str, Any], index: int
     ) -> AsyncGenerator[Delta | Usage, None]:
-        with self.place(job, prompt) as place, _refusals(job):
+        with self.place(job, prompt) as place:
             async with aclosing(self._upstream.batches("/completion", body | place)) as batches:
                 async for batch in batches:
                     frames, problem = decoded(batch, _decode)
@@ -53,21 +53,6 @@ class CompletionEngine(ChatClient):
                         yield Usage(completion_tokens=frames[-1].tokens_predicted, cached_tokens=cached)
                         return
             raise EngineFailed("The engine ended an answer early.", retry_after=1)
-
-
-@contextmanager
-def _refusals(job: ChatJob) -> Iterator[None]:
-    """What an engine refuses of a request that was checked is the form, if there is one."""
-    try:
-        yield
-    except EngineRefused:
-        if job.form is None:
-            raise
-        raise InvalidRequest(
-            "The engine cannot hold an answer to this form.",
-            param="tools" if job.functions else "response_format",
-            code="invalid_value",
-        ) from None
 
 
 async def tokenized(

@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import aclosing
+from http import HTTPStatus
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -22,7 +23,7 @@ from antiphon.engines.base import EngineKind
 from antiphon.engines.client import ChatClient
 from antiphon.engines.merge import decoded, joined
 from antiphon.engines.vocabulary import Vocabulary
-from antiphon.errors import EngineFailed
+from antiphon.errors import EngineFailed, EngineRefused
 from antiphon.grammar import lazy
 from antiphon.settings import Settings
 from antiphon.values import (
@@ -179,6 +180,8 @@ def _decode(event: bytes) -> Chunk:
         chunk = msgspec.json.decode(event, type=Chunk)
     except msgspec.DecodeError:
         raise EngineFailed("The engine sent something unreadable.", retry_after=1) from None
+    if chunk.error is not None and chunk.error.code == HTTPStatus.BAD_REQUEST:
+        raise EngineRefused("The engine refused the request.", retry_after=1)
     if chunk.error is not None or any(one.finish_reason not in (None, *_FINISH) for one in chunk.choices):
         raise EngineFailed("The engine failed while answering.", retry_after=1)
     return chunk

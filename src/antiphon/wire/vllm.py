@@ -5,8 +5,6 @@ Each chunk has the tokens counted so far; the last has no choices, but the usage
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 
@@ -39,9 +37,15 @@ class Counts(msgspec.Struct, frozen=True):
     prompt_tokens_details: PromptDetails | None = None
 
 
+class Failure(msgspec.Struct, frozen=True):
+    """`code` is a status of HTTP."""
+
+    code: int = 500
+
+
 class Chunk(msgspec.Struct, frozen=True):
     """A piece of an answer. `error`, in the place of all else, ends it."""
 
     choices: list[Choice] = []
     usage: Counts | None = None
-    error: Any = None
+    error: Failure | None = None
