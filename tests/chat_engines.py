@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from antiphon.engines.base import ChatEngine, EngineKind
 from antiphon.errors import EngineFailed
+from antiphon.runtime.local import environment
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Delta, Deployment, Message, Usage
 
@@ -40,7 +41,9 @@ async def running(
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
         command = kind.command([served], settings, socket)
-        process = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+        process = await asyncio.create_subprocess_exec(
+            *command, start_new_session=True, env=environment(Path(folder))
+        )
         engine = cast(ChatEngine, kind.connect([served], settings, socket))
         try:
             async with asyncio.timeout(seconds):

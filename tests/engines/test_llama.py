@@ -17,6 +17,7 @@ from antiphon.engines import kinds
 from antiphon.engines.llama import ENGINE, LlamaEngine, completion_body
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import ConfigurationError, EngineFailed, InvalidRequest
+from antiphon.runtime.local import environment
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Delta, Deployment, Form, Message, Prompt, Usage
 from fake_engine import command
@@ -40,7 +41,7 @@ async def running(
     argv: Sequence[str], socket: Path, model: Path, **options: str
 ) -> AsyncIterator[LlamaEngine]:
     """A client of a process started for this test, once it answers."""
-    process = await asyncio.create_subprocess_exec(*argv)
+    process = await asyncio.create_subprocess_exec(*argv, env=environment(socket.parent))
     engine = LlamaEngine(deployment(model, template="smollm2"), socket)
     try:
         async with asyncio.timeout(60):

@@ -25,6 +25,7 @@ from antiphon.errors import (
     TooLarge,
     Unavailable,
 )
+from antiphon.runtime.local import environment
 from antiphon.settings import Settings
 from antiphon.values import Deployment, Segment, SpeechJob, Transcript
 
@@ -39,7 +40,8 @@ def deployment(whisper_base: Path) -> Deployment:
 @pytest.fixture(scope="module")
 def socket(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("speech") / "engine.sock"
-    process = Popen(ENGINE.command([deployment], SETTINGS, path))
+    home = tmp_path_factory.mktemp("home")
+    process = Popen(ENGINE.command([deployment], SETTINGS, path), env=environment(home))
     try:
         asyncio.run(_ready(deployment, path, process))
         yield path
