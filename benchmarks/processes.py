@@ -113,10 +113,11 @@ def peer(command: Sequence[str], log: Path, environment: Mapping[str, str], heal
 
 
 def engine_process(server: Server, module: str) -> psutil.Process:
-    """The process of the engine `module`."""
+    """The process of the engine `module`; not one of embeddings, which is llama.cpp's as well."""
     for child in psutil.Process(server.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # it ended meanwhile
-            if module in child.cmdline():
+            command = child.cmdline()
+            if module in command and "--pooling" not in command:
                 return child
     raise RuntimeError(f"antiphon serve runs no {module}")
 

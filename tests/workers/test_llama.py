@@ -70,7 +70,7 @@ async def complete(socket: Path, prompt: list[int]) -> dict[str, Any]:
     engine = Upstream(socket)
     body = {"prompt": prompt, "n_predict": 2, "stream": True, "temperature": 0.0}
     try:
-        events = [json.loads(e) async for e in engine.events("/completion", body)]
+        events = [json.loads(event) async for batch in engine.batches("/completion", body) for event in batch]
     finally:
         await engine.close()
     return dict(events[-1])
@@ -120,8 +120,8 @@ async def test_a_cancelled_prompt_frees_its_slot_before_its_end(engine: Upstream
     }
 
     async def ask() -> None:
-        async with aclosing(engine.events("/completion", prompt)) as events:
-            async for _ in events:
+        async with aclosing(engine.batches("/completion", prompt)) as batches:
+            async for _ in batches:
                 pass
 
     running = asyncio.create_task(ask())
