@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from antiphon.engines.openvino import ENGINE, OpenvinoEngine
 from antiphon.errors import ConfigurationError, UnsupportedParameter
 from antiphon.settings import Settings
 from antiphon.values import Form, Prompt
-from chat_engines import deployment, job
+from antiphon.workers.chat.pipeline import _STEP_TOKENS
+from chat_engines import answer, deployment, job, running
 
 
 def engine(folder: Path) -> OpenvinoEngine:
@@ -81,3 +83,16 @@ def test_which_processors_suit_it(tmp_path: Path, flags: str, reason: str) -> No
     cpuinfo.write_text(f"processor : 0\nflags : fpu {flags} sse\n")
     assert openvino._unsuited(Settings(), cpuinfo) == reason
     assert "Linux" in openvino._unsuited(Settings(), tmp_path / "none")
+
+
+async def test_more_answers_at_once_than_a_step_has_tokens_all_come(
+    smollm2: Path, prepared_smollm2: Path
+) -> None:
+    served = deployment("openvino", smollm2, prepared_smollm2, slots=32)
+    requests, choices = _STEP_TOKENS // 8 + 2, 8
+    async with running(ENGINE, served) as (client, _), asyncio.timeout(120):
+        asked = [job(f"Say {number}.", n=choices, max_tokens=4) for number in range(requests)]
+        answers = await asyncio.gather(*(answer(client, one) for one in asked))
+    for deltas, usage in answers:
+        assert {delta.index for delta in deltas if delta.finish_reason} == set(range(choices))
+        assert choices <= usage.completion_tokens <= 4 * choices

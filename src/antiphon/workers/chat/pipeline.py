@@ -15,7 +15,8 @@ from antiphon.workers.chat.prefixes import BLOCK
 _STEP_TOKENS = 128
 """Of prompts and answers, computed in one step: a long prompt holds others up no longer than that.
 
-More would make prompts alone a little faster to read, and gaps between the tokens of others twice as long.
+More would make prompts a little faster to read, and the longest gaps of others half as long again. If more
+answers run than that, the first of them go on first.
 """
 _TRIAL = 8
 """Tokens of the answers that are compared at the start."""
