@@ -188,8 +188,11 @@ async def test_a_crash_loop_backs_off_and_is_reported(
 async def test_one_that_crashes_soon_after_it_was_ready_backs_off(
     serve: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serve(fake_engine.kind(lifetime=0.3)) as pools:
+    async with serve(fake_engine.kind()) as pools:
         pool = pools.get("fake-2024")
+        for restarts in (0, 1):
+            await until(lambda n=restarts: pool.ready and pool.status()[0].restarts == n)
+            os.kill(pid(pool), signal.SIGKILL)
         await until(lambda: pool.status()[0].restarts == 2)
     waits = [r.args[2] for r in caplog.records if r.args and "ended" in r.message]
     assert waits[:2] == [0.0, 0.05]
