@@ -178,3 +178,28 @@ async def test_one_that_was_put_is_heard_to_its_end(source: Source) -> None:
     await turn()
     source.open.set()
     assert await source.lookups.get(bytes([0])) == 1 and source.asked == [bytes([0])]
+
+
+async def test_an_answer_stands_in_for_one_that_does_not_come_in_time_and_no_longer_than_it_may() -> None:
+    source = Source()
+    source.lookups = Lookups(
+        source.find, seconds=0.5, patience=0.05, spare=2.0, bound=3, clock=lambda: source.now
+    )
+    source.open.clear()
+    with pytest.raises(TimeoutError):
+        await source.lookups.get(b"a")  # there is none yet
+    source.open.set()
+    await turn()
+    known = await source.lookups.get(b"a")
+    source.now += 1.0
+    source.open.clear()
+    assert await source.lookups.get(b"a") == known
+    source.now += 0.6
+    assert await source.lookups.get(b"a") == known, "the question before it has no answer either"
+    source.now += 1.0
+    with pytest.raises(TimeoutError):
+        await source.lookups.get(b"a")
+    source.open.set()
+    await turn()
+    source.now += 0.6
+    assert await source.lookups.get(b"a") > known

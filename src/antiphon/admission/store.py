@@ -23,6 +23,8 @@ REMEMBER_SECONDS = 0.5
 REMEMBERED = 10_000
 LOOKUP_SECONDS = 0.45
 """Longest wait for the database while a request comes in."""
+SPARE_SECONDS = 10.0
+"""How much longer an answer counts while the database, or this process, is too busy for another one."""
 
 _OWN = [rate_limit.c[name] for name in Limits.__struct_fields__]
 
@@ -46,11 +48,19 @@ class RateLimits:
         self._installed = installed(settings)
         self._clock = clock
         self._lookups = Lookups(
-            self._find, seconds=REMEMBER_SECONDS, patience=LOOKUP_SECONDS, bound=REMEMBERED, clock=monotonic
+            self._find,
+            seconds=REMEMBER_SECONDS,
+            patience=LOOKUP_SECONDS,
+            spare=SPARE_SECONDS,
+            bound=REMEMBERED,
+            clock=monotonic,
         )
 
     async def of(self, project_id: str, snapshot: str) -> Limits:
-        """The limits in force, at most half a second old. Raises `Unavailable` within a second."""
+        """The limits in force: half a second old at most, or ten where no newer ones can be had in time.
+
+        Raises `Unavailable` within a second.
+        """
         try:
             return await self._lookups.get(f"{project_id}/{snapshot}".encode())
         except TimeoutError:

@@ -20,7 +20,8 @@ class Lookups(Generic[T]):
     Those who ask for the same key meanwhile share one question. An answer is therefore never older than
     `seconds`, however slow the database is. At most `bound` keys are remembered, the latest used.
     Failures are not remembered. `AT_ONCE` questions run; the others stand in line for as long as somebody
-    waits for them, at most `patience` seconds.
+    waits for them, at most `patience` seconds. Where no answer comes in that time, the one before may stand
+    in for it, up to `spare` seconds longer than it counts.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Lookups(Generic[T]):
         *,
         seconds: float,
         patience: float,
+        spare: float = 0.0,
         bound: int,
         clock: Callable[[], float],
     ) -> None:
@@ -36,6 +38,7 @@ class Lookups(Generic[T]):
         self._find = find
         self._seconds = seconds
         self._patience = patience
+        self._spare = spare
         self._bound = bound
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -49,7 +52,9 @@ class Lookups(Generic[T]):
         now = self._clock()
         question = self._questions.get(key)
         if question is None or question.until <= now or question.given_up:
+            before = question
             question = _Question(partial(self._find, key), self._turns, now + self._seconds)
+            question.before = before and before.latest
             question.task.add_done_callback(partial(self._forget_failure, key))
             self._questions[key] = question
         self._questions.move_to_end(key)
@@ -57,8 +62,14 @@ class Lookups(Generic[T]):
             self._questions.popitem(last=False)
         if question.known:
             return question.task.result()
-        async with asyncio.timeout(self._patience):
-            return await question.answer()
+        try:
+            async with asyncio.timeout(self._patience):
+                return await question.answer()
+        except TimeoutError:
+            before = question.before
+            if before is None or before.until + self._spare <= self._clock():
+                raise
+            return before.task.result()
 
     def __len__(self) -> int:
         return len(self._questions)
@@ -77,6 +88,8 @@ class _Question(Generic[T]):
         self, find: Callable[[], Coroutine[Any, Any, T]], turns: asyncio.Semaphore, until: float
     ) -> None:
         self.until = until
+        self.before: _Question[T] | None = None
+        """The last for the same key that was answered."""
         self._find, self._turns = find, turns
         self._waiting = 0
         self._put = False
@@ -91,6 +104,14 @@ class _Question(Generic[T]):
     def known(self) -> bool:
         """Whether it was answered."""
         return self.task.done() and not self.task.cancelled() and self.task.exception() is None
+
+    @property
+    def latest(self) -> _Question[T] | None:
+        """The last that was answered: this one, or the one before."""
+        if not self.known:
+            return self.before
+        self.before = None  # no chain of answers is kept
+        return self
 
     async def answer(self) -> T:
         self._waiting += 1
