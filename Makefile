@@ -67,7 +67,7 @@ bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=
 gateway: dev  ## What the gateway costs, beside others, which it installs; goes on where it stopped
 	$(BIN)/python -m benchmarks.gateway
 
-cancels: dev  ## Thousands of clients that leave at random moments (CASES=10000)
+cancels: dev  ## Thousands of clients that leave at random moments (CASES=10000); goes on where it stopped
 	$(BIN)/python -m benchmarks.cancels --cases $(CASES) --seed $(SEED)
 
 reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped

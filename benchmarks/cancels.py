@@ -2,7 +2,7 @@
 
 Every answer is known beforehand, letter by letter: a schema leaves the model nothing to choose. A token of
 another's answer would show at once, and so would one that is lost. At the end no engine may still hold a
-request. Each case follows from its seed.
+request. Each case follows from its seed. A run that was cut off goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ ELSEWHERE = 0.15
 SECONDS = 3.0
 """Mean time until a client leaves."""
 FREE_SECONDS = 10.0
+PART = 250
+"""Cases after which no place may be taken, and what was found is written."""
 SETTINGS = {
     "ANTIPHON_REQUESTS_PER_MINUTE": "0",
     "ANTIPHON_TOKENS_PER_MINUTE": "0",
@@ -169,18 +171,26 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
-    began = time.monotonic()
+    found = _before(given)
     with tempfile.TemporaryDirectory() as folder, antiphon(Path(folder) / "home", SETTINGS) as server:
-        found = asyncio.run(run(server, given.seed, given.cases))
-    document = {
-        "machine": machine(),
-        "command": f"python -m benchmarks.cancels --seed {given.seed} --cases {given.cases}",
-        "clients": dict(sorted(found.items())),
-        "seconds": round(time.monotonic() - began),
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(document, indent=1) + "\n")
-    Console().print(document)
+        while (done := sum(found["clients"].values())) < given.cases:
+            began = time.monotonic()
+            part = asyncio.run(run(server, given.seed + done, min(PART, given.cases - done)))
+            found["clients"] = dict(sorted((Counter(found["clients"]) + part).items()))
+            found["seconds"] += round(time.monotonic() - began)
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.write_text(json.dumps(found, indent=1) + "\n")
+    Console().print(found)
+
+
+def _before(given: argparse.Namespace) -> dict[str, Any]:
+    """What an earlier run from the same seed found, which is gone on with; nothing, if that was whole."""
+    command = f"python -m benchmarks.cancels --seed {given.seed} --cases {given.cases}"
+    if given.out.exists():
+        found: dict[str, Any] = json.loads(given.out.read_text())
+        if found["command"] == command and sum(found["clients"].values()) < given.cases:
+            return found
+    return {"machine": machine(), "command": command, "clients": {}, "seconds": 0}
 
 
 if __name__ == "__main__":
