@@ -195,7 +195,9 @@ class ScriptedPools:
     def __init__(self, pool: ScriptedPool) -> None:
         self.pool = pool
 
-    def get(self, snapshot: str, needs: Set[Feature] = frozenset()) -> Any:
+    def get(
+        self, snapshot: str, needs: Set[Feature] = frozenset(), wishes: Set[Feature] = frozenset()
+    ) -> Any:
         if lacking := needs & self.pool.engine.cannot:
             raise Incapable(min(lacking))
         return _Named(self.pool, snapshot)

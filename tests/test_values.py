@@ -18,13 +18,18 @@ from antiphon.values import ChatJob, Deployment, Form
         ({"logit_bias": {5: 1.0}}, {"logit_bias"}),
         ({"logprobs": True}, {"logprobs"}),
         ({"logprobs": True, "top_logprobs": 2}, {"logprobs", "top_logprobs"}),
-        ({"seed": 0}, {"seed"}),
+        ({"seed": 0}, set()),
         ({"form": Form('root ::= "a"')}, {"grammar"}),
         ({"form": Form('root ::= "a"', "<tool_call>")}, {"lazy_grammar"}),
     ],
 )
 def test_a_job_tells_what_not_every_engine_can_do(fields: dict[str, Any], needs: set[str]) -> None:
     assert ChatJob(id="c", model="m", messages=(), **fields).needs == needs
+
+
+def test_a_seed_is_a_wish() -> None:
+    assert ChatJob(id="c", model="m", messages=(), seed=0).wishes == {"seed"}
+    assert ChatJob(id="c", model="m", messages=()).wishes == frozenset()
 
 
 def test_deployments_of_one_snapshot_have_different_names() -> None:

@@ -22,7 +22,8 @@ them, or as a folder of CTranslate2.
 """
 Feature = Literal["logit_bias", "logprobs", "top_logprobs", "grammar", "lazy_grammar", "seed"]
 """What a chat engine may be able to do, or not: `logprobs` of the tokens that were chosen, `top_logprobs` of
-others too; answers held to a `grammar`, from their beginning or (`lazy_grammar`) from a trigger on.
+others too; answers held to a `grammar`, from their beginning or (`lazy_grammar`) from a trigger on; the same
+answer for the same `seed`, whatever else is computed beside it (every engine takes a seed).
 """
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -185,9 +186,13 @@ class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
             "top_logprobs": self.logprobs and self.top_logprobs > 0,
             "grammar": self.form is not None and not self.form.trigger,
             "lazy_grammar": self.form is not None and bool(self.form.trigger),
-            "seed": self.seed is not None,
         }
         return frozenset(feature for feature, needed in wanted.items() if needed)
+
+    @property
+    def wishes(self) -> frozenset[Feature]:
+        """What an engine is chosen for, if there is one that can, and is done without if there is none."""
+        return frozenset() if self.seed is None else frozenset({"seed"})
 
 
 RawPrompt = str | tuple[int, ...]

@@ -228,7 +228,6 @@ async def test_models_are_not_interchangeable(tmp_path: Path) -> None:
     [
         ("logit_bias", {"logit_bias": {"5": 1}}, "logit_bias"),
         ("top_logprobs", {"logprobs": True, "top_logprobs": 2}, "top_logprobs"),
-        ("seed", {"seed": 1}, "seed"),
         ("grammar", {"response_format": {"type": "json_object"}}, "response_format"),
         ("lazy_grammar", {"tools": [TOOL]}, "tools"),
         ("grammar", {"tools": [TOOL], "tool_choice": "required"}, "tools"),

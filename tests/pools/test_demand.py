@@ -93,6 +93,8 @@ async def test_a_request_gets_the_first_engine_that_can_do_what_it_needs(serve: 
     async with serve() as pools:
         found = [(needs, pools.get(SNAPSHOT, needs).deployment.engine) for needs, _ in expected]
         assert found == expected
+        assert pools.get(SNAPSHOT, wishes={"logit_bias"}).deployment.engine == "able"
+        assert pools.get(SNAPSHOT, {"seed"}, {"grammar"}).deployment.engine == "fast", "nobody grants it"
         with pytest.raises(Incapable) as refused:
             pools.get(SNAPSHOT, {"seed", "grammar"})
         assert refused.value.feature == "grammar"

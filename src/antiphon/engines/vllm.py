@@ -247,7 +247,7 @@ ENGINE = EngineKind(
     connect=_connect,
     cache=_cache,
     version=_version,
-    features=frozenset(get_args(Feature)),
+    features=frozenset(get_args(Feature)) - {"seed"},
     absent=_absent,
     unsuited=_unsuited,
 )

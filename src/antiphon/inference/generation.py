@@ -111,7 +111,7 @@ class Generation(Conductor):
     def _pool(self, snapshot: Snapshot, job: ChatJob) -> Pool:
         """The engine for a job. Raises `UnsupportedParameter` if none of the snapshot's can do it."""
         try:
-            pool = self._pools.get(snapshot.id, job.needs)
+            pool = self._pools.get(snapshot.id, job.needs, job.wishes)
         except Incapable as problem:
             parameter = _PARAMETERS.get(problem.feature, problem.feature)
             if parameter == "response_format" and job.functions:
