@@ -215,7 +215,7 @@ async def test_an_answer_whose_rate_cannot_be_corrected_in_time_is_free(
         await correct(place, tokens)
 
     monkeypatch.setattr(Place, "correct", slow)
-    async with serving(tmp_path, chat_seconds=0.3) as service:
+    async with serving(tmp_path, chat_seconds=1.5) as service:
         status, _, _ = await service.chat()
         paid = await service.books.only()
     assert (status, paid.status, paid.cost) == (408, "voided", 0)

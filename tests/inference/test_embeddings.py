@@ -83,7 +83,7 @@ async def test_requests_wait_in_line_and_take_one_place_each(tmp_path: Path) -> 
 async def test_a_deadline(tmp_path: Path) -> None:
     engine = ScriptedEmbeddings()
     engine.gate.clear()
-    async with embedding(tmp_path, engine, chat_seconds=0.3) as service:
+    async with embedding(tmp_path, engine, chat_seconds=1.5) as service:
         status, _, body = await embed(service)
         paid = await service.books.only()
     assert (status, body["error"]["code"]) == (408, "timeout")

@@ -208,7 +208,7 @@ async def test_an_engine_that_hears_nothing_for_long_moves_on_all_the_same(tmp_p
             yield Progress(seconds=second)
         yield Transcript(language="en", duration=5.0, usage=Usage(seconds=5.0))
 
-    async with serving(tmp_path, ScriptedEngine(speech=silent), speech_seconds=0.3) as service:
+    async with serving(tmp_path, ScriptedEngine(speech=silent), speech_seconds=0.45) as service:
         status, _, body = await transcribe(service, 5, response_format="verbose_json")
     assert (status, body["text"], body["segments"]) == (200, "", [])
 
