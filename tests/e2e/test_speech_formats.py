@@ -116,23 +116,23 @@ def test_words_are_where_faster_whisper_hears_them(
 def test_every_other_language_is_translated_into_english(
     client: openai.OpenAI, spoken: dict[str, Recording]
 ) -> None:
-    """Whisper base translates roughly: a text has English words that other clips have, too.
+    """Whisper base translates roughly: most of its words must be English ones that other clips have, too.
 
-    Where it is unsure chance has a say, and now and then a clip is written down as it was said.
+    Where it is unsure chance has a say: now and then a clip is written down as it was said; not each time.
     """
     common = set("the a of to and in is that it was for on with as his he have had not are be by".split())
     foreign = {one.language: one for name, one in spoken.items() if one.language != "en" and name != HARD}
     assert len(foreign) >= 4
-    written = []
     for recording in foreign.values():
-        answer = client.audio.translations.create(
-            model="whisper-1", file=recording.path, response_format="verbose_json"
-        )
-        words = normalise(answer.text, "en").split()
-        assert len(words) >= 4, recording.path.name
-        if len(common & set(words)) < 2:
-            written.append((recording.path.name, answer.text))
-    assert len(written) <= 1, written
+        for tries_left in (2, 1, 0):
+            answer = client.audio.translations.create(
+                model="whisper-1", file=recording.path, response_format="verbose_json"
+            )
+            words = normalise(answer.text, "en").split()
+            assert len(words) >= 4, recording.path.name
+            if len(common & set(words)) >= 2:
+                break
+            assert tries_left, (recording.path.name, answer.text)
 
 
 def test_a_long_recording_is_in_order(
