@@ -196,7 +196,10 @@ def test_an_interrupted_command_ends_with_130_and_hangs_up(api: Api, tmp_path: P
 
     api.answer = answer
     command = [sys.executable, "-m", "antiphon", "chat", "Hi", "--base-url", api.url, "--key", "k"]
+    # A shell lets what it runs in the background ignore the signal, and so would the command inherit it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stdout is not None and process.stdout.read(4) == b"Once"
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == ExitCode.INTERRUPTED
