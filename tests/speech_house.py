@@ -16,11 +16,13 @@ from typing import Any, BinaryIO
 import msgspec
 import numpy as np
 import psutil
+import pytest
 
 import sounds
 from antiphon.values import Segment
-from antiphon.workers.speech.decoder import Decoders
+from antiphon.workers.speech.decoder import Decoders, _Answer
 from antiphon.workers.speech.desk import Desk
+from antiphon.workers.speech.frames import Frame
 from antiphon.workers.speech.lanes import Lanes
 from antiphon.workers.speech.schedule import Schedule, Task
 from antiphon.workers.speech.transcriber import Transcriber
@@ -122,6 +124,22 @@ class House:
 
     def idle(self) -> bool:
         return not self.lanes._running and not len(self.lanes._schedule)
+
+
+def silent_decoding(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let children be at work and nothing be heard of them; set once one is being waited for.
+
+    A child that measures a recording is done sooner than a test could look.
+    """
+    reached = asyncio.Event()
+
+    async def frame(answer: object) -> Frame:
+        reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(_Answer, "frame", frame)
+    return reached
 
 
 def _own_tasks() -> list[asyncio.Task[Any]]:

@@ -22,7 +22,7 @@ from antiphon.workers.speech.lanes import STUCK_SECONDS
 from antiphon.workers.speech.schedule import Task
 from antiphon.workers.speech.values import Heard
 from speech_exchange import Exchange, form
-from speech_house import WINDOWS, Answer, Desks, Ear, House, heard
+from speech_house import WINDOWS, Answer, Desks, Ear, House, heard, silent_decoding
 from until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -265,18 +265,18 @@ async def gone(talk: Exchange, work: asyncio.Task[Exchange]) -> None:
 
 @pytest.mark.parametrize("hold", ["true", "false"])
 async def test_a_client_that_leaves_before_its_recording_is_opened(
-    fake: Desks, clip: bytes, hold: str, caplog: pytest.LogCaptureFixture
+    fake: Desks, clip: bytes, hold: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with fake() as house:
+        free = house.decoders._free
+        reached = silent_decoding(monkeypatch)
         talk = recording(clip, hold=hold)
         work = asyncio.create_task(talk.through(application(house)))
-        await until(house.children)
-        if not talk.sent:
-            await gone(talk, work)
-        else:
-            talk.leave()
-            await work
+        await asyncio.wait_for(reached.wait(), 15)
+        assert not talk.sent and house.decoders._free == free - 1
+        await gone(talk, work)
         await house.left_nothing()
+        assert house.decoders._free == free
     assert caplog.records == []
 
 

@@ -54,6 +54,7 @@ from speech_house import (
     House,
     heard,
     house,
+    silent_decoding,
     spaced,
     text,
     upload,
@@ -603,11 +604,15 @@ async def test_the_desk_is_healthy_as_long_as_its_lanes_move(fake: Desks, ear: E
 # Who leaves. `house` looks at the end whether anything is left of them.
 
 
-async def test_a_client_that_leaves_while_its_recording_is_looked_at(fake: Desks, clip: bytes) -> None:
+async def test_a_client_that_leaves_while_its_recording_is_looked_at(
+    fake: Desks, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with fake() as house:
-        reader = client(house, job(), clip)
-        await until(house.children)
-        await reader.leave()
+        with monkeypatch.context() as patch:
+            reached = silent_decoding(patch)
+            reader = client(house, job(), clip)
+            await asyncio.wait_for(reached.wait(), 15)
+            await reader.leave()
         await house.left_nothing()
         assert text((await heard_in(house, job("b"), clip))[0]) == ALL
 
