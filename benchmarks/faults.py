@@ -94,6 +94,11 @@ async def served(client: aiohttp.ClientSession) -> bool:
     return (await ask(client, max_tokens=2))[0] == 200
 
 
+async def all_served(client: aiohttp.ClientSession) -> bool:
+    """Whether many at once are answered now, whichever of several gateways their connections come to."""
+    return all(await asyncio.gather(*(served(client) for _ in range(16))))
+
+
 def engine_pid(server: Server) -> int:
     """The process of the chat engine."""
     return engine_process(server, chat_engine(server)).pid

@@ -26,7 +26,7 @@ from sqlalchemy import insert, select
 from antiphon.storage.database import Database
 from antiphon.storage.tables import api_key, rate_limit
 from benchmarks.books import SNAPSHOT, Installation
-from benchmarks.faults import ask, connections, engine_pid, gateway_pids, served, session, until
+from benchmarks.faults import all_served, ask, connections, engine_pid, gateway_pids, served, session, until
 from benchmarks.processes import Server
 from benchmarks.streams import End, Stream, crowd, ended
 
@@ -95,7 +95,7 @@ async def engine_killed(installation: Installation, server: Server, delay: float
         await ended(streams)
         await installation.ended(streams)
         healed = time.monotonic() - killed
-        await until(lambda: served(client), PATIENCE)
+        await until(lambda: all_served(client), PATIENCE)
     _must(streams, "whole", "failed")
     await installation.check(streams)
     return {"engine killed to every request ended": healed}
@@ -118,7 +118,7 @@ async def database_away(installation: Installation, server: Server, delay: float
         returned = time.monotonic()
         await installation.ended(streams)
         healed = time.monotonic() - returned
-        await until(lambda: served(client), PATIENCE)
+        await until(lambda: all_served(client), PATIENCE)
     _must(streams, "whole")
     await installation.check(streams)
     return {
@@ -168,7 +168,7 @@ async def disk_full(installation: Installation, server: Server, delay: float) ->
         finally:
             await asyncio.to_thread(ballast.unlink)
         freed = time.monotonic()
-        await until(lambda: served(client), PATIENCE)
+        await until(lambda: all_served(client), PATIENCE)
         again = time.monotonic() - freed
         await installation.ended(streams)
         healed = time.monotonic() - freed
