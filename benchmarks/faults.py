@@ -42,7 +42,7 @@ async def ask(client: aiohttp.ClientSession, **fields: Any) -> tuple[int, str]:
 async def busy_slots(server: Server, engine: str = "") -> int:
     """Requests in a chat engine, by its own account; in the one that always runs, unless one is named."""
     engine = engine or chat_engine(server)
-    socket = flag(engine_process(server, engine).cmdline(), "--socket")
+    socket = flag(engine_process(server, engine).cmdline(), "--listen").removeprefix("unix:")
     connector = aiohttp.UnixConnector(socket, force_close=True)
     async with aiohttp.ClientSession("http://engine/", connector=connector) as client:
         if engine == OPENVINO:

@@ -147,7 +147,9 @@ def engine(server: Server, module: str, address: Path) -> Iterator[None]:
     command = original.cmdline()
     tuned = {k: v for k, v in original.environ().items() if k.startswith(("OMP_", "GOMP_", "MALLOC_"))}
     log = address.with_suffix(".log")
-    command = [str(address) if before == "--socket" else word for before, word in pairwise(["", *command])]
+    command = [
+        f"unix:{address}" if before == "--listen" else word for before, word in pairwise(["", *command])
+    ]
     with _process(command, log, {**os.environ, **tuned}) as process:
         _until(process, log, lambda: _healthy(address))
         yield

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
+from addresses import unix
 from antiphon.engines.base import ChatEngine, EngineKind
 from antiphon.errors import EngineFailed
 from antiphon.runtime.local import environment
@@ -40,11 +41,11 @@ async def running(
     settings = settings or Settings()
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
-        command = kind.command([served], settings, socket)
+        command = kind.command([served], settings, unix(socket))
         process = await asyncio.create_subprocess_exec(
             *command, start_new_session=True, env=environment(Path(folder))
         )
-        engine = cast(ChatEngine, kind.connect([served], settings, socket))
+        engine = cast(ChatEngine, kind.connect([served], settings, unix(socket)))
         try:
             async with asyncio.timeout(seconds):
                 while not await _answers(engine):

@@ -19,6 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
+from antiphon.address import Address, listening
 from antiphon.engines.base import EngineKind
 from antiphon.engines.upstream import Upstream
 from antiphon.values import Feature, Format
@@ -28,15 +29,15 @@ FAULTS = ("crash", "hang", "garbage", "half", "eof", "error")
 close; close; send an error event."""
 
 
-def command(socket: Path, **options: object) -> list[str]:
+def command(address: Address, **options: object) -> list[str]:
     """The argument list of a fake engine; options as in `arguments`, with underscores."""
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    return [sys.executable, str(Path(__file__).resolve()), f"--socket={socket}", *flags]
+    return [sys.executable, str(Path(__file__).resolve()), f"--listen={address}", *flags]
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--socket", required=True)
+    parser.add_argument("--listen", type=listening, required=True)
     parser.add_argument("--slots", type=int, default=4, help="requests served at once; others wait")
     parser.add_argument("--context", type=int, default=8192)
     parser.add_argument("--tokens", type=int, default=5, help="length of an answer, if n_predict allows")
@@ -54,8 +55,8 @@ def arguments() -> argparse.Namespace:
 class ProbeClient:
     """The client of a fake engine, for tests that need no answers; `upstream` reaches the rest."""
 
-    def __init__(self, socket: Path, unusable: Collection[str] = ()) -> None:
-        self.upstream = Upstream(socket)
+    def __init__(self, address: Address, unusable: Collection[str] = ()) -> None:
+        self.upstream = Upstream(address)
         self.unusable = unusable
 
     async def probe(self) -> Collection[str]:
@@ -90,10 +91,10 @@ def kind(
         preparation=preparation,
         preparation_version=preparation_version,
         shared=shared,
-        command=lambda deployments, settings, socket: command(
-            socket, slots=sum(d.slots for d in deployments), **options
+        command=lambda deployments, settings, address: command(
+            address, slots=sum(d.slots for d in deployments), **options
         ),
-        connect=lambda deployments, settings, socket: ProbeClient(socket, unusable),
+        connect=lambda deployments, settings, address: ProbeClient(address, unusable),
     )
 
 
@@ -105,7 +106,7 @@ class FakeEngine:
         self.slot_freed = asyncio.Condition()
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[self.loading])
+        app = web.Application(middlewares=[self.guarded, self.loading])
         app.add_routes(
             [
                 web.get("/health", self.health),
@@ -118,6 +119,13 @@ class FakeEngine:
             ]
         )
         return app
+
+    @web.middleware
+    async def guarded(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        secret = self.options.listen.secret
+        if secret and request.headers.get("authorization") != f"Bearer {secret}":
+            raise web.HTTPUnauthorized
+        return await handler(request)
 
     @web.middleware
     async def loading(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -248,7 +256,9 @@ async def serve(options: argparse.Namespace) -> None:
     # A client that goes away cancels its generation, as in llama.cpp.
     runner = web.AppRunner(FakeEngine(options).app(), handler_cancellation=True)
     await runner.setup()
-    await web.UnixSite(runner, options.socket).start()
+    at = options.listen
+    site = web.UnixSite(runner, at.path) if at.path else web.TCPSite(runner, at.host, at.port)
+    await site.start()
     await asyncio.Event().wait()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from antiphon.address import Address
 from antiphon.cli.main import main
 from antiphon.engines import llama
 from antiphon.settings import Settings
@@ -21,13 +22,13 @@ from benchmarks.gateway import stub
 CORE = "STUB_CORE"
 
 
-def command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+def command(deployments: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
     """What starts the stub where llama.cpp's server would be started."""
     return [
         sys.executable,
         str(Path(stub.__file__).resolve()),
         "--socket",
-        str(socket),
+        address.path,
         "--core",
         os.environ[CORE],
     ]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from antiphon.api.uploads import Uploads
 from antiphon.catalogue import preparing
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
+from antiphon.engines.base import EngineKind
 from antiphon.errors import AntiphonError
 from antiphon.inference.chat import Chat
 from antiphon.inference.completions import Completions
@@ -46,10 +47,15 @@ from antiphon.inference.metrics import Metrics
 from antiphon.inference.transcription import Transcription
 from antiphon.ledger import ledger as accounts
 from antiphon.ledger.ledger import Ledger
-from antiphon.pools.attached import AttachedReplica
+from antiphon.pools import reports
+from antiphon.pools.attached import AttachedReplica, Wish
+from antiphon.pools.demand import Demand, Keeper
+from antiphon.pools.member import Member
+from antiphon.pools.plan import Unit
 from antiphon.pools.policy import Pace
-from antiphon.pools.pool import Pools
+from antiphon.pools.pools import Pools
 from antiphon.pools.replica import Replica
+from antiphon.pools.reports import Gateways, Told
 from antiphon.runtime.local import LocalRuntime
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
@@ -70,13 +76,24 @@ class Antiphon(msgspec.Struct, frozen=True):
     first_key: str | None
     ready: asyncio.Event
     """Set once every engine has been ready for the first time."""
+    pools: Pools
+
+
+class Engines(msgspec.Struct, frozen=True):
+    """The engines of several gateway processes, and what is told between them and these."""
+
+    first_key: str | None
+    gateways: Gateways
 
 
 @asynccontextmanager
-async def running(settings: Settings, process: int | None = None) -> AsyncIterator[Antiphon]:
+async def running(
+    settings: Settings, process: int | None = None, told: Told | None = None
+) -> AsyncIterator[Antiphon]:
     """The service for as long as the block runs: engines start in the background, and end with the block.
 
-    `process`: which of several gateway processes this is; it uses the engines that `supervising` runs.
+    `process`: which of several gateway processes this is; it uses the engines that `supervising` runs, of
+    which it is `told`.
     """
     home = settings.home_path
     async with AsyncExitStack() as stack:
@@ -88,7 +105,7 @@ async def running(settings: Settings, process: int | None = None) -> AsyncIterat
         first_key = await access.ensure_default()
         keys = access.authenticator
         catalogue = await asyncio.to_thread(load, home)
-        pools = _pools(settings, catalogue) if process is None else _attached(settings, catalogue)
+        pools = _own(settings, catalogue, Gateways()) if told is None else _attached(settings, told)
         uploads = await asyncio.to_thread(_uploads, home, process)
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
@@ -104,10 +121,10 @@ async def running(settings: Settings, process: int | None = None) -> AsyncIterat
         admin = rows(administration)
         edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
         ready = _first_readiness(pools)
-        pools.start()
+        pools.follow(catalogue.deployments(ModelStore(home), settings))
         flushing = asyncio.create_task(_flush_often(keys))
         try:
-            yield Antiphon(edge, first_key, ready)
+            yield Antiphon(edge, first_key, ready, pools)
         finally:
             flushing.cancel()
             await pools.stop(_STOP_SECONDS)
@@ -115,26 +132,27 @@ async def running(settings: Settings, process: int | None = None) -> AsyncIterat
 
 
 @asynccontextmanager
-async def supervising(settings: Settings) -> AsyncIterator[str | None]:
-    """What several gateway processes share, for as long as the block runs: the engines, and the first start.
-
-    Gives the secret of the key that the first start makes, else None.
-    """
+async def supervising(settings: Settings) -> AsyncIterator[Engines]:
+    """What several gateway processes share, for as long as the block runs: engines, and the first start."""
     home = settings.home_path
     async with Database(settings.database_url) as database:
         await upgrade(database)
         first_key = await (await opened(database, home)).ensure_default()
     await asyncio.to_thread(_uploads, home)
-    pools = _pools(settings, await asyncio.to_thread(load, home))
-    pools.start()
+    catalogue = await asyncio.to_thread(load, home)
+    gateways = Gateways()
+    pools = _own(settings, catalogue, gateways)
+    gateways.on_wake = pools.wake
+    _whenever(pools, lambda: gateways.tell(reports.Engines(pools.reports())))
+    pools.follow(catalogue.deployments(ModelStore(home), settings))
     try:
-        yield first_key
+        yield Engines(first_key, gateways)
     finally:
         await pools.stop(_STOP_SECONDS)
 
 
-def _pools(settings: Settings, catalogue: Catalogue) -> Pools:
-    """Pools that run the engines."""
+def _own(settings: Settings, catalogue: Catalogue, gateways: Gateways) -> Pools:
+    """Pools that run the engines, for requests of this process or of `gateways`."""
     store = ModelStore(settings.home_path)
 
     async def verify(deployment: Deployment) -> None:
@@ -142,24 +160,29 @@ def _pools(settings: Settings, catalogue: Catalogue) -> Pools:
         if deployment.prepared is not None:
             await asyncio.to_thread(preparing.verify, deployment.prepared)
 
-    make = partial(Replica, settings=settings, runtime=_runtime(settings), verify=verify, pace=Pace())
-    # Several processes that are asked cannot start engines, which another one runs: it runs all of them.
-    idle = max(settings.engine_idle_seconds, settings.queue_seconds) if settings.processes == 1 else None
-    return Pools(catalogue.deployments(store, settings), engines.kinds(), make, idle)
+    idle = max(settings.engine_idle_seconds, settings.queue_seconds)
+    runtime = LocalRuntime(settings.home_path / "run", settings.home_path / "logs")
+
+    def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
+        replica = Replica(unit, kind, changed, settings=settings, runtime=runtime, verify=verify, pace=Pace())
+        return replica, Demand(replica, lambda: replica.busy + gateways.busy(unit.key), idle)
+
+    return Pools(engines.kinds(), make, in_use=gateways.use)
 
 
-def _attached(settings: Settings, catalogue: Catalogue) -> Pools:
-    """Pools that use this process's share of engines that another process runs."""
-    shares = [
-        msgspec.structs.replace(deployment, slots=max(1, deployment.slots // settings.processes))
-        for deployment in catalogue.deployments(ModelStore(settings.home_path), settings)
-    ]
-    make = partial(AttachedReplica, settings=settings, runtime=_runtime(settings), pace=Pace(probe=1.0))
-    return Pools(shares, engines.kinds(), make)
+def _attached(settings: Settings, told: Told) -> Pools:
+    """Pools of engines that another process runs."""
+
+    def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
+        replica = AttachedReplica(unit, kind, changed, settings=settings, told=told, pace=Pace())
+        return replica, Wish(replica, told, unit.key)
+
+    return Pools(engines.kinds(), make, sharers=settings.processes)
 
 
-def _runtime(settings: Settings) -> LocalRuntime:
-    return LocalRuntime(settings.home_path / "run", settings.home_path / "logs")
+def _whenever(pools: Pools, call: Callable[[], None]) -> None:
+    """Call whenever any engine becomes ready, or is not ready any more."""
+    pools.on_pool.append(lambda pool: pool.on_change.append(call))
 
 
 @asynccontextmanager
@@ -185,8 +208,7 @@ def build_edge(
 ) -> Edge:
     metrics = Metrics(process)
     gate = gate or Gate(settings)
-    for pool in pools:
-        pool.on_change.append(partial(gate.pump, pool.deployment.name))
+    pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
     metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
     metrics.gauge(
         "antiphon_engine_slots",
@@ -227,8 +249,7 @@ def _first_readiness(pools: Pools) -> asyncio.Event:
         if pools.ready:
             ready.set()
 
-    for pool in pools:
-        pool.on_change.append(look)
+    _whenever(pools, look)
     return ready
 
 

@@ -75,6 +75,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """The snapshot's id, for instance `whisper-base-2022-09-21`."""
     alternative: bool = False
     """Whether another engine is preferred for the snapshot, and this one is for what that cannot do."""
+    on_demand: bool = False
+    """Whether its engine runs only while it is asked for."""
     task: Task
     engine: str
     """The name of a module in `antiphon.engines`."""

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from antiphon.address import Address
 from antiphon.cli import supervisor
 from antiphon.cli.supervisor import Supervisor
 from antiphon.pools.policy import Pace
+from antiphon.pools.reports import Engines, Gateways, Report
 from antiphon.settings import Settings
 from until import until
 
@@ -27,9 +29,18 @@ import json, os, pathlib, signal, sys, time
 post = json.loads(sys.stdin.buffer.raw.readline())
 mark = pathlib.Path(post["settings"]["home"]) / f"{post['process']}-{os.getpid()}"
 mark.write_text("started")
-def ready(): print("ready", flush=True)
+def ready(): print('{"ready": true, "busy": {"k": 1}}', flush=True)
 """
 WAIT = PREAMBLE + "ready(); signal.pause()"
+HEAR = (
+    PREAMBLE
+    + """
+print("a stray line", flush=True)
+ready()
+for line in sys.stdin.buffer.raw:
+    mark.write_text(line.decode())
+"""
+)
 STUBBORN = (
     PREAMBLE
     + """
@@ -48,7 +59,14 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def supervise(tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def gateways() -> Gateways:
+    return Gateways()
+
+
+@pytest.fixture
+def supervise(
+    tmp_path: Path, listener: socket.socket, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
     """A supervisor of `processes` scripts, told to end at the end of the block if it was not before."""
 
     @asynccontextmanager
@@ -58,7 +76,7 @@ def supervise(tmp_path: Path, listener: socket.socket, monkeypatch: pytest.Monke
         monkeypatch.setattr(supervisor, "_COMMAND", (sys.executable, "-c", script))
         settings = Settings(home=str(tmp_path), processes=processes, drain_seconds=0.1)
         ready = asyncio.Event()
-        supervised = Supervisor(settings, listener, ready.set, pace)
+        supervised = Supervisor(settings, listener, gateways, ready.set, pace)
         running = asyncio.create_task(supervised.run())
         try:
             yield supervised, ready
@@ -144,3 +162,20 @@ async def test_a_second_request_to_end_is_passed_on_and_who_stays_is_killed(
         supervised.end()
         await until(lambda: mark.read_text() == "told")
     assert not alive(pid)
+
+
+async def test_each_is_told_of_engines_and_says_what_it_uses(
+    supervise: Callable[..., Any], tmp_path: Path, gateways: Gateways
+) -> None:
+    gateways.tell(Engines({"k": Report(Address(path="/run/a"), frozenset({"m"}))}))
+    async with supervise(HEAR) as (_, ready):
+        async with asyncio.timeout(10):
+            await ready.wait()
+        marks = [tmp_path / f"{number}-{lives(tmp_path, number)[0]}" for number in (1, 2)]
+        await until(lambda: all("/run/a" in mark.read_text() for mark in marks))
+        gateways.tell(Engines({"k": Report(Address(host="h", port=1, secret="s"), frozenset({"m"}))}))
+        await until(lambda: all('"port":1' in mark.read_text() for mark in marks))
+        assert gateways.busy("k") == 2 and gateways.use("k")
+        os.kill(lives(tmp_path, 1)[0], signal.SIGKILL)
+        await until(lambda: len(lives(tmp_path, 1)) == 2 and gateways.busy("k") == 2)
+    assert not gateways.use("k")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from addresses import unix
 from antiphon.engines import http
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -51,7 +52,7 @@ def saying(*pieces: bytes) -> Answer:
 
 async def read(path: Path) -> tuple[int, list[bytes]]:
     """Status and pieces of an answer that is whole."""
-    async with http.Exchange(path, "GET", "/x") as exchange:
+    async with http.Exchange(unix(path), "GET", "/x") as exchange:
         return await exchange.begun(), [piece async for piece in exchange.pieces()]
 
 
@@ -70,7 +71,7 @@ async def test_a_request_has_its_body_or_none() -> None:
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     async with served(answer) as path:
-        async with http.Exchange(path, "POST", "/y", b"{}") as exchange:
+        async with http.Exchange(unix(path), "POST", "/y", b"{}") as exchange:
             assert await exchange.begun() == 204
         assert await read(path) == (204, [])
     assert seen[0].startswith(b"POST /y HTTP/1.1\r\n") and b"content-type: application/json\r\n" in seen[0]
@@ -93,7 +94,7 @@ async def test_what_ends_early_is_broken_after_what_came(pieces: tuple[bytes, ..
     came: list[bytes] = []
     async with served(saying(*pieces)) as path:
         with pytest.raises(http.Broken):
-            async with http.Exchange(path, "GET", "/x") as exchange:
+            async with http.Exchange(unix(path), "GET", "/x") as exchange:
                 await exchange.begun()
                 async for piece in exchange.pieces():
                     came.append(piece)
@@ -120,7 +121,7 @@ async def test_an_engine_waits_for_a_slow_reader() -> None:
             sent += 4096
         writer.write(b"0\r\n\r\n")
 
-    async with served(flood) as path, http.Exchange(path, "GET", "/x") as exchange:
+    async with served(flood) as path, http.Exchange(unix(path), "GET", "/x") as exchange:
         assert await exchange.begun() == 200
         before = -1
         while before != sent:  # until nothing moves any more
@@ -134,7 +135,7 @@ async def test_an_exchange_that_is_aborted_is_broken() -> None:
     async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await reader.read() != b""  # until the other side is gone
 
-    async with served(silence) as path, http.Exchange(path, "GET", "/x") as exchange:
+    async with served(silence) as path, http.Exchange(unix(path), "GET", "/x") as exchange:
         asyncio.get_running_loop().call_later(0.05, exchange.abort)
         with pytest.raises(http.Broken):
             await asyncio.wait_for(exchange.begun(), 5)
@@ -142,5 +143,5 @@ async def test_an_exchange_that_is_aborted_is_broken() -> None:
 
 async def test_nobody_there() -> None:
     with pytest.raises(OSError):
-        async with http.Exchange(Path("/nowhere/s.sock"), "GET", "/x"):
+        async with http.Exchange(unix("/nowhere/s.sock"), "GET", "/x"):
             raise AssertionError("there is nobody")

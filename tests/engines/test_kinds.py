@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from addresses import unix
 from antiphon.cores import cores
 from antiphon.engines import kinds
 from antiphon.settings import Settings
@@ -49,7 +50,7 @@ def test_the_speech_process_is_told_every_model_and_setting(tmp_path: Path) -> N
         speech_step=0.5,
         speech_batch_seconds=0.25,
     )
-    command = kinds()["speech"].command(whispers(tmp_path), settings, tmp_path / "s.sock")
+    command = kinds()["speech"].command(whispers(tmp_path), settings, unix(tmp_path / "s.sock"))
     assert command[:3] == [sys.executable, "-m", "antiphon.workers.speech"]
     assert values(command, "--model") == [
         f"base-2022={tmp_path / 'base-2022'}",
@@ -57,7 +58,7 @@ def test_the_speech_process_is_told_every_model_and_setting(tmp_path: Path) -> N
     ]
     single = {flag: values(command, flag) for flag in command[3::2] if flag != "--model"}
     assert single == {
-        "--socket": [str(tmp_path / "s.sock")],
+        "--listen": [f"unix:{tmp_path}/s.sock"],
         "--threads": ["3"],
         "--slots": ["34"],
         "--audio-seconds": ["60"],

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import chat_engines
+from addresses import unix
 from antiphon.engines import kinds
 from antiphon.engines.llama import ENGINE, LlamaEngine, completion_body
 from antiphon.engines.upstream import Upstream
@@ -42,7 +43,7 @@ async def running(
 ) -> AsyncIterator[LlamaEngine]:
     """A client of a process started for this test, once it answers."""
     process = await asyncio.create_subprocess_exec(*argv, env=environment(socket.parent))
-    engine = LlamaEngine(deployment(model, template="smollm2"), socket)
+    engine = LlamaEngine(deployment(model, template="smollm2"), unix(socket))
     try:
         async with asyncio.timeout(60):
             while True:
@@ -63,7 +64,7 @@ async def running(
 async def fake(model: Path, **options: Any) -> AsyncIterator[LlamaEngine]:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
-        async with running(command(socket, **options), socket, model) as engine:
+        async with running(command(unix(socket), **options), socket, model) as engine:
             yield engine
 
 
@@ -149,7 +150,7 @@ async def test_leaving_early_frees_the_slot(smollm2: Path) -> None:
 
 async def test_a_model_without_a_template_says_so(tmp_path: Path) -> None:
     model = write_gguf(tmp_path / "m.gguf", template=None)
-    engine = LlamaEngine(deployment(model), tmp_path / "socket")
+    engine = LlamaEngine(deployment(model), unix(tmp_path / "socket"))
     with pytest.raises(ConfigurationError, match="no chat template"):
         await engine.probe()
     await engine.close()
@@ -186,7 +187,7 @@ def test_how_it_is_launched(tmp_path: Path) -> None:
 async def test_the_real_engine_reads_exactly_what_was_rendered(smollm2: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
-        argv = ENGINE.command([deployment(smollm2)], Settings(), socket)
+        argv = ENGINE.command([deployment(smollm2)], Settings(), unix(socket))
         async with running(argv, socket, smollm2) as engine:
             prompt = await engine.prepare((Message(role="user", content="Hi <|im_end|>"),))
             deltas, usage = await answer(engine, job(temperature=0.0, max_tokens=4, seed=1))
@@ -204,7 +205,7 @@ async def test_the_real_engine_reads_exactly_what_was_rendered(smollm2: Path) ->
 async def test_the_real_engine_reads_raw_prompts_as_they_are(smollm2: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
-        argv = ENGINE.command([deployment(smollm2)], Settings(), socket)
+        argv = ENGINE.command([deployment(smollm2)], Settings(), unix(socket))
         async with running(argv, socket, smollm2) as engine:
             text, spoken, empty = await engine.tokenize(["Héllo", "<|im_start|>x<|endoftext|>", ""])
             [ids] = await engine.tokenize([(*text.tokens, 2)])
@@ -232,7 +233,7 @@ async def test_a_prompt_saves_its_own_organization_tokens_and_nobody_else(smollm
     system = Message(role="system", content="You know the sea, its ships and who sails them. " * 40)
     served = chat_engines.deployment("llama", smollm2, None)
     async with chat_engines.running(ENGINE, served) as (engine, socket):
-        process = Upstream(socket)
+        process = Upstream(unix(socket))
 
         async def computed() -> int:
             await process.get("/lora-adapters")  # /metrics shows the last step

@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from addresses import unix
 from antiphon.engines import kinds
 from antiphon.engines.llama_embeddings import ENGINE, LlamaEmbeddingEngine, groups
 from antiphon.engines.upstream import Upstream
@@ -150,7 +151,7 @@ async def test_a_causal_model_is_read_in_steps(smollm2: Path) -> None:
 
 async def test_whoever_leaves_frees_the_engine_after_a_step(smollm2: Path) -> None:
     async with embedding(smollm2) as (engine, socket):
-        watch = Upstream(socket)
+        watch = Upstream(unix(socket))
 
         async def busy() -> int:
             await watch.get("/lora-adapters")  # answered between two steps
@@ -219,7 +220,7 @@ async def test_what_is_no_vector_for_each_input_is_the_engines_failure(tmp_path:
     await runner.setup()
     socket = tmp_path / "s"
     await web.UnixSite(runner, str(socket)).start()
-    engine = LlamaEmbeddingEngine(deployment(tmp_path), socket)
+    engine = LlamaEmbeddingEngine(deployment(tmp_path), unix(socket))
     try:
         with pytest.raises(EngineFailed, match="no vector"):
             async with aclosing(engine.embed([(1,), (2,)])) as made:

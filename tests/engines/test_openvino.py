@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from addresses import unix
 from antiphon.engines import kinds, openvino
 from antiphon.engines.openvino import ENGINE, OpenvinoEngine
 from antiphon.errors import ConfigurationError, UnsupportedParameter
@@ -28,10 +29,10 @@ def test_it_is_found() -> None:
 
 def test_how_it_is_launched(tmp_path: Path) -> None:
     served = deployment("openvino", tmp_path / "m.gguf", tmp_path / "made", context=1024, slots=2)
-    argv = ENGINE.command([served], Settings(threads=3), tmp_path / "s")
+    argv = ENGINE.command([served], Settings(threads=3), unix(tmp_path / "s"))
     assert argv[:3] == [sys.executable, "-m", "antiphon.workers.chat"]
     assert dict(zip(argv[3::2], argv[4::2], strict=True)) == {
-        "--socket": str(tmp_path / "s"),
+        "--listen": f"unix:{tmp_path}/s",
         "--model": str(tmp_path / "made"),
         "--context": "1024",
         "--slots": "2",
@@ -42,7 +43,7 @@ def test_how_it_is_launched(tmp_path: Path) -> None:
 
 def test_a_model_that_is_not_prepared_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="not prepared"):
-        ENGINE.command([deployment("openvino", tmp_path, None)], Settings(), tmp_path / "s")
+        ENGINE.command([deployment("openvino", tmp_path, None)], Settings(), unix(tmp_path / "s"))
 
 
 def test_how_a_model_is_prepared(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from aiohttp import BodyPartReader, web
 
+from addresses import unix
 from antiphon import errors
 from antiphon.engines.base import SpeechEngine
 from antiphon.engines.speech import ENGINE
@@ -144,7 +145,7 @@ async def running(process: FakeProcess) -> AsyncIterator[SpeechEngine]:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
         await web.UnixSite(runner, str(socket)).start()
-        engine = ENGINE.connect([], Settings(), socket)
+        engine = ENGINE.connect([], Settings(), unix(socket))
         try:
             yield engine  # type: ignore[misc]
         finally:

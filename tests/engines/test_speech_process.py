@@ -14,6 +14,7 @@ from subprocess import Popen
 import pytest
 
 import sounds
+from addresses import unix
 from antiphon.engines.base import SpeechEngine
 from antiphon.engines.speech import ENGINE
 from antiphon.errors import (
@@ -41,7 +42,7 @@ def deployment(whisper_base: Path) -> Deployment:
 def socket(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("speech") / "engine.sock"
     home = tmp_path_factory.mktemp("home")
-    process = Popen(ENGINE.command([deployment], SETTINGS, path), env=environment(home))
+    process = Popen(ENGINE.command([deployment], SETTINGS, unix(path)), env=environment(home))
     try:
         asyncio.run(_ready(deployment, path, process))
         yield path
@@ -51,7 +52,7 @@ def socket(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 async def _ready(deployment: Deployment, path: Path, process: Popen[bytes]) -> None:
-    engine = ENGINE.connect([deployment], SETTINGS, path)
+    engine = ENGINE.connect([deployment], SETTINGS, unix(path))
     try:
         for _ in range(600):
             assert process.poll() is None, "the engine ended"
@@ -66,7 +67,7 @@ async def _ready(deployment: Deployment, path: Path, process: Popen[bytes]) -> N
 
 @pytest.fixture
 async def engine(deployment: Deployment, socket: Path) -> AsyncIterator[SpeechEngine]:
-    engine = ENGINE.connect([deployment], SETTINGS, socket)
+    engine = ENGINE.connect([deployment], SETTINGS, unix(socket))
     yield engine  # type: ignore[misc]
     await engine.close()
 
@@ -191,8 +192,8 @@ async def test_a_killed_process_is_never_a_finished_transcript(
 ) -> None:
     (tmp_path / "long").write_bytes(sounds.encode(sounds.speech(recordings)))
     path = tmp_path / "engine.sock"
-    process = await asyncio.to_thread(Popen, ENGINE.command([deployment], SETTINGS, path))
-    engine = ENGINE.connect([deployment], SETTINGS, path)
+    process = await asyncio.to_thread(Popen, ENGINE.command([deployment], SETTINGS, unix(path)))
+    engine = ENGINE.connect([deployment], SETTINGS, unix(path))
     try:
         await _ready(deployment, path, process)
         with pytest.raises(EngineFailed):

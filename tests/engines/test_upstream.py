@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from addresses import unix
 from antiphon.engines import upstream
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import EngineFailed
@@ -28,7 +29,7 @@ async def served(handler: Handler) -> AsyncIterator[Upstream]:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "s.sock"
         await web.UnixSite(runner, str(socket)).start()
-        client = Upstream(socket)
+        client = Upstream(unix(socket))
         try:
             yield client
         finally:

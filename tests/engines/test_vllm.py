@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from addresses import unix
 from antiphon.engines import kinds
 from antiphon.engines.vllm import ENGINE, VllmEngine, _unsuited
 from antiphon.errors import EngineFailed, InvalidRequest
@@ -122,11 +123,11 @@ async def test_a_bias_on_a_token_that_does_not_exist_is_refused(engine: VllmEngi
 def test_how_it_is_launched(tmp_path: Path) -> None:
     vllm = program(tmp_path)
     served = deployment("vllm", tmp_path / "model", None, context=1024, slots=2)
-    argv = ENGINE.command([served], Settings(vllm_command=str(vllm), home="/h"), tmp_path / "s")
+    argv = ENGINE.command([served], Settings(vllm_command=str(vllm), home="/h"), unix(tmp_path / "s"))
     assert argv[:3] == [sys.executable, "-m", "antiphon.workers.vllm"]
     assert dict(zip(argv[3::2], argv[4::2], strict=True)) == {
         "--program": str(vllm),
-        "--socket": str(tmp_path / "s"),
+        "--listen": f"unix:{tmp_path}/s",
         "--model": str(tmp_path / "model"),
         "--name": "model",
         "--context": "1024",

@@ -1,4 +1,4 @@
-"""Replicas that use another process's engine; that other one is played by a `Replica` of this process."""
+"""Pools that use another process's engine; that other one is played by pools of this process."""
 
 from __future__ import annotations
 
@@ -7,137 +7,153 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 import fake_engine
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, EngineFailed
-from antiphon.pools.attached import AttachedReplica
-from antiphon.pools.policy import Pace
-from antiphon.pools.pool import Pool, Pools
-from antiphon.pools.replica import Replica
-from antiphon.runtime.local import LocalRuntime
-from antiphon.settings import Settings
+from antiphon.pools.pool import Pool
+from antiphon.pools.pools import Pools
+from antiphon.pools.reports import Gateways, Told
 from antiphon.values import Deployment
+from pools_house import attached, only, owned, pid, wired
 from until import until
 
-QUICK = Pace(probe=0.1, look=0.02, retry=0.02, backoff=0.05, backoff_max=0.2, healthy=60.0)
 SNAPSHOT = "fake-2024"
 
 
-async def fine(deployment: Deployment) -> None:
-    """A model that is what it should be."""
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(snapshot=SNAPSHOT, task="chat", engine="fake", model=tmp_path / "m.gguf", slots=3)
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> LocalRuntime:
-    return LocalRuntime(tmp_path / "run", tmp_path / "logs")
+def gateways() -> Gateways:
+    return Gateways()
 
 
 @pytest.fixture
-def serve(tmp_path: Path, runtime: LocalRuntime) -> Callable[..., Any]:
-    """A context in which one pool runs, and after which none of its tasks is left."""
+def own(tmp_path: Path, deployment: Deployment, gateways: Gateways) -> Callable[..., Any]:
+    """Pools that run the engine, for the block."""
 
     @asynccontextmanager
-    async def serving(make: Any, kind: EngineKind | None = None, **settings: float) -> AsyncIterator[Pool]:
-        deployment = Deployment(
-            snapshot=SNAPSHOT, task="chat", engine="fake", model=tmp_path / "m.gguf", slots=3
-        )
-        chosen = Settings(home=str(tmp_path), **settings)
-        kinds = {"fake": kind or fake_engine.kind()}
-        pools = Pools([deployment], kinds, partial(make, settings=chosen, runtime=runtime, pace=QUICK))
-        before = asyncio.all_tasks()
-        pools.start()
+    async def running(kind: EngineKind | None = None, **settings: float) -> AsyncIterator[Pools]:
+        pools = owned(tmp_path, {"fake": kind or fake_engine.kind()}, gateways=gateways, **settings)
+        pools.follow([deployment])
         try:
-            yield pools.get(SNAPSHOT)
+            yield pools
+        finally:
+            async with asyncio.timeout(15):
+                await pools.stop(1.0)
+
+    return running
+
+
+@pytest.fixture
+def use(tmp_path: Path, deployment: Deployment, gateways: Gateways) -> Callable[..., Any]:
+    """Pools that use the engine, for the block, after which none of their tasks is left."""
+
+    @asynccontextmanager
+    async def using(
+        kind: EngineKind | None = None, process: int = 1, sharers: int = 1
+    ) -> AsyncIterator[Pools]:
+        told = Told()
+        before = asyncio.all_tasks()
+        pools = attached(tmp_path, {"fake": kind or fake_engine.kind()}, told, sharers=sharers)
+        pools.follow([deployment])
+        try:
+            async with wired(gateways, told, pools, process):
+                yield pools
         finally:
             async with asyncio.timeout(15):
                 await pools.stop(1.0)
             assert not {task for task in asyncio.all_tasks() - before if "attached" in task.get_name()}
 
-    return serving
+    return using
 
 
-OWN = partial(Replica, verify=fine)
+def pool_of(pools: Pools) -> Pool:
+    return pools.get(SNAPSHOT)
 
 
-def engine_pid(pool: Pool) -> int:
-    [status] = pool.status()
-    assert status.pid is not None
-    return status.pid
+async def probed(pool: Pool) -> None:
+    with pool.acquire() as lease:
+        await cast(fake_engine.ProbeClient, lease.engine).probe()
 
 
-async def test_it_is_ready_once_the_engine_is_and_serves(serve: Callable[..., Any]) -> None:
-    async with serve(AttachedReplica) as pool:
+async def test_it_is_ready_once_the_engine_is_and_serves(
+    own: Callable[..., Any], use: Callable[..., Any], gateways: Gateways
+) -> None:
+    async with use() as pools:
+        pool = pool_of(pools)
         await asyncio.sleep(0.1)
         assert not pool.ready and pool.status()[0].state == "starting"
-        async with serve(OWN, fake_engine.kind(ready_after=0.3)) as own:
+        async with own(fake_engine.kind(ready_after=0.3)) as running:
             await until(lambda: pool.ready)
-            assert own.status()[0].pid is not None and pool.status()[0].pid is None
+            assert only(running, SNAPSHOT).pid is not None and pool.status()[0].pid is None
             assert pool.capacity == 3
             with pool.acquire() as lease:
-                assert pool.status()[0].busy == 1
+                [key] = pools.busy()
+                assert pools.busy() == {key: 1}
+                await until(lambda: gateways.busy(key) == 1 and gateways.use(key))
                 await cast(fake_engine.ProbeClient, lease.engine).probe()
+            await until(lambda: gateways.busy(key) == 0 and gateways.use(key))
         await until(lambda: not pool.ready)
+    assert not gateways.use(key)
 
 
-async def test_several_share_one_engine_and_letting_go_does_not_end_it(serve: Callable[..., Any]) -> None:
-    async with serve(OWN) as own:
-        async with serve(AttachedReplica) as first:
-            async with serve(AttachedReplica) as second:
-                await until(lambda: first.ready and second.ready)
-            assert first.ready
+async def test_several_share_one_engine_and_its_slots(
+    own: Callable[..., Any], use: Callable[..., Any]
+) -> None:
+    async with own() as running:
+        async with use(sharers=2) as first:
+            async with use(process=2, sharers=2) as second:
+                await until(lambda: pool_of(first).ready and pool_of(second).ready)
+                assert pool_of(first).capacity == pool_of(second).capacity == 1
+            assert pool_of(first).ready
         await asyncio.sleep(0.2)
-        assert own.ready and own.status()[0].restarts == 0
+        assert running.ready and only(running, SNAPSHOT).restarts == 0
 
 
-async def test_a_killed_engine_is_noticed_and_its_successor_taken(serve: Callable[..., Any]) -> None:
+async def test_a_killed_engine_is_noticed_and_its_successor_taken(
+    own: Callable[..., Any], use: Callable[..., Any]
+) -> None:
     changes: list[int] = []
-    async with serve(OWN) as own, serve(AttachedReplica) as pool:
+    async with own() as running, use() as pools:
+        pool = pool_of(pools)
         pool.on_change.append(lambda: changes.append(pool.capacity))
         await until(lambda: pool.ready)
         with pool.acquire() as lease:
-            os.kill(engine_pid(own), signal.SIGKILL)
+            os.kill(pid(running, SNAPSHOT), signal.SIGKILL)
             await until(lambda: changes == [3, 0])
             with pytest.raises(EngineFailed):
                 await cast(fake_engine.ProbeClient, lease.engine).probe()
         await until(lambda: pool.ready)
         assert pool.status()[0].restarts == 1 and pool.status()[0].error == "The engine ended."
-        with pool.acquire() as lease:
-            await cast(fake_engine.ProbeClient, lease.engine).probe()
-    assert changes == [3, 0, 3, 0]
+        await probed(pool)
+        assert changes == [3, 0, 3]
 
 
-async def test_a_silent_engine_does_not_serve_until_it_speaks_again(serve: Callable[..., Any]) -> None:
-    patient = {"engine_silence_seconds": 60.0}
-    async with AsyncExitStack() as stack:
-        own = await stack.enter_async_context(serve(OWN, **patient))
-        pool = await stack.enter_async_context(serve(AttachedReplica, engine_silence_seconds=0.2))
-        await until(lambda: pool.ready)
-        os.kill(engine_pid(own), signal.SIGSTOP)
-        await until(lambda: not pool.ready)
-        os.kill(engine_pid(own), signal.SIGCONT)
-        await until(lambda: pool.ready)
-        assert own.status()[0].restarts == 0
-
-
-async def test_a_link_that_leads_nowhere_is_not_served(
-    serve: Callable[..., Any], runtime: LocalRuntime, tmp_path: Path
+async def test_a_silent_engine_serves_again_once_it_was_replaced(
+    own: Callable[..., Any], use: Callable[..., Any]
 ) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / f"{SNAPSHOT}.engine").symlink_to(tmp_path / "run" / "1-gone" / "engine.sock")
-    async with serve(AttachedReplica) as pool:
-        await asyncio.sleep(0.2)
-        assert not pool.ready
-        async with serve(OWN):
-            await until(lambda: pool.ready)
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(own(engine_silence_seconds=0.3))
+        pool = pool_of(await stack.enter_async_context(use()))
+        await until(lambda: pool.ready)
+        os.kill(pid(running, SNAPSHOT), signal.SIGSTOP)
+        await until(lambda: not pool.ready)
+        await until(lambda: pool.ready)
+        await probed(pool)
 
 
-async def test_what_an_engine_says_of_itself_is_kept_and_tried_again(serve: Callable[..., Any]) -> None:
+async def test_what_an_engine_says_of_itself_is_kept_and_tried_again(
+    own: Callable[..., Any], use: Callable[..., Any]
+) -> None:
     class Refusing(fake_engine.ProbeClient):
         async def probe(self) -> None:
             raise ConfigurationError("The model has no chat template")
@@ -147,8 +163,22 @@ async def test_what_an_engine_says_of_itself_is_kept_and_tried_again(serve: Call
         task="chat",
         reads=frozenset({"gguf"}),
         command=fake_engine.kind().command,
-        connect=lambda deployments, settings, socket: Refusing(socket),
+        connect=lambda deployments, settings, address: Refusing(address),
     )
-    async with serve(OWN), serve(AttachedReplica, refusing) as pool:
+    async with own(), use(refusing) as pools:
+        pool = pool_of(pools)
         await until(lambda: pool.status()[0].restarts == 2)
         assert pool.status()[0].error == "The model has no chat template" and not pool.ready
+
+
+async def test_what_runs_on_demand_is_woken_from_elsewhere(
+    own: Callable[..., Any], use: Callable[..., Any], deployment: Deployment, gateways: Gateways
+) -> None:
+    asleep = msgspec.structs.replace(deployment, on_demand=True)
+    async with own() as running, use() as pools:
+        for one in (running, pools):
+            one.follow([asleep])
+        pool = pool_of(pools)
+        pool.wake()
+        await until(lambda: pool.ready)
+        await probed(pool)

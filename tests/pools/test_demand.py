@@ -5,28 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import fake_engine
-from antiphon.pools.policy import Pace
-from antiphon.pools.pool import Incapable, Pool, Pools
-from antiphon.pools.replica import Replica
-from antiphon.runtime.local import LocalRuntime
-from antiphon.settings import Settings
+from antiphon.pools.pool import Pool
+from antiphon.pools.pools import Incapable, Pools
 from antiphon.values import Deployment, Feature
+from pools_house import owned
 from until import until
 
-QUICK = Pace(probe=0.1, retry=0.02, backoff=0.05, backoff_max=0.2, healthy=60.0)
 SNAPSHOT = "fake-2024"
 IDLE = 0.4
 Serve = Callable[..., AbstractAsyncContextManager[Pools]]
-
-
-async def fine(deployment: Deployment) -> None:
-    """A model that is what it should be."""
 
 
 @pytest.fixture
@@ -43,18 +36,16 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
             model=tmp_path / "m.gguf",
             slots=2,
             alternative=alternative,
+            on_demand=alternative,
         )
 
     @asynccontextmanager
-    async def serving(idle: float | None = IDLE, **options: object) -> AsyncIterator[Pools]:
+    async def serving(always: bool = False, **options: object) -> AsyncIterator[Pools]:
         fast = fake_engine.kind(name="fast", features={"seed"}, **options)
-        runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
-        make = partial(
-            Replica, settings=Settings(home=str(tmp_path)), runtime=runtime, verify=fine, pace=QUICK
-        )
         kinds = {kind.name: kind for kind in (fast, able)}
-        pools = Pools([deployment("fast", False), deployment("able", True)], kinds, make, idle)
-        pools.start()
+        pools = owned(tmp_path, kinds, idle=IDLE)
+        second = msgspec.structs.replace(deployment("able", True), on_demand=not always)
+        pools.follow([deployment("fast", False), second])
         try:
             yield pools
         finally:
@@ -138,7 +129,14 @@ async def test_one_that_ends_again_and_again_is_not_counted_on(serve: Serve) -> 
         await woken(able(pools))
 
 
-async def test_without_an_idle_time_all_run_from_the_start(serve: Serve) -> None:
-    async with serve(None) as pools:
+async def test_what_is_wanted_always_runs_from_the_start_and_ends_once_it_is_not(serve: Serve) -> None:
+    async with serve(always=True) as pools:
         await until(lambda: all(pool.ready for pool in pools))
-        able(pools).wake()
+        await asyncio.sleep(2 * IDLE)
+        pool = able(pools)
+        assert pool.ready
+        deployments = [msgspec.structs.replace(one.deployment, on_demand=True) for one in pools]
+        before = pool.status()[0].pid
+        pools.follow(deployments)
+        assert pool.status()[0].pid == before, "it is the same engine"
+        await until(lambda: state(pool) == "stopped")

@@ -7,33 +7,26 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 import fake_engine
+from antiphon.address import Address
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, Unavailable
-from antiphon.pools.attached import AttachedReplica
-from antiphon.pools.member import UNUSABLE, Status
-from antiphon.pools.policy import Pace
-from antiphon.pools.pool import Pools
-from antiphon.pools.replica import Replica
-from antiphon.runtime.local import LocalRuntime
+from antiphon.pools.member import UNUSABLE
+from antiphon.pools.pools import Pools
+from antiphon.pools.reports import Gateways, Told
 from antiphon.settings import Settings
 from antiphon.values import Deployment
+from pools_house import attached, only, owned, pid, wired
 from until import until
 
-QUICK = Pace(probe=0.1, look=0.02, retry=0.02, backoff=0.05, backoff_max=0.2, healthy=60.0)
 SLOTS = {"base": 3, "tiny": 2}
 SHARED = fake_engine.kind(shared=True)
 KINDS = {"fake": SHARED}
-
-
-async def fine(deployment: Deployment) -> None:
-    """A model that is what it should be."""
 
 
 class Spoilt:
@@ -59,12 +52,15 @@ def serve(tmp_path: Path) -> Callable[..., Any]:
     """A context in which pools of both deployments run, and after which no task of theirs is left."""
 
     @asynccontextmanager
-    async def serving(make: Any, kinds: dict[str, EngineKind] = KINDS) -> AsyncIterator[Pools]:
+    async def serving(
+        kinds: dict[str, EngineKind] = KINDS, told: Told | None = None, **options: Any
+    ) -> AsyncIterator[Pools]:
         before = asyncio.all_tasks()
-        runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
-        made = partial(make, settings=Settings(home=str(tmp_path)), runtime=runtime, pace=QUICK)
-        pools = Pools(deployments(tmp_path), kinds, made)
-        pools.start()
+        if told is None:
+            pools = owned(tmp_path, kinds, **options)
+        else:
+            pools = attached(tmp_path, kinds, told, **options)
+        pools.follow(deployments(tmp_path))
         try:
             yield pools
         finally:
@@ -77,7 +73,21 @@ def serve(tmp_path: Path) -> Callable[..., Any]:
     return serving
 
 
-OWN = partial(Replica, verify=fine)
+@pytest.fixture
+def beside(serve: Callable[..., Any]) -> Callable[..., Any]:
+    """Pools that run the engines, and others that use them."""
+
+    @asynccontextmanager
+    async def both(kinds: dict[str, EngineKind] = KINDS, **options: Any) -> AsyncIterator[Any]:
+        gateways, told = Gateways(), Told()
+        async with (
+            serve(kinds, gateways=gateways, **options) as own,
+            serve(kinds, told) as pools,
+            wired(gateways, told, pools),
+        ):
+            yield own, pools
+
+    return both
 
 
 def deployments(folder: Path) -> list[Deployment]:
@@ -87,17 +97,6 @@ def deployments(folder: Path) -> list[Deployment]:
     ]
 
 
-def only(pools: Pools, snapshot: str) -> Status:
-    [status] = pools.status()[snapshot]
-    return status
-
-
-def pid(pools: Pools, snapshot: str) -> int:
-    found = only(pools, snapshot).pid
-    assert found is not None
-    return found
-
-
 async def probed(pools: Pools, snapshot: str) -> None:
     """Return if the pool gives an engine that answers."""
     with pools.get(snapshot).acquire() as lease:
@@ -105,17 +104,17 @@ async def probed(pools: Pools, snapshot: str) -> None:
 
 
 async def test_one_process_serves_every_deployment(serve: Callable[..., Any], tmp_path: Path) -> None:
-    async with serve(OWN) as pools:
+    async with serve() as pools:
         await until(lambda: pools.ready)
         assert pid(pools, "base") == pid(pools, "tiny")
         assert {name: pools.get(name).capacity for name in SLOTS} == SLOTS
-        assert [link.name for link in (tmp_path / "run").glob("*.engine")] == ["fake.engine"]
+        assert len(list((tmp_path / "run").iterdir())) == 1
         await probed(pools, "base")
         await probed(pools, "tiny")
 
 
 async def test_each_pool_counts_its_own_requests(serve: Callable[..., Any]) -> None:
-    async with serve(OWN) as pools:
+    async with serve() as pools:
         await until(lambda: pools.ready)
         base, tiny = pools.get("base"), pools.get("tiny")
         with base.acquire() as first, base.acquire() as second, tiny.acquire() as third:
@@ -126,7 +125,7 @@ async def test_each_pool_counts_its_own_requests(serve: Callable[..., Any]) -> N
 
 async def test_every_pool_is_told_when_the_process_ends_and_is_back(serve: Callable[..., Any]) -> None:
     told: list[tuple[str, int]] = []
-    async with serve(OWN) as pools:
+    async with serve() as pools:
         for name in SLOTS:
             pool = pools.get(name)
             pool.on_change.append(lambda name=name, pool=pool: told.append((name, pool.capacity)))
@@ -144,7 +143,7 @@ async def test_it_goes_on_without_a_wrong_model_and_takes_it_when_it_starts_anew
     serve: Callable[..., Any],
 ) -> None:
     spoilt = Spoilt("base")
-    async with serve(partial(Replica, verify=spoilt)) as pools:
+    async with serve(verify=spoilt) as pools:
         await until(lambda: pools.get("tiny").ready)
         await probed(pools, "tiny")
         base = only(pools, "base")
@@ -159,11 +158,11 @@ async def test_it_goes_on_without_a_wrong_model_and_takes_it_when_it_starts_anew
         await probed(pools, "base")
 
 
-async def test_both_go_on_without_a_model_that_the_engine_cannot_use(serve: Callable[..., Any]) -> None:
+async def test_both_go_on_without_a_model_that_the_engine_cannot_use(beside: Callable[..., Any]) -> None:
     unusable = {"base"}
     kinds = {"fake": fake_engine.kind(shared=True, unusable=unusable)}
-    async with serve(AttachedReplica, kinds) as attached, serve(OWN, kinds) as own:
-        for pools in (own, attached):
+    async with beside(kinds) as (own, others):
+        for pools in (own, others):
             await until(lambda pools=pools: pools.get("tiny").ready)
             await probed(pools, "tiny")
             base = only(pools, "base")
@@ -171,13 +170,13 @@ async def test_both_go_on_without_a_model_that_the_engine_cannot_use(serve: Call
             assert (pools.ready, pools.get("base").capacity, only(pools, "tiny").error) == (False, 0, None)
         unusable.clear()
         os.kill(pid(own, "tiny"), signal.SIGKILL)
-        await until(lambda: own.ready and attached.ready)
-        await probed(attached, "base")
+        await until(lambda: own.ready and others.ready)
+        await probed(others, "base")
 
 
 async def test_what_is_wrong_and_what_cannot_be_used_are_both_left_out(serve: Callable[..., Any]) -> None:
     kinds = {"fake": fake_engine.kind(shared=True, unusable=["tiny"])}
-    async with serve(partial(Replica, verify=Spoilt("base")), kinds) as pools:
+    async with serve(kinds, verify=Spoilt("base")) as pools:
         await until(lambda: only(pools, "tiny").error == UNUSABLE)
         assert only(pools, "base").error == "base is not what it should be"
         assert {only(pools, name).state for name in SLOTS} == {"crashed"}
@@ -186,7 +185,7 @@ async def test_what_is_wrong_and_what_cannot_be_used_are_both_left_out(serve: Ca
 async def test_without_a_sound_model_nothing_starts_and_each_pool_says_why(
     serve: Callable[..., Any], tmp_path: Path
 ) -> None:
-    async with serve(partial(Replica, verify=Spoilt(*SLOTS))) as pools:
+    async with serve(verify=Spoilt(*SLOTS)) as pools:
         await until(lambda: only(pools, "tiny").restarts == 2)
         for name in SLOTS:
             status = only(pools, name)
@@ -198,13 +197,13 @@ async def test_without_a_sound_model_nothing_starts_and_each_pool_says_why(
 async def test_the_engine_is_told_of_the_sound_deployments_only(serve: Callable[..., Any]) -> None:
     told: list[list[str]] = []
 
-    def command(given: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+    def command(given: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
         told.append([deployment.snapshot for deployment in given])
-        return SHARED.command(given, settings, socket)
+        return SHARED.command(given, settings, address)
 
-    def connect(given: Sequence[Deployment], settings: Settings, socket: Path) -> Any:
+    def connect(given: Sequence[Deployment], settings: Settings, address: Address) -> Any:
         told.append([deployment.snapshot for deployment in given])
-        return SHARED.connect(given, settings, socket)
+        return SHARED.connect(given, settings, address)
 
     kind = EngineKind(
         name="fake",
@@ -214,11 +213,11 @@ async def test_the_engine_is_told_of_the_sound_deployments_only(serve: Callable[
         command=command,
         connect=connect,
     )
-    async with serve(partial(Replica, verify=Spoilt("tiny")), {"fake": kind}) as pools:
+    async with serve({"fake": kind}, verify=Spoilt("tiny")) as pools:
         await until(lambda: pools.get("base").ready)
     assert told == [["base"], ["base"]]
     told.clear()
-    async with serve(OWN, {"fake": kind}) as pools:
+    async with serve({"fake": kind}) as pools:
         await until(lambda: pools.ready)
     assert told == [["base", "tiny"]] * 2
 
@@ -226,16 +225,16 @@ async def test_the_engine_is_told_of_the_sound_deployments_only(serve: Callable[
 async def test_deployments_of_a_kind_that_is_not_shared_have_a_process_each(
     serve: Callable[..., Any],
 ) -> None:
-    async with serve(OWN, {"fake": fake_engine.kind()}) as pools:
+    async with serve({"fake": fake_engine.kind()}) as pools:
         await until(lambda: pools.ready)
         os.kill(pid(pools, "base"), signal.SIGKILL)
         await until(lambda: only(pools, "base").restarts == 1 and pools.ready)
         assert only(pools, "tiny").restarts == 0 and pid(pools, "tiny") != pid(pools, "base")
 
 
-async def test_others_attach_to_what_the_process_serves(serve: Callable[..., Any]) -> None:
+async def test_others_attach_to_what_the_process_serves(beside: Callable[..., Any]) -> None:
     spoilt = Spoilt("tiny")
-    async with serve(partial(Replica, verify=spoilt)) as own, serve(AttachedReplica) as pools:
+    async with beside(verify=spoilt) as (own, pools):
         await until(lambda: pools.get("base").ready)
         await probed(pools, "base")
         tiny = only(pools, "tiny")
@@ -246,20 +245,3 @@ async def test_others_attach_to_what_the_process_serves(serve: Callable[..., Any
         await until(lambda: pools.ready)
         assert only(pools, "tiny").error == only(pools, "base").error == "The engine ended."
         await probed(pools, "tiny")
-
-
-async def test_letting_go_of_a_shared_process_does_not_end_it(serve: Callable[..., Any]) -> None:
-    async with serve(OWN) as own:
-        await until(lambda: own.ready)
-        async with serve(AttachedReplica) as pools:
-            await until(lambda: pools.ready)
-        await probed(own, "base")
-        assert only(own, "base").restarts == 0
-
-
-def test_a_model_with_the_name_of_a_shared_engine_is_refused(tmp_path: Path) -> None:
-    runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
-    make = partial(OWN, settings=Settings(home=str(tmp_path)), runtime=runtime, pace=QUICK)
-    alone = Deployment(snapshot="fake", task="chat", engine="alone", model=tmp_path / "m.gguf")
-    with pytest.raises(ConfigurationError, match="'fake' has the name of an engine"):
-        Pools([*deployments(tmp_path), alone], {**KINDS, "alone": fake_engine.kind()}, make)

@@ -10,7 +10,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,19 +19,11 @@ import pytest
 import fake_engine
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, EngineFailed, Unavailable
-from antiphon.pools.policy import Pace
-from antiphon.pools.pool import Pool, Pools
-from antiphon.pools.replica import Replica
-from antiphon.runtime.local import LocalRuntime
-from antiphon.settings import Settings
+from antiphon.pools.pool import Pool
+from antiphon.pools.pools import Pools
 from antiphon.values import Deployment
+from pools_house import only, owned
 from until import until
-
-QUICK = Pace(probe=0.1, retry=0.02, backoff=0.05, backoff_max=0.2, healthy=60.0)
-
-
-async def fine(deployment: Deployment) -> None:
-    """A model that is what it should be."""
 
 
 @pytest.fixture(autouse=True)
@@ -52,22 +43,17 @@ def serve(deployment: Deployment, tmp_path: Path) -> Callable[..., Any]:
     """A context in which pools run `kind`, and after which nothing of them may be left."""
 
     @asynccontextmanager
-    async def serving(
-        kind: EngineKind, *, verify: Any = fine, pace: Pace = QUICK, **settings: float
-    ) -> AsyncIterator[Pools]:
+    async def serving(kind: EngineKind, **options: Any) -> AsyncIterator[Pools]:
         before = asyncio.all_tasks()
-        runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
-        chosen = Settings(home=str(tmp_path), **settings)
-        make = partial(Replica, settings=chosen, runtime=runtime, verify=verify, pace=pace)
-        pools = Pools([deployment], {"fake": kind}, make)
-        pools.start()
+        pools = owned(tmp_path, {"fake": kind}, **options)
+        pools.follow([deployment])
         try:
             yield pools
         finally:
             async with asyncio.timeout(15):
                 await pools.stop(1.0)
             assert asyncio.all_tasks() == before
-            [status] = pools.status()["fake-2024"]
+            status = only(pools, "fake-2024")
             assert (status.state, status.pid) == ("stopped", None)
 
     return serving
@@ -245,7 +231,7 @@ async def test_an_engine_that_cannot_be_started_is_reported(serve: Callable[...,
         name="fake",
         task="chat",
         reads=frozenset({"gguf"}),
-        command=lambda deployments, settings, socket: ["/nowhere/engine"],
+        command=lambda deployments, settings, address: ["/nowhere/engine"],
         connect=fake_engine.kind().connect,
     )
     async with serve(kind) as pools:
@@ -275,7 +261,7 @@ async def test_a_stop_during_the_clean_up_of_a_crash_waits_for_it(serve: Callabl
         task="chat",
         reads=frozenset({"gguf"}),
         command=fake_engine.kind().command,
-        connect=lambda deployments, settings, socket: SlowToClose(socket),
+        connect=lambda deployments, settings, address: SlowToClose(address),
     )
     async with serve(kind) as pools:
         pool = pools.get("fake-2024")
@@ -283,20 +269,6 @@ async def test_a_stop_during_the_clean_up_of_a_crash_waits_for_it(serve: Callabl
         os.kill(pid(pool), signal.SIGKILL)
         await closing.wait()
     assert closed.is_set()
-
-
-async def test_what_is_not_served_is_unavailable_and_an_unknown_engine_refused(
-    deployment: Deployment, tmp_path: Path
-) -> None:
-    runtime = LocalRuntime(tmp_path / "run", tmp_path / "logs")
-    make = partial(Replica, settings=Settings(), runtime=runtime, verify=fine, pace=QUICK)
-    with pytest.raises(Unavailable):
-        Pools([], {}, make).get("fake-2024")
-    with pytest.raises(ConfigurationError) as refused:
-        Pools([deployment], {"llama": fake_engine.kind()}, make)
-    assert refused.value.fix.endswith("llama")
-    pools = Pools([deployment], {"fake": fake_engine.kind()}, make)
-    await pools.stop(1)  # never started
 
 
 @pytest.mark.parametrize(

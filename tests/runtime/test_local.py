@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from antiphon.address import Address
 from antiphon.runtime import local
-from antiphon.runtime.local import LocalRuntime, environment
+from antiphon.runtime.local import LocalProcess, LocalRuntime, environment
 from until import until
 
 SLEEP = "import time; time.sleep(600)"
@@ -28,8 +29,12 @@ def runtime(tmp_path: Path) -> LocalRuntime:
     return LocalRuntime(tmp_path / "run", tmp_path / "logs")
 
 
-def python(code: str, *arguments: str) -> Callable[[Path], list[str]]:
-    return lambda socket: [sys.executable, "-c", code, *arguments, str(socket)]
+def python(code: str, *arguments: str) -> Callable[[Address], list[str]]:
+    return lambda address: [sys.executable, "-c", code, *arguments, address.path]
+
+
+def socket_of(process: LocalProcess) -> Path:
+    return Path(process.address.path)
 
 
 def alive(pid: int) -> bool:
@@ -42,7 +47,7 @@ def alive(pid: int) -> bool:
 
 async def test_a_process_has_a_private_folder_and_a_group_of_its_own(runtime: LocalRuntime) -> None:
     process = await runtime.start("engine", python(SLEEP))
-    folder = process.socket.parent
+    folder = socket_of(process).parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert os.getpgid(process.pid) == process.pid
     await process.stop(0)
@@ -52,7 +57,7 @@ async def test_a_process_has_a_private_folder_and_a_group_of_its_own(runtime: Lo
 async def test_output_is_logged_and_the_exit_code_told(runtime: LocalRuntime, tmp_path: Path) -> None:
     code = "import sys; print('to stdout', flush=True); print('to stderr', file=sys.stderr); sys.exit(7)"
     process = await runtime.start("org/model:v1", python(code))
-    folder = process.socket.parent
+    folder = socket_of(process).parent
     assert await process.wait() == 7
     assert (tmp_path / "logs" / "org_model_v1.log").read_text() == "to stdout\nto stderr\n"
     assert not folder.exists()
@@ -65,7 +70,7 @@ async def test_the_environment_holds_no_secret(
         monkeypatch.setenv(name, "canary")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     process = await runtime.start("engine", python("import os; print(dict(os.environ))"))
-    folder = str(process.socket.parent)
+    folder = str(socket_of(process).parent)
     assert await process.wait() == 0
     seen = (tmp_path / "logs" / "engine.log").read_text()
     assert "canary" not in seen
@@ -94,7 +99,7 @@ async def test_stop_lets_a_process_end_by_itself(runtime: LocalRuntime) -> None:
         "time.sleep(600)"
     )
     process = await runtime.start("engine", python(code))
-    await until(process.socket.exists)
+    await until(socket_of(process).exists)
     assert await process.stop(10) == 5
 
 
@@ -106,7 +111,7 @@ async def test_stop_kills_what_ignores_the_request(runtime: LocalRuntime) -> Non
         "time.sleep(600)"
     )
     process = await runtime.start("engine", python(code))
-    await until(process.socket.exists)
+    await until(socket_of(process).exists)
     assert await process.stop(0.2) == -signal.SIGKILL
 
 
@@ -133,8 +138,8 @@ async def test_what_a_process_started_ends_with_it(runtime: LocalRuntime) -> Non
         "child.wait()"
     )
     process = await runtime.start("engine", python(code))
-    await until(process.socket.exists)
-    child = int(process.socket.read_text())
+    await until(socket_of(process).exists)
+    child = int(socket_of(process).read_text())
     assert alive(child)
     os.kill(process.pid, signal.SIGKILL)
     await process.wait()
@@ -144,10 +149,10 @@ async def test_what_a_process_started_ends_with_it(runtime: LocalRuntime) -> Non
 async def test_a_long_home_gets_short_sockets(tmp_path: Path) -> None:
     runtime = LocalRuntime(tmp_path / ("long" * 30), tmp_path / "logs")
     process = await runtime.start("engine", python(SLEEP))
-    assert len(os.fsencode(process.socket)) <= 100
-    assert stat.S_IMODE(process.socket.parent.stat().st_mode) == 0o700
+    assert len(os.fsencode(socket_of(process))) <= 100
+    assert stat.S_IMODE(socket_of(process).parent.stat().st_mode) == 0o700
     await process.stop(0)
-    assert not process.socket.parent.exists()
+    assert not socket_of(process).parent.exists()
 
 
 async def test_a_missing_executable_leaves_nothing(runtime: LocalRuntime, tmp_path: Path) -> None:
@@ -198,35 +203,8 @@ async def test_folders_of_dead_gateways_go_and_others_stay(
         (folder / "engine.sock").touch()
     process = await runtime.start("engine", python(SLEEP))
     assert not left.exists()
-    assert other.exists() and process.socket.parent.exists()
+    assert other.exists() and socket_of(process).parent.exists()
     await process.stop(0)
-
-
-async def test_an_engine_is_found_by_its_name_from_its_start_to_its_end(
-    runtime: LocalRuntime, tmp_path: Path
-) -> None:
-    elsewhere = LocalRuntime(tmp_path / "run", tmp_path / "logs")
-    assert elsewhere.find("org/model:v1") is None
-    first = await runtime.start("org/model:v1", python(SLEEP))
-    assert elsewhere.find("org/model:v1") == first.socket
-    second = await runtime.start("org/model:v1", python(SLEEP))
-    assert elsewhere.find("org/model:v1") == second.socket != first.socket
-    await first.stop(0)
-    assert elsewhere.find("org/model:v1") == second.socket
-    await second.stop(0)
-    assert elsewhere.find("org/model:v1") is None
-    assert list((tmp_path / "run").iterdir()) == []
-
-
-async def test_what_an_engine_serves_is_told_until_it_has_ended(
-    runtime: LocalRuntime, tmp_path: Path
-) -> None:
-    elsewhere = LocalRuntime(tmp_path / "run", tmp_path / "logs")
-    process = await runtime.start("speech", python(SLEEP), ["base-2022", "tiny.en-2022"])
-    assert elsewhere.find("speech") == process.socket
-    assert elsewhere.served(process.socket) == {"base-2022", "tiny.en-2022"}
-    await process.stop(0)
-    assert elsewhere.served(process.socket) == frozenset()
 
 
 async def test_resident_memory(runtime: LocalRuntime) -> None:

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 import sounds
+from addresses import unix
 from antiphon.workers.speech import transcriber as speech_transcriber
 from antiphon.workers.speech.decoder import Decoders
 from antiphon.workers.speech.options import Options
@@ -33,7 +34,7 @@ def transcriber(whisper_base: Path, whisper: Whisper) -> Transcriber:
         def _load(self, folder: Path) -> Whisper:
             return whisper
 
-    return Loaded(Options(socket=Path("unused"), models={"whisper-base": whisper_base}))
+    return Loaded(Options(listen=unix("unused"), models={"whisper-base": whisper_base}))
 
 
 @pytest.fixture(scope="session")
@@ -83,4 +84,4 @@ def ear(monkeypatch: pytest.MonkeyPatch) -> Ear:
 def fake(decoders: Decoders, ear: Ear, tmp_path: Path) -> Desks:
     """Desks whose one model, `m`, is the ear."""
     write_tokens(tmp_path, "en", "de", "fr")
-    return partial(house, decoders, Transcriber(Options(socket=tmp_path, models={"m": tmp_path})))
+    return partial(house, decoders, Transcriber(Options(listen=unix(tmp_path), models={"m": tmp_path})))

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from addresses import unix
 from antiphon.engines import gguf, kinds
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import InvalidRequest
@@ -80,7 +81,7 @@ def vocabulary(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Encod
 async def test_tokens_are_those_of_llama_cpp(vocabulary: Encoder, smollm2: Path) -> None:
     served = deployment("llama", smollm2, None, context=256, slots=1)
     async with running(kinds()["llama"], served) as (_, socket), asyncio.timeout(60):
-        upstream = Upstream(socket)
+        upstream = Upstream(unix(socket))
         for text in texts():
             body = {"content": [text], "add_special": False, "parse_special": False}
             theirs = msgspec.json.decode(await upstream.post("/tokenize", body), type=Tokens).tokens

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from antiphon.address import Address
 from antiphon.engines import kinds
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import EngineFailed
@@ -46,14 +47,14 @@ def deployment(smollm2: Path) -> Deployment:
 @pytest.fixture
 async def process(runtime: LocalRuntime, deployment: Deployment) -> AsyncIterator[Process]:
     command = kinds()["llama"].command
-    process = await runtime.start("llama", lambda socket: command([deployment], Settings(), socket))
+    process = await runtime.start("llama", lambda address: command([deployment], Settings(), address))
     yield process
     assert await process.stop(5) == -signal.SIGTERM
 
 
 @pytest.fixture
 async def engine(process: Process) -> AsyncIterator[Upstream]:
-    engine = Upstream(process.socket)
+    engine = Upstream(process.address)
     async with asyncio.timeout(60):
         while True:
             try:
@@ -65,9 +66,9 @@ async def engine(process: Process) -> AsyncIterator[Upstream]:
     await engine.close()
 
 
-async def complete(socket: Path, prompt: list[int]) -> dict[str, Any]:
+async def complete(address: Address, prompt: list[int]) -> dict[str, Any]:
     """The last frame of an answer, on a connection of its own."""
-    engine = Upstream(socket)
+    engine = Upstream(address)
     body = {"prompt": prompt, "n_predict": 2, "stream": True, "temperature": 0.0}
     try:
         events = [json.loads(event) async for batch in engine.batches("/completion", body) for event in batch]
@@ -92,19 +93,19 @@ async def counted(engine: Upstream, name: str) -> int:
 async def test_every_slot_has_the_whole_context(engine: Upstream, process: Process) -> None:
     slots = json.loads(await engine.get("/slots"))
     assert [slot["n_ctx"] for slot in slots] == [CONTEXT] * SLOTS
-    last = await complete(process.socket, [WORD] * (CONTEXT - 2))
+    last = await complete(process.address, [WORD] * (CONTEXT - 2))
     assert (last["tokens_evaluated"], last["tokens_predicted"]) == (CONTEXT - 2, 2)
 
 
 @pytest.mark.usefixtures("engine")
 async def test_nothing_is_kept_from_one_request_to_the_next(process: Process) -> None:
     for _ in range(SLOTS + 1):
-        assert (await complete(process.socket, [WORD] * 64))["timings"]["cache_n"] == 0
+        assert (await complete(process.address, [WORD] * 64))["timings"]["cache_n"] == 0
 
 
 async def test_no_prompt_is_logged(engine: Upstream, process: Process, tmp_path: Path) -> None:
     canary = json.loads(await engine.post("/tokenize", {"content": "canary-7421 sings"}))["tokens"]
-    await complete(process.socket, canary)
+    await complete(process.address, canary)
     with pytest.raises(EngineFailed):
         await engine.post("/completion", {"prompt": "canary-7421 sings", "n_probs": "wrong"})
     logged = tmp_path / "logs" / "llama.log"
@@ -134,7 +135,7 @@ async def test_a_cancelled_prompt_frees_its_slot_before_its_end(engine: Upstream
         while await busy(engine):
             await asyncio.sleep(0.01)
     # The engine may count nothing of a prompt it gave up, so a short one shows that it counts at all.
-    await complete(process.socket, [WORD] * 64)
+    await complete(process.address, [WORD] * 64)
     async with asyncio.timeout(15):
         while not (evaluated := await counted(engine, "llamacpp:prompt_tokens_total")):
             await asyncio.sleep(0.01)

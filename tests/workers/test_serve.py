@@ -15,9 +15,9 @@ import pytest
 
 PROGRAM = """
 import sys, tempfile
-from pathlib import Path
 from starlette.responses import Response
 from starlette.routing import Route
+from antiphon.address import listening
 from antiphon.errors import EngineFailed, TooLarge
 from antiphon.workers.serve import application, serve
 
@@ -41,7 +41,7 @@ def check():
     return {"one", "another"}
 
 routes = [Route("/fail", fail), Route("/slow", slow, methods=["POST"]), Route("/break", break_down)]
-serve(application(routes, check), Path(sys.argv[1]))
+serve(application(routes, check), listening(sys.argv[1]))
 """
 
 
@@ -54,7 +54,7 @@ async def process(path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process,
         sys.executable,
         "-c",
         PROGRAM,
-        str(path),
+        f"unix:{path}",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

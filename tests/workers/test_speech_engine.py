@@ -9,6 +9,7 @@ import psutil
 import pytest
 from starlette.applications import Starlette
 
+from addresses import unix
 from antiphon.errors import EngineFailed
 from antiphon.workers.speech import engine
 from antiphon.workers.speech.desk import EXTRA
@@ -30,7 +31,7 @@ async def test_the_engine_ends_with_its_lifespan(
     whisper_base: Path, transcriber: Transcriber, clip: bytes
 ) -> None:
     threads, processes = parts_of_the_engine()
-    options = Options(socket=Path("unused"), models={"whisper-base": whisper_base}, threads=2)
+    options = Options(listen=unix("unused"), models={"whisper-base": whisper_base}, threads=2)
     app = built(options, transcriber)
     async with app.router.lifespan_context(app):
         running, decoding = parts_of_the_engine()
@@ -53,7 +54,7 @@ async def test_there_are_decoders_for_all_that_are_let_in(
             super().__init__(at_once)
 
     monkeypatch.setattr(engine, "Decoders", Counted)
-    options = Options(socket=Path("unused"), models={"whisper-base": whisper_base}, slots=96)
+    options = Options(listen=unix("unused"), models={"whisper-base": whisper_base}, slots=96)
     async with built(options, transcriber).router.lifespan_context(Starlette()):
         assert made == [96 + EXTRA]
 
@@ -67,7 +68,7 @@ async def test_an_engine_that_does_not_start_leaves_nothing(
 
     monkeypatch.setattr(engine, "Decoders", Broken)
     before = parts_of_the_engine()
-    app = built(Options(socket=Path("unused"), models={"whisper-base": whisper_base}), transcriber)
+    app = built(Options(listen=unix("unused"), models={"whisper-base": whisper_base}), transcriber)
     with pytest.raises(EngineFailed):
         async with app.router.lifespan_context(app):
             raise AssertionError("it has started")
@@ -80,6 +81,6 @@ def test_models_are_loaded_before_anybody_is_served(
     events: list[str] = []
     monkeypatch.setattr(ear, "warm_up", lambda: events.append("warm"))
     monkeypatch.setattr(engine, "built", lambda options, transcriber: "app")
-    monkeypatch.setattr(engine, "serve", lambda app, socket: events.append(f"serve {app} {socket.name}"))
-    serve_speech(Options(socket=Path("a.sock"), models={"m": tmp_path}))
+    monkeypatch.setattr(engine, "serve", lambda app, address: events.append(f"serve {app} {address.path}"))
+    serve_speech(Options(listen=unix("a.sock"), models={"m": tmp_path}))
     assert events == ["warm", "serve app a.sock"]

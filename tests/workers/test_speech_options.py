@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from addresses import unix
 from antiphon.workers.speech.options import Options, read
 
-LEAST = ["--socket", "/run/speech.sock", "--model", "whisper-base=/models/base"]
+LEAST = ["--listen", "unix:/run/speech.sock", "--model", "whisper-base=/models/base"]
 
 
-def test_a_socket_and_a_model_are_enough() -> None:
+def test_an_address_and_a_model_are_enough() -> None:
     given = read(LEAST)
-    assert given == Options(socket=Path("/run/speech.sock"), models={"whisper-base": Path("/models/base")})
+    assert given == Options(listen=unix("/run/speech.sock"), models={"whisper-base": Path("/models/base")})
     assert given.budget == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from addresses import unix
 from antiphon.errors import EngineFailed, InvalidRequest
 from antiphon.workers.speech import transcriber as speech_transcriber
 from antiphon.workers.speech.options import Device, Options
@@ -44,7 +45,7 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> dict[str, Ear]:
 
 
 def made(models: dict[str, Path], memory: int = 0) -> Transcriber:
-    return Transcriber(Options(socket=Path("unused"), models=models, memory=memory))
+    return Transcriber(Options(listen=unix("unused"), models=models, memory=memory))
 
 
 def in_memory(transcriber: Transcriber) -> list[str]:
@@ -245,4 +246,4 @@ def test_a_gpu_has_few_lanes_so_that_batches_are_large(
 ) -> None:
     monkeypatch.setattr("antiphon.workers.speech.whisper._CUBLAS", library)
     monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: gpus)
-    assert Transcriber(Options(socket=Path("unused"), models={}, threads=5, device=device)).lanes == lanes
+    assert Transcriber(Options(listen=unix("unused"), models={}, threads=5, device=device)).lanes == lanes

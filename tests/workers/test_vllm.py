@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from addresses import unix
+from antiphon.address import Address
 from antiphon.workers.vllm import command, environment
 from fake_vllm import program
 from until import until
@@ -22,7 +24,7 @@ COMMAND = [sys.executable, "-m", "antiphon.workers.vllm"]
 def given(folder: Path, **changed: object) -> Namespace:
     values = {
         "program": "/opt/vllm",
-        "socket": folder / "s",
+        "listen": unix(folder / "s"),
         "model": folder / "model",
         "name": "model",
         "context": 1024,
@@ -47,6 +49,18 @@ def test_what_vllm_is_told(tmp_path: Path) -> None:
     bounded = command(given(tmp_path, cache_tokens=1000))
     assert bounded[bounded.index("--num-gpu-blocks-override") + 1] == "16"
     assert bounded[bounded.index("--block-size") + 1] == "64"
+
+
+def test_by_tcp_it_is_guarded(tmp_path: Path) -> None:
+    told = command(given(tmp_path, listen=Address(host="10.0.0.1", port=8100, secret="s3cret")))
+    assert "--uds" not in told and not any("s3cret" in word for word in told)
+    for flag, value in (("--host", "10.0.0.1"), ("--port", "8100"), ("--middleware", "antiphon_guard.Guard")):
+        assert told[told.index(flag) + 1] == value
+    folder = environment(tmp_path, {})["PYTHONPATH"]
+    program = f"import sys; sys.path.insert(0, {folder!r}); import antiphon_guard"
+    subprocess.run([sys.executable, "-I", "-c", program], check=True)
+    modules = {name for name in os.listdir(folder) if name != "__pycache__"}
+    assert modules == {"__init__.py", "antiphon_guard.py"}, "vLLM could import them in the place of its own"
 
 
 def test_what_its_environment_says(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def _deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[De
         Deployment(
             snapshot=entry.id,
             alternative=choice.alternative,
+            on_demand=choice.alternative,
             task=entry.task,
             engine=choice.kind.name,
             model=store.path(entry),

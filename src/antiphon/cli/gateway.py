@@ -1,7 +1,8 @@
 """One gateway process: the running service behind an HTTP server, from its start to its drain.
 
 It is the whole of `antiphon serve`, or one of several that `cli.supervisor` starts as
-`python -m antiphon.cli.gateway`, which read their `Post` from stdin and end when that is closed.
+`python -m antiphon.cli.gateway`. These are told on stdin, in lines of JSON: first their `Post`, then what
+engines there are whenever that changes; they end when it is closed. On stdout they say which they use.
 """
 
 from __future__ import annotations
@@ -15,19 +16,24 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 import msgspec
 import uvicorn
 import uvloop
+from msgspec.json import encode
+from msgspec.structs import replace
 
 from antiphon.api.protocol import bounded_protocol
 from antiphon.app import Antiphon, running
 from antiphon.cli.output import report
+from antiphon.pools.pools import Pools
+from antiphon.pools.reports import Engines, Told, Uses
 from antiphon.settings import Settings
 
-READY = b"ready\n"
-"""What a gateway that was started by another process says once a request would be answered."""
+_SAY_SECONDS = 0.25
+"""Between two looks at whether there is something to say."""
 _KEEP_ALIVE_SECONDS = 75
 _ORPHAN_SECONDS = 5.0
 """What is left to a gateway for an orderly end when its parent is gone."""
@@ -51,13 +57,14 @@ async def gateway(
     started: Callable[[Antiphon], None],
     ready: Callable[[], None],
     process: int | None = None,
+    told: Told | None = None,
 ) -> None:
     """Serve on `listener` until SIGTERM or SIGINT.
 
     `started` is called once the service stands, `ready` once every engine has been ready; `process` is its
-    number, if it is one of several.
+    number, if it is one of several, and of its engines it is `told`.
     """
-    async with running(settings, process) as antiphon:
+    async with running(settings, process, told) as antiphon:
         config = uvicorn.Config(
             antiphon.edge,
             http=bounded_protocol(settings),
@@ -129,25 +136,73 @@ def configure_logging(settings: Settings, process: int | None = None) -> None:
 
 def main() -> None:
     """Be one of several: the exit code says how it went."""
-    with open(0, "rb", buffering=0, closefd=False) as told:
-        post = msgspec.json.decode(told.readline(), type=Post)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-    configure_logging(post.settings, post.process)
+    with open(0, "rb", closefd=False) as lines:
+        post = msgspec.json.decode(lines.readline(), type=Post)
+        configure_logging(post.settings, post.process)
+        try:
+            with socket.socket(fileno=post.listener) as listener:
+                uvloop.run(_one_of_several(post, listener, lines))
+        except Exception as problem:
+            raise SystemExit(report(problem)) from None
+
+
+async def _one_of_several(post: Post, listener: socket.socket, lines: BinaryIO) -> None:
+    told, voice = Told(), Voice(sys.stdout.fileno())
+    loop = asyncio.get_running_loop()
+    hearing = (lines, lambda engines: loop.call_soon_threadsafe(told.hear, engines))
+    threading.Thread(target=_hear, args=hearing, name="hear", daemon=True).start()
+    ready = asyncio.Event()
+    speaking: list[asyncio.Task[None]] = []
+
+    def started(antiphon: Antiphon) -> None:
+        work = _speak(voice, told, antiphon.pools, ready)
+        speaking.append(asyncio.create_task(work, name="speak"))
+
     try:
-        with socket.socket(fileno=post.listener) as listener:
-            uvloop.run(gateway(post.settings, listener, lambda _: None, _say_ready, post.process))
-    except Exception as problem:
-        raise SystemExit(report(problem)) from None
+        await gateway(post.settings, listener, started, ready.set, post.process, told)
+    finally:
+        for task in speaking:
+            task.cancel()
 
 
-def _say_ready() -> None:
-    os.write(sys.stdout.fileno(), READY)
+class Voice:
+    """Says lines on a pipe, and never waits for its reader."""
+
+    def __init__(self, pipe: int) -> None:
+        os.set_blocking(pipe, False)
+        self._pipe = pipe
+        self._rest = b""
+
+    def say(self, line: bytes) -> bool:
+        """Whether there was room for it: else nothing of it is said."""
+        self._write()
+        if self._rest:
+            return False
+        self._rest = line + b"\n"
+        self._write()
+        return True
+
+    def _write(self) -> None:
+        with suppress(BlockingIOError, BrokenPipeError):
+            while self._rest:
+                self._rest = self._rest[os.write(self._pipe, self._rest) :]
 
 
-def _end_with_parent() -> None:
-    """Wait until the parent's end of stdin is closed, which is when it has ended, however it did."""
-    while os.read(0, 1):
-        continue
+async def _speak(voice: Voice, told: Told, pools: Pools, ready: asyncio.Event) -> None:
+    """Say what is used, whenever that is something else, and whom to wake."""
+    said, woken = None, frozenset[str]()
+    while True:
+        woken |= told.wishes()
+        uses = Uses(pools.busy(), ready=ready.is_set())
+        if (woken or uses != said) and voice.say(encode(replace(uses, woken=woken))):
+            said, woken = uses, frozenset()
+        await asyncio.sleep(_SAY_SECONDS)
+
+
+def _hear(lines: BinaryIO, told: Callable[[Engines], object]) -> None:
+    """Pass on what the parent tells, until the pipe is closed: when it has ended, however it did."""
+    for line in lines:
+        told(msgspec.json.decode(line, type=Engines))
     # The engines end with the parent, so that nothing runs on that a drain would wait for.
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(_ORPHAN_SECONDS)

@@ -45,11 +45,11 @@ async def _alone(settings: Settings, listener: socket.socket) -> None:
 
 async def _several(settings: Settings, listener: socket.socket) -> None:
     began = time.monotonic()
-    async with supervising(settings) as first_key:
-        supervisor = Supervisor(settings, listener, ready=lambda: _announce(began))
+    async with supervising(settings) as engines:
+        supervisor = Supervisor(settings, listener, engines.gateways, ready=lambda: _announce(began))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, supervisor.end)
-        _greet(listener, first_key)
+        _greet(listener, engines.first_key)
         await supervisor.run()
         listener.close()  # while the engines end, nobody shall wait for an answer
 

@@ -8,15 +8,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import msgspec
 
-from antiphon.cli.gateway import READY, Post
+from antiphon.cli.gateway import Post
 from antiphon.pools.policy import Pace, after_failure
+from antiphon.pools.reports import Gateways, Uses
 from antiphon.settings import Settings
 
+_LINE_BYTES = 2**24
+"""Longest line that a gateway may say: some 60 bytes for each engine."""
 _COMMAND = (sys.executable, "-P", "-m", "antiphon.cli.gateway")
 _END_SECONDS = 15.0
 """What a gateway may take for its end beyond the drain, before it is killed."""
@@ -34,12 +37,14 @@ class Supervisor:
         self,
         settings: Settings,
         listener: socket.socket,
+        gateways: Gateways,
         ready: Callable[[], None],
         pace: Pace | None = None,
     ) -> None:
-        """`ready` is called once, when every gateway has been ready."""
+        """`ready` is called once, when every gateway has been ready. By `gateways` they know of engines."""
         self._settings = settings
         self._listener = listener
+        self._gateways = gateways
         self._ready = ready
         self._pace = pace or Pace()
         self._running: dict[int, asyncio.subprocess.Process] = {}
@@ -79,13 +84,18 @@ class Supervisor:
         except OSError as problem:
             return None, str(problem.strerror)
         ready_at = None
+        telling = asyncio.create_task(self._tell(process), name=f"tell-{number}")
         try:
-            if await _line(process) == READY:
-                ready_at = time.monotonic()
-                self._is_ready(number)
+            async for uses in _said(process):
+                if uses.ready and ready_at is None:
+                    ready_at = time.monotonic()
+                    self._is_ready(number)
+                self._gateways.hear(number, uses)
             code = await process.wait()
         finally:
+            telling.cancel()
             del self._running[number]
+            self._gateways.gone(number)
             if process.returncode is None:
                 _send(process, signal.SIGKILL)
                 await process.wait()
@@ -96,6 +106,7 @@ class Supervisor:
             *_COMMAND,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=_LINE_BYTES,
             pass_fds=(self._listener.fileno(),),
             start_new_session=True,  # Ctrl-C in the terminal is for this process, which passes it on
         )
@@ -108,6 +119,16 @@ class Supervisor:
         # It stays open: its end tells the gateway that this process has ended.
         return process
 
+    async def _tell(self, process: asyncio.subprocess.Process) -> None:
+        """Let a gateway know of engines, whenever there are others; one that has ended hears nothing."""
+        assert process.stdin is not None
+        with suppress(ConnectionError):
+            while True:
+                change = self._gateways.change
+                process.stdin.write(msgspec.json.encode(self._gateways.engines) + b"\n")
+                await process.stdin.drain()
+                await change.wait()
+
     def _is_ready(self, number: int) -> None:
         if self._unready:
             self._unready.discard(number)
@@ -119,10 +140,12 @@ class Supervisor:
             _send(process, signal.SIGKILL)
 
 
-async def _line(process: asyncio.subprocess.Process) -> bytes:
-    """What a gateway says first; nothing, if it ended without a word."""
+async def _said(process: asyncio.subprocess.Process) -> AsyncIterator[Uses]:
+    """What a gateway says, until it ends."""
     assert process.stdout is not None
-    return await process.stdout.readline()
+    async for line in process.stdout:
+        with suppress(msgspec.DecodeError):  # whatever a library may have printed
+            yield msgspec.json.decode(line, type=Uses)
 
 
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from antiphon.address import Address
 from antiphon.settings import Settings
 from antiphon.values import (
     ChatJob,
@@ -120,8 +121,8 @@ def _nothing(settings: Settings) -> str:
 class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of engine: how to launch it and how to talk to it.
 
-    `command` gives the argument list of a process that listens on the Unix socket at the path given, and
-    serves the deployments given; `connect` gives the client (`ChatEngine`, `SpeechEngine` or
+    `command` gives the argument list of a process that listens at the address given, and serves the
+    deployments given; `connect` gives the client (`ChatEngine`, `SpeechEngine` or
     `EmbeddingEngine`, by `task`) for a process listening there.
 
     `shared`: whether one process serves all the deployments of the kind; otherwise each has one of its own.
@@ -153,8 +154,8 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     reads: frozenset[Format]
     counts: bool = True
     shared: bool = False
-    command: Callable[[Sequence[Deployment], Settings, Path], list[str]]
-    connect: Callable[[Sequence[Deployment], Settings, Path], Engine]
+    command: Callable[[Sequence[Deployment], Settings, Address], list[str]]
+    connect: Callable[[Sequence[Deployment], Settings, Address], Engine]
     cache: Callable[[Deployment], int] = lambda deployment: 0
     version: Callable[[Settings], str] = _nothing
     features: frozenset[Feature] = frozenset()

@@ -10,11 +10,11 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from antiphon.address import Address
 from antiphon.engines import raw, vocabulary
 from antiphon.engines.merge import merge
 from antiphon.engines.template import ChatTemplate, reviewed
@@ -34,9 +34,9 @@ class ChatClient(ABC):
     alive: str
     """A path that is answered by the loop that computes."""
 
-    def __init__(self, deployment: Deployment, socket: Path) -> None:
+    def __init__(self, deployment: Deployment, address: Address) -> None:
         self._deployment = deployment
-        self._upstream = Upstream(socket)
+        self._upstream = Upstream(address)
         self._vocabulary: Vocabulary | None = None
         self._template: ChatTemplate | None = None
 

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 exchange, on a Unix socket and a connection of its own: every token of chat comes this way.
+"""One HTTP/1.1 exchange, on a connection of its own: every token of chat comes this way.
 
 A library for HTTP does much that no engine needs, in several times the processor time. The parsing itself is
 httptools', as it is at the edge.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any, Self
 
 import httptools
+
+from antiphon.address import Address
 
 CONNECT_SECONDS = 5.0
 HIGH_WATER = 65_536
@@ -26,12 +27,12 @@ class Exchange(asyncio.Protocol):
     """A request, with a body of JSON if there is one, and its answer as it comes; read once, by one reader.
 
     Used as `async with exchange:`, it is sent on entering, which raises `OSError` if there is nobody at
-    `socket` and `TimeoutError` if nobody takes the connection. On leaving the connection is closed.
+    `address` and `TimeoutError` if nobody takes the connection. On leaving the connection is closed.
     """
 
-    def __init__(self, socket: Path, method: str, path: str, body: bytes | None = None) -> None:
-        self._socket = str(socket)
-        self._request = _head(method, path, body) + (body or b"")
+    def __init__(self, address: Address, method: str, path: str, body: bytes | None = None) -> None:
+        self._address = address
+        self._request = _head(address, method, path, body) + (body or b"")
         self.status = 0
         """Set once the answer has begun."""
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -43,7 +44,10 @@ class Exchange(asyncio.Protocol):
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_SECONDS):
-            await loop.create_unix_connection(lambda: self, self._socket)
+            if self._address.path:
+                await loop.create_unix_connection(lambda: self, self._address.path)
+            else:
+                await loop.create_connection(lambda: self, self._address.host, self._address.port)
         self._transport.write(self._request)
         self._request = b""  # a long prompt is not kept for as long as its answer takes
         return self
@@ -127,6 +131,7 @@ class Exchange(asyncio.Protocol):
             self._waiting.set_result(None)
 
 
-def _head(method: str, path: str, body: bytes | None) -> bytes:
+def _head(address: Address, method: str, path: str, body: bytes | None) -> bytes:
+    known = f"authorization: Bearer {address.secret}\r\n" if address.secret else ""
     sized = "" if body is None else f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-    return f"{method} {path} HTTP/1.1\r\nhost: engine\r\nconnection: close\r\n{sized}\r\n".encode()
+    return f"{method} {path} HTTP/1.1\r\nhost: engine\r\nconnection: close\r\n{known}{sized}\r\n".encode()

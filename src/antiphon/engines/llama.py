@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, get_args
 
+from antiphon.address import Address
 from antiphon.engines.base import EngineKind
 from antiphon.engines.completion import CompletionEngine, common_body
 from antiphon.engines.slots import Slots
@@ -22,9 +22,9 @@ class LlamaEngine(CompletionEngine):
     # Unlike /health and /slots, this is answered by the loop that computes.
     alive = "/lora-adapters"
 
-    def __init__(self, deployment: Deployment, socket: Path, slots: Slots | None = None) -> None:
+    def __init__(self, deployment: Deployment, address: Address, slots: Slots | None = None) -> None:
         """`slots`: those of the process, if all its requests come from here; else no prompt is kept."""
-        super().__init__(deployment, socket)
+        super().__init__(deployment, address)
         self._slots = slots
 
     @contextmanager
@@ -60,12 +60,12 @@ def completion_body(job: ChatJob, prompt: Prompt, index: int, context: int) -> d
     return body
 
 
-def command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+def command(deployments: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
     """The process of one model, of chat unless more is said."""
     [deployment] = deployments
     return [
         sys.executable, "-m", "antiphon.workers.llama",
-        "--socket", str(socket),
+        "--listen", str(address),
         "--model", str(deployment.model),
         "--context", str(deployment.context),
         "--slots", str(deployment.slots),
@@ -73,9 +73,9 @@ def command(deployments: Sequence[Deployment], settings: Settings, socket: Path)
     ]  # fmt: skip
 
 
-def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> LlamaEngine:
+def _connect(deployments: Sequence[Deployment], settings: Settings, address: Address) -> LlamaEngine:
     [deployment] = deployments
-    return LlamaEngine(deployment, socket, Slots(deployment.slots) if settings.processes == 1 else None)
+    return LlamaEngine(deployment, address, Slots(deployment.slots) if settings.processes == 1 else None)
 
 
 ENGINE = EngineKind(

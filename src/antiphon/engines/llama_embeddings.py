@@ -12,10 +12,10 @@ from array import array
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import msgspec
 
+from antiphon.address import Address
 from antiphon.engines import llama, raw, vocabulary
 from antiphon.engines.base import EngineKind
 from antiphon.engines.completion import tokenized
@@ -34,9 +34,9 @@ Tokens = tuple[int, ...]
 class LlamaEmbeddingEngine:
     """The client of one llama.cpp process that embeds."""
 
-    def __init__(self, deployment: Deployment, socket: Path) -> None:
+    def __init__(self, deployment: Deployment, address: Address) -> None:
         self._deployment = deployment
-        self._upstream = Upstream(socket)
+        self._upstream = Upstream(address)
         self._vocabulary_size = 0
 
     async def probe(self) -> Collection[str]:
@@ -100,14 +100,14 @@ def _length(vector: bytes) -> float:
     return math.hypot(*array("f", vector))
 
 
-def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+def _command(deployments: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
     [deployment] = deployments
-    return [*llama.command(deployments, settings, socket), "--pooling", deployment.options["pooling"]]
+    return [*llama.command(deployments, settings, address), "--pooling", deployment.options["pooling"]]
 
 
-def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> LlamaEmbeddingEngine:
+def _connect(deployments: Sequence[Deployment], settings: Settings, address: Address) -> LlamaEmbeddingEngine:
     [deployment] = deployments
-    return LlamaEmbeddingEngine(deployment, socket)
+    return LlamaEmbeddingEngine(deployment, address)
 
 
 ENGINE = EngineKind(

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from antiphon.address import Address
 from antiphon.engines.base import EngineKind
 from antiphon.engines.completion import CompletionEngine, common_body
 from antiphon.errors import ConfigurationError, UnsupportedParameter
@@ -38,7 +39,7 @@ class OpenvinoEngine(CompletionEngine):
         return body | {"partition": job.organization if job.seed is None else ""}
 
 
-def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+def _command(deployments: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
     [deployment] = deployments
     if deployment.prepared is None:
         raise ConfigurationError(
@@ -47,7 +48,7 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
         )
     return [
         sys.executable, "-m", "antiphon.workers.chat",
-        "--socket", str(socket),
+        "--listen", str(address),
         "--model", str(deployment.prepared),
         "--context", str(deployment.context),
         "--slots", str(deployment.slots),
@@ -62,9 +63,9 @@ def _cache(deployment: Deployment) -> int:
     return int(deployment.options.get("cache_tokens") or min(whole, _CONTEXTS * deployment.context))
 
 
-def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> OpenvinoEngine:
+def _connect(deployments: Sequence[Deployment], settings: Settings, address: Address) -> OpenvinoEngine:
     [deployment] = deployments
-    return OpenvinoEngine(deployment, socket)
+    return OpenvinoEngine(deployment, address)
 
 
 def _preparation(model: Path, folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import aiohttp
 import msgspec
 
+from antiphon.address import Address
 from antiphon.engines.base import EngineKind
 from antiphon.engines.upstream import Upstream, events
 from antiphon.errors import (
@@ -49,8 +50,8 @@ _KINDS: dict[str | None, type[AntiphonError]] = {
 class SpeechEngine:
     """The client of one speech process. Deadlines are the caller's."""
 
-    def __init__(self, socket: Path) -> None:
-        self._upstream = Upstream(socket)
+    def __init__(self, address: Address) -> None:
+        self._upstream = Upstream(address)
 
     async def probe(self) -> Collection[str]:
         answer = await self._upstream.get("/health")
@@ -206,10 +207,10 @@ def _kind_by_type(found: ErrorBody) -> type[AntiphonError] | None:
     return InvalidAudio if found.param == "file" else InvalidRequest
 
 
-def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+def _command(deployments: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
     return [
         sys.executable, "-m", "antiphon.workers.speech",
-        "--socket", str(socket),
+        "--listen", str(address),
         *(word for d in deployments for word in ("--model", f"{d.snapshot}={d.model}")),
         "--threads", str(settings.cores),
         "--slots", str(sum(d.slots for d in deployments)),
@@ -226,8 +227,8 @@ def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path
     ]  # fmt: skip
 
 
-def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> SpeechEngine:
-    return SpeechEngine(socket)
+def _connect(deployments: Sequence[Deployment], settings: Settings, address: Address) -> SpeechEngine:
+    return SpeechEngine(address)
 
 
 ENGINE = EngineKind(

@@ -1,16 +1,16 @@
-"""The one HTTP client for engine processes: over a Unix socket, JSON in, JSON or server-sent events out."""
+"""The one HTTP client for engine processes: JSON in, JSON or server-sent events out."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 
+from antiphon.address import Address
 from antiphon.engines import http
 from antiphon.errors import EngineFailed, EngineRefused
 
@@ -24,11 +24,11 @@ class Upstream:
 
     Every exchange has a connection of its own. Closing it is what cancels the work in the engine; nothing of
     one caller can reach the next; and none is found closed by the engine at the moment it is used again.
-    On a Unix socket a new one costs some 0.1 ms.
+    A new one costs some 0.1 ms on a Unix socket.
     """
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, address: Address) -> None:
+        self._address = address
         self._exchanges: set[http.Exchange] = set()
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -63,14 +63,14 @@ class Upstream:
 
     def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Held:
         self._refuse_if_closed()
-        return _Held(http.Exchange(self._socket, method, path, body), self._exchanges)
+        return _Held(http.Exchange(self._address, method, path, body), self._exchanges)
 
     @asynccontextmanager
     async def request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """One exchange by aiohttp, which can stream forms. Leaving early closes the connection."""
         try:
             async with self._by_aiohttp().request(
-                method, f"http://engine{path}", allow_redirects=False, **options
+                method, f"{_origin(self._address)}{path}", allow_redirects=False, **options
             ) as response:
                 try:
                     yield response
@@ -83,9 +83,11 @@ class Upstream:
     def _by_aiohttp(self) -> aiohttp.ClientSession:
         self._refuse_if_closed()
         if self._session is None:
-            connector = aiohttp.UnixConnector(path=str(self._socket), limit=0, force_close=True)
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=_CONNECT, cookie_jar=aiohttp.DummyCookieJar()
+                connector=_connector(self._address),
+                headers={"authorization": f"Bearer {self._address.secret}"} if self._address.secret else None,
+                timeout=_CONNECT,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
@@ -113,6 +115,19 @@ class _Held:
         self._exchange.abort()
         if isinstance(problem, http.Broken | OSError):
             raise _broke_off() from problem
+
+
+def _connector(address: Address) -> aiohttp.BaseConnector:
+    if address.path:
+        return aiohttp.UnixConnector(path=address.path, limit=0, force_close=True)
+    return aiohttp.TCPConnector(limit=0, force_close=True)
+
+
+def _origin(address: Address) -> str:
+    if address.path:
+        return "http://engine"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"http://{host}:{address.port}"
 
 
 def _broke_off() -> EngineFailed:

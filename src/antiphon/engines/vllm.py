@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
+from antiphon.address import Address
 from antiphon.engines.base import EngineKind
 from antiphon.engines.client import ChatClient
 from antiphon.engines.merge import decoded, joined
@@ -192,12 +193,12 @@ def _number(name: str) -> int:
     return int(name.rpartition(":")[2])
 
 
-def _command(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> list[str]:
+def _command(deployments: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
     [deployment] = deployments
     return [
         sys.executable, "-m", "antiphon.workers.vllm",
         "--program", shutil.which(settings.vllm_command) or settings.vllm_command,
-        "--socket", str(socket),
+        "--listen", str(address),
         "--model", str(deployment.model),
         "--name", MODEL,
         "--context", str(deployment.context),
@@ -212,9 +213,9 @@ def _cache(deployment: Deployment) -> int:
     return int(deployment.options.get("cache_tokens") or 0)
 
 
-def _connect(deployments: Sequence[Deployment], settings: Settings, socket: Path) -> VllmEngine:
+def _connect(deployments: Sequence[Deployment], settings: Settings, address: Address) -> VllmEngine:
     [deployment] = deployments
-    return VllmEngine(deployment, socket)
+    return VllmEngine(deployment, address)
 
 
 def _absent(settings: Settings) -> str:

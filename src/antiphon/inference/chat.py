@@ -42,5 +42,5 @@ class Chat(Generation):
     async def render(self, job: ChatJob) -> tuple[Snapshot, Prompt]:
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""
         snapshot = self._resolve(job.model, "chat")
-        with self._pools.get(snapshot.id).acquire() as lease:
+        with self._awake(snapshot).acquire() as lease:
             return snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages, job.functions)

@@ -7,7 +7,8 @@ from antiphon.catalogue.catalogue import Catalogue
 from antiphon.errors import UnsupportedParameter
 from antiphon.inference.metrics import Metrics
 from antiphon.ledger.meter import Account, Meter
-from antiphon.pools.pool import Pools
+from antiphon.pools.pool import Pool
+from antiphon.pools.pools import Pools
 from antiphon.settings import Settings
 from antiphon.values import Caller, Snapshot, Task
 
@@ -45,6 +46,12 @@ class Conductor:
                 f"The model '{model}' {_CANNOT[task]}.", param="model", code="unsupported_value"
             )
         return snapshot
+
+    def _awake(self, snapshot: Snapshot) -> Pool:
+        """The pool of a snapshot of which nothing special is asked; if it sleeps, it begins to wake."""
+        pool = self._pools.get(snapshot.id)
+        pool.wake()
+        return pool
 
 
 def account(caller: Caller) -> Account:

@@ -56,7 +56,7 @@ class Embeddings(Conductor):
         """
         snapshot = self._resolve(job.model, "embedding")
         _check_dimensions(job, snapshot)
-        pool = self._pools.get(snapshot.id)
+        pool = self._awake(snapshot)
         demand = Demand(tokens=_guessed(job.inputs))
         try:
             async with (
@@ -66,7 +66,7 @@ class Embeddings(Conductor):
                 with pool.acquire() as lease:
                     engine = cast(EmbeddingEngine, lease.engine)
                     inputs = await engine.tokenize(job.inputs)
-                    usage = Usage(prompt_tokens=_checked(inputs, snapshot.context))
+                    usage = Usage(prompt_tokens=_checked(inputs, lease.deployment.context))
                     await place.correct(usage.prompt_tokens)
                     async with self._meter.open(request_id, account(caller), snapshot, usage) as bill:
                         embedded = partial(self._embedded, snapshot, engine, inputs, usage, bill, deadline)

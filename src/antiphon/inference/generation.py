@@ -18,7 +18,8 @@ from antiphon.inference.calls import told
 from antiphon.inference.conductor import Conductor, account
 from antiphon.inference.written import HandedTokens, written
 from antiphon.ledger.meter import Bill
-from antiphon.pools.pool import Incapable, Pool
+from antiphon.pools.pool import Pool
+from antiphon.pools.pools import Incapable
 from antiphon.values import Caller, ChatJob, Delta, Feature, Prompt, Snapshot, Usage
 
 _PARAMETERS: dict[Feature, str] = {"grammar": "response_format", "lazy_grammar": "tools"}
@@ -93,7 +94,9 @@ class Generation(Conductor):
                     prompts = await reading.prepare(engine)
                     read = sum(len(prompt.tokens) for prompt in prompts)
                     await place.correct(text_demand(job, read, reading.prompts).tokens)
-                    jobs = [_fitted(job, prompt, snapshot.context, reading.param) for prompt in prompts]
+                    jobs = [
+                        _fitted(job, prompt, lease.deployment.context, reading.param) for prompt in prompts
+                    ]
                     most = Usage(prompt_tokens=read, completion_tokens=_most(jobs))
                     async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
                         handed = HandedTokens(bill, prompts, job.n, counts=pool.kind.counts)
@@ -103,7 +106,7 @@ class Generation(Conductor):
                         pieces = self._settled(snapshot, text, bill, place, deadline)
                         async with aclosing(pieces):
                             yield Answer(
-                                snapshot, pool.fingerprint, prompts, pieces, handed, lambda: bill.charged
+                                snapshot, lease.fingerprint, prompts, pieces, handed, lambda: bill.charged
                             )
         except TimeoutError:
             raise RequestTimeout("The answer took too long.") from None

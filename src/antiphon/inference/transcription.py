@@ -54,7 +54,7 @@ class Transcription(Conductor):
         `speech_answer_seconds` is refused.
         """
         snapshot = self._resolve(job.model, "speech")
-        pool = self._pools.get(snapshot.id)
+        pool = self._awake(snapshot)
         demand = upload_demand((await asyncio.to_thread(job.file.stat)).st_size)
         async with self._gate.enter(
             caller, snapshot.id, lambda: pool.capacity, 1, demand, show, greed=_GREED

@@ -1,86 +1,101 @@
-"""An engine that another process of this machine supervises: found by its link, used, never ended.
+"""An engine that another process of this machine runs: used as that process tells, never started or ended.
 
-    starting -> ready -> starting ...        any -> stopped
-
-The link is the truth about which process is the engine: its supervisor removes it when that has ended, and
-lets it lead to the next one. Whether that one would serve a request is found out here, by probes of its own.
+starting -> ready -> starting ...        any -> stopped
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
-from antiphon.engines.base import Engine
+from antiphon.engines.base import Engine, EngineKind
 from antiphon.errors import EngineFailed
 from antiphon.pools.member import UNUSABLE, Member, explain, log
+from antiphon.pools.plan import Unit
+from antiphon.pools.policy import Pace
+from antiphon.pools.reports import Report, Told
+from antiphon.settings import Settings
 
 _LEFT_OUT = "The engine runs without this model: the log of its supervisor tells why."
 
 
 class AttachedReplica(Member):
-    """Follows an engine that another process supervises; which one that is, no status of this one tells."""
+    """Follows an engine that another process runs; which one that is, no status of this one tells."""
+
+    def __init__(
+        self,
+        unit: Unit,
+        kind: EngineKind,
+        changed: Callable[[], None],
+        *,
+        settings: Settings,
+        told: Told,
+        pace: Pace,
+    ) -> None:
+        super().__init__(unit, kind, changed, settings=settings, pace=pace)
+        self._told = told
+        self._key = unit.key
 
     async def _attend(self) -> NoReturn:
         self._enter("starting")
         while True:
-            socket = await self._find()
-            served = await asyncio.to_thread(self._runtime.served, socket) if socket else frozenset()
-            if socket is not None and served:
-                try:
-                    await self._follow(socket, served)
-                except Exception as problem:
-                    self._error = str(explain(problem, self._unit.name))
-                    await asyncio.sleep(self._pace.backoff)
-                self._restarts += 1
-            await asyncio.sleep(self._pace.look)
+            report = self._told.of(self._key)
+            if report is None:
+                await self._told.change()
+                continue
+            try:
+                await self._follow(report)
+            except Exception as problem:
+                self._error = str(explain(problem, self._unit.name))
+                await asyncio.sleep(self._pace.backoff)
+            self._restarts += 1
 
-    async def _follow(self, socket: Path, served: frozenset[str]) -> None:
-        """Use the engine at `socket`, which serves these snapshots, for as long as it is the one."""
+    async def _follow(self, report: Report) -> None:
+        """Use an engine for as long as it is the one."""
         snapshots = [deployment.snapshot for deployment in self._unit.deployments]
-        left_out = {s: _LEFT_OUT for s in snapshots if s not in served}
-        engine = self._kind.connect(self._without(left_out), self._settings, socket)
+        left_out = {s: _LEFT_OUT for s in snapshots if s not in report.serves}
+        engine = self._kind.connect(self._without(left_out), self._settings, report.address)
         try:
-            while (unusable := await self._answers(engine, socket)) is not None:
-                if self._state != "ready":
-                    serves = self._without(left_out | dict.fromkeys(unusable, UNUSABLE))
-                    self._enter("ready", engine, serves)
-                    log.info("attached to the engine of %s", self._unit.name)
-                if not await self._rest(socket):
-                    break
+            unusable = await self._answers(engine, report)
+            if unusable is not None:
+                self._enter("ready", engine, self._without(left_out | dict.fromkeys(unusable, UNUSABLE)))
+                log.info("attached to the engine of %s", self._unit.name)
+                while self._told.of(self._key) == report:
+                    await self._told.change()
             self._error = "The engine ended."
         finally:
             self._enter("starting")
             await engine.close()
 
-    async def _rest(self, socket: Path) -> bool:
-        """Wait until the next probe is due; whether the engine was the one all the time."""
-        due = time.monotonic() + self._pace.probe
-        while time.monotonic() < due:
-            await asyncio.sleep(self._pace.look)
-            if await self._find() != socket:
-                return False
-        return True
-
-    async def _answers(self, engine: Engine, socket: Path) -> Collection[str] | None:
-        """Probe until it succeeds, and return what the probe does; None once the engine is not the one.
-
-        A ready engine that is silent too long does not serve meanwhile. It is its supervisor who ends it.
-        """
-        began = time.monotonic()
-        while await self._find() == socket:
+    async def _answers(self, engine: Engine, report: Report) -> Collection[str] | None:
+        """Probe until it succeeds, and return what the probe does; None once the engine is not the one."""
+        while self._told.of(self._key) == report:
             try:
                 async with asyncio.timeout(self._settings.engine_silence_seconds):
                     return await engine.probe()
             except (EngineFailed, TimeoutError):
-                silent = time.monotonic() - began >= self._settings.engine_silence_seconds
-                if silent and self._state == "ready":
-                    self._enter("starting")
                 await asyncio.sleep(self._pace.retry)
         return None
 
-    async def _find(self) -> Path | None:
-        return await asyncio.to_thread(self._runtime.find, self._unit.name)
+
+class Wish:
+    """The keeper of an engine of another process: it is told to that process that somebody asks."""
+
+    def __init__(self, member: Member, told: Told, key: str) -> None:
+        self._member = member
+        self._told = told
+        self._key = key
+        self._started = False
+
+    def require(self, always: bool) -> None:
+        """What runs all the time is the other process's to know; this one follows it in any case."""
+        if not self._started:
+            self._started = True
+            self._member.start()
+
+    def wake(self) -> None:
+        self._told.wake(self._key)
+
+    async def stop(self, grace: float) -> None:
+        await self._member.stop(grace)

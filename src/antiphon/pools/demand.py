@@ -1,10 +1,11 @@
-"""An engine that runs only while it is asked for."""
+"""When a replica runs: all the time, or only while it is asked for."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from antiphon.pools.member import Member
 
@@ -13,8 +14,22 @@ _LOOK = 1.0
 _GRACE = 5.0
 
 
+class Keeper(Protocol):
+    """Decides when one member runs."""
+
+    def require(self, always: bool) -> None:
+        """Let it run all the time, or only while it is asked for. Needs a running event loop."""
+
+    def wake(self) -> None:
+        """Somebody is about to ask: let it run; it becomes ready later. Needs a running event loop."""
+
+    async def stop(self, grace: float) -> None:
+        """End it as `Member.stop` does; it starts no more by itself."""
+
+
 class Demand:
-    """Starts a replica when it is woken, and stops it once nobody has asked for `idle` seconds.
+    """The keeper of an engine of this process: it starts when it is woken, and ends once nobody has asked for
+    `idle` seconds.
 
     `busy` counts the requests that hold it. Whoever waits for it to become ready has woken it: `idle` must
     be longer than that may take.
@@ -24,17 +39,23 @@ class Demand:
         self._member = member
         self._busy = busy
         self._idle = idle
+        self._always = False
         self._asked = 0.0
         self._task: asyncio.Task[None] | None = None
 
+    def require(self, always: bool) -> None:
+        if self._always and not always:
+            self._asked = time.monotonic()
+        self._always = always
+        if always:
+            self.wake()
+
     def wake(self) -> None:
-        """Start the replica, unless it runs; it becomes ready later. Needs a running event loop."""
         self._asked = time.monotonic()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="demand")
 
     async def stop(self, grace: float) -> None:
-        """End the replica as `Member.stop` does, and start it no more by itself."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -56,4 +77,4 @@ class Demand:
                 self._asked = time.monotonic()
 
     def _wanted(self) -> bool:
-        return time.monotonic() - self._asked < self._idle
+        return self._always or time.monotonic() - self._asked < self._idle

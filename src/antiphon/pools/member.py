@@ -8,14 +8,17 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from antiphon.engines.base import Engine, EngineKind
 from antiphon.errors import AntiphonError
+from antiphon.pools.fingerprint import fingerprint
+from antiphon.pools.plan import Unit
 from antiphon.pools.policy import Pace
-from antiphon.runtime.local import LocalRuntime
+from antiphon.pools.reports import Report
 from antiphon.settings import Settings
 from antiphon.values import Deployment
 
@@ -24,14 +27,6 @@ State = Literal["starting", "ready", "crashed", "ejected", "backoff", "stopping"
 UNUSABLE = "The engine cannot use this model: its log tells why."
 
 log = logging.getLogger("antiphon.pools")
-
-
-class Unit(msgspec.Struct, frozen=True):
-    """What one process serves: one deployment, or all those of a shared engine."""
-
-    name: str
-    """The snapshot's id, or the name of the shared engine: what the runtime calls the process."""
-    deployments: tuple[Deployment, ...]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +44,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Serving:
-    """A ready engine, and how many requests for one deployment hold it: what a lease gives."""
+    """A ready engine, for one deployment, and how many requests for that hold it: what a lease gives."""
 
     engine: Engine
+    deployment: Deployment
     busy: int = 0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Another one as soon as anything is another that may change answers."""
+        return fingerprint(self.deployment)
 
 
 class Ended(Exception):
@@ -73,7 +74,6 @@ class Member(ABC):
         changed: Callable[[], None],
         *,
         settings: Settings,
-        runtime: LocalRuntime,
         pace: Pace,
     ) -> None:
         self._unit = unit
@@ -81,7 +81,6 @@ class Member(ABC):
         self._changed = changed
         """Called when `serving` changes."""
         self._settings = settings
-        self._runtime = runtime
         self._pace = pace
         self._state: State = "stopped"
         self._since = time.time()
@@ -118,6 +117,15 @@ class Member(ABC):
         """The engine, while it is ready to serve the snapshot."""
         return self._serving.get(snapshot)
 
+    def report(self) -> Report | None:
+        """What others, who are to use its engine, have to know; None while it is not ready."""
+        return None
+
+    @property
+    def busy(self) -> int:
+        """Requests that hold its engine."""
+        return sum(serving.busy for serving in self._serving.values())
+
     def status(self, snapshot: str) -> Status:
         """How it stands with one snapshot: one that is left out has crashed, whatever the others do."""
         serving = self._serving.get(snapshot)
@@ -151,7 +159,7 @@ class Member(ABC):
         self._since = time.time()
         before, self._serving = self._serving, {}
         if engine is not None:
-            self._serving = {deployment.snapshot: Serving(engine) for deployment in serves}
+            self._serving = {deployment.snapshot: Serving(engine, deployment) for deployment in serves}
         if before or self._serving:
             self._changed()
 

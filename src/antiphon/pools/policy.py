@@ -12,8 +12,6 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     probe: float = 2.0
     """Between two probes of a healthy engine."""
-    look: float = 0.25
-    """Between two looks at whether an engine that another process supervises is still the same."""
     retry: float = 0.05
     """Between two probes of one that does not answer yet."""
     backoff: float = 0.5

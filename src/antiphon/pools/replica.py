@@ -14,9 +14,11 @@ from typing import Any, NoReturn, TypeVar
 
 from antiphon.engines.base import Engine, EngineKind
 from antiphon.errors import EngineFailed
-from antiphon.pools.member import UNUSABLE, Ended, Member, Unit, explain, log
+from antiphon.pools.member import UNUSABLE, Ended, Member, explain, log
+from antiphon.pools.plan import Unit
 from antiphon.pools.policy import Pace, after_failure
-from antiphon.runtime.local import LocalRuntime, Process
+from antiphon.pools.reports import Report
+from antiphon.runtime.base import Process, Runtime
 from antiphon.settings import Settings
 from antiphon.values import Deployment
 
@@ -40,15 +42,21 @@ class Replica(Member):
         changed: Callable[[], None],
         *,
         settings: Settings,
-        runtime: LocalRuntime,
+        runtime: Runtime,
         verify: Verify,
         pace: Pace,
     ) -> None:
-        super().__init__(unit, kind, changed, settings=settings, runtime=runtime, pace=pace)
+        super().__init__(unit, kind, changed, settings=settings, pace=pace)
+        self._runtime = runtime
         self._verify = verify
         self._process: Process | None = None
         self._engine: Engine | None = None
         self._ready_at: float | None = None
+
+    def report(self) -> Report | None:
+        if self._process is None or not self._serving:
+            return None
+        return Report(self._process.address, frozenset(self._serving))
 
     async def _attend(self) -> NoReturn:
         while True:
@@ -86,7 +94,7 @@ class Replica(Member):
         deployments = await self._verified()
         process = self._process = await self._launch(deployments)
         self._pid = process.pid
-        engine = self._engine = self._kind.connect(deployments, self._settings, process.socket)
+        engine = self._engine = self._kind.connect(deployments, self._settings, process.address)
         unusable = await _while_running(process, self._become_ready(engine))
         if unusable:
             log.warning("the engine of %s goes on without %s", self._unit.name, ", ".join(sorted(unusable)))
@@ -123,8 +131,7 @@ class Replica(Member):
         try:
             return await self._runtime.start(
                 self._unit.name,
-                lambda socket: self._kind.command(deployments, self._settings, socket),
-                [deployment.snapshot for deployment in deployments],
+                lambda address: self._kind.command(deployments, self._settings, address),
             )
         except OSError as problem:
             text = f"The engine process could not be started ({problem.strerror})."

@@ -8,14 +8,15 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from antiphon.address import Address
+from antiphon.runtime.base import Command
 from antiphon.runtime.log import ProcessLog
 
 _SOCKET_NAME = "engine.sock"
-_SERVED_NAME = "served"
 _SOCKET_PATH_MAX = 100
 """Unix socket paths end at 104 bytes (macOS) or 108 (Linux)."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
@@ -39,14 +40,13 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _LOG_SECONDS = 1.0
 
 
-class Process:
-    """A running engine process, reached at `socket`. When it has ended nothing of it is left but its log."""
+class LocalProcess:
+    """A running engine process of this machine: a `Process`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, socket: Path, link: Path, log: ProcessLog):
+    def __init__(self, process: asyncio.subprocess.Process, address: Address, log: ProcessLog):
         self.pid = process.pid
-        self.socket = socket
+        self.address = address
         self._process = process
-        self._link = link
         self._log = log
         self._ended = asyncio.create_task(self._reap(), name=f"reap-{process.pid}")
 
@@ -80,53 +80,25 @@ class Process:
         code = await self._process.wait()
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
             os.killpg(self.pid, signal.SIGKILL)  # what it started itself
-        await asyncio.to_thread(_clear, self.socket.parent, self._link)
+        await asyncio.to_thread(shutil.rmtree, Path(self.address.path).parent, ignore_errors=True)
         await asyncio.to_thread(self._log.join, _LOG_SECONDS)
         return code
 
 
 class LocalRuntime:
-    """Starts engine processes: `folder` holds their sockets and temporary files, `log_folder` their logs.
-
-    It also holds a link to the socket of each, by which other processes find it: `find`. What an engine
-    serves stands beside its socket: `served`.
-    """
+    """Starts engine processes: `folder` holds their sockets and temporary files, `log_folder` their logs."""
 
     def __init__(self, folder: Path, log_folder: Path) -> None:
         self._folder = folder
         self._log_folder = log_folder
 
-    def find(self, name: str) -> Path | None:
-        """The socket of the engine that any process last started as `name`; None once it has ended.
-
-        Every start has a socket of its own. Reads the disk.
-        """
-        try:
-            return self._link(name).readlink()
-        except FileNotFoundError:
-            return None
-
-    def served(self, socket: Path) -> frozenset[str]:
-        """The snapshots that the engine at `socket` was started for; none once it has ended.
-
-        Reads the disk.
-        """
-        try:
-            return frozenset((socket.parent / _SERVED_NAME).read_text(encoding="utf-8").splitlines())
-        except FileNotFoundError:
-            return frozenset()
-
-    async def start(
-        self, name: str, command: Callable[[Path], list[str]], served: Sequence[str] = ()
-    ) -> Process:
-        """Start what `command` says for a socket path. Raises `OSError` if it cannot be started.
-
-        `served`: the snapshots that it is for.
+    async def start(self, name: str, command: Command) -> LocalProcess:
+        """Start what `command` says for a socket of its own. Raises `OSError` if it cannot be started.
 
         The process leads a group of its own: Ctrl-C in the terminal is the gateway's, which ends its
         engines when their requests are done.
         """
-        starting = asyncio.create_task(self._start(name, command, served), name=f"start-{name}")
+        starting = asyncio.create_task(self._start(name, command), name=f"start-{name}")
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -136,17 +108,15 @@ class LocalRuntime:
                 await starting.result().stop(0)
             raise
 
-    async def _start(self, name: str, command: Callable[[Path], list[str]], served: Sequence[str]) -> Process:
+    async def _start(self, name: str, command: Command) -> LocalProcess:
         folder = await asyncio.to_thread(self._private_folder)
-        socket, link = folder / _SOCKET_NAME, self._link(name)
+        address = Address(path=str(folder / _SOCKET_NAME))
         log = None
         try:
             log_name = _UNSAFE.sub("_", name) + ".log"
             log = await asyncio.to_thread(ProcessLog, self._log_folder / log_name)
-            await asyncio.to_thread(_note, folder / _SERVED_NAME, served)
-            await asyncio.to_thread(_point, link, socket)
             process = await asyncio.create_subprocess_exec(
-                *command(socket),
+                *command(address),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log.writer,
                 stderr=log.writer,
@@ -155,15 +125,12 @@ class LocalRuntime:
                 start_new_session=True,
             )
         except BaseException:
-            await asyncio.to_thread(_clear, folder, link)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise
         finally:
             if log is not None:
                 log.started()
-        return Process(process, socket, link, log)
-
-    def _link(self, name: str) -> Path:
-        return self._folder / f"{_UNSAFE.sub('_', name)}.engine"
+        return LocalProcess(process, address, log)
 
     def _private_folder(self) -> Path:
         """A new folder (mode 0700) whose name tells whose it is; those of gateways that are gone go now."""
@@ -192,25 +159,6 @@ def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str
             "PYTHONSAFEPATH": "1",  # nothing is ever imported from the working folder
         }
     )
-
-
-def _note(file: Path, served: Sequence[str]) -> None:
-    file.write_text("".join(f"{snapshot}\n" for snapshot in served), encoding="utf-8")
-
-
-def _point(link: Path, socket: Path) -> None:
-    """Let `link` name `socket`; nobody ever finds it absent or half made."""
-    draft = socket.with_suffix(".link")
-    draft.symlink_to(socket)
-    draft.replace(link)
-
-
-def _clear(folder: Path, link: Path) -> None:
-    """Remove an engine's folder, and its link unless that already leads to its successor."""
-    with suppress(FileNotFoundError):
-        if link.readlink().parent == folder:
-            link.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:

@@ -1,6 +1,7 @@
-"""The process of chat or of embeddings: llama.cpp's own HTTP server on a private Unix socket.
+"""The process of chat or of embeddings: llama.cpp's own HTTP server.
 
-Who may reach the socket may use every endpoint of llama.cpp: the folder that holds it must be private.
+Who may reach it may use every endpoint of llama.cpp: a socket's folder must be private; by TCP it asks for a
+secret.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import xllamacpp
 
+from antiphon.address import Address, listening
 from antiphon.values import Pooling
 from antiphon.workers.parent import exit_with_parent
 
@@ -34,7 +36,7 @@ def batch(model_bytes: int) -> int:
 
 
 def parameters(
-    socket: Path, model: Path, context: int, slots: int, threads: int, pooling: Pooling | None = None
+    listen: Address, model: Path, context: int, slots: int, threads: int, pooling: Pooling | None = None
 ) -> xllamacpp.CommonParams:
     """llama.cpp's settings: `slots` requests at once, each with `context` tokens of its own.
 
@@ -42,7 +44,10 @@ def parameters(
     """
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
-    params.hostnames = [str(socket)]
+    params.hostnames = [listen.path or listen.host]
+    if not listen.path:
+        params.port = listen.port
+        params.api_keys = [listen.secret]
 
     params.n_parallel = slots
     params.n_ctx = context * slots
@@ -77,7 +82,7 @@ def parameters(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--socket", type=Path, required=True, help="Unix socket to listen on")
+    parser.add_argument("--listen", type=listening, required=True, help="unix:/PATH, or tcp:HOST:PORT")
     parser.add_argument("--model", type=Path, required=True, help="GGUF file")
     parser.add_argument("--context", type=int, required=True, help="tokens of prompt and answer, per slot")
     parser.add_argument("--slots", type=int, required=True, help="requests served at once")

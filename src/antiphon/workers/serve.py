@@ -1,4 +1,4 @@
-"""The HTTP harness of the engine processes that we write: Starlette on uvicorn, on a private Unix socket."""
+"""The HTTP harness of the engine processes that we write: Starlette on uvicorn, at the address given."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from antiphon.address import Address
 from antiphon.errors import (
     AntiphonError,
     ClientGone,
@@ -37,6 +38,7 @@ from antiphon.errors import (
     StorageFull,
 )
 from antiphon.wire.models import EngineError, EngineHealth, ErrorBody
+from antiphon.workers.guard.antiphon_guard import Guard
 from antiphon.workers.parent import exit_with_parent
 
 DRAIN_SECONDS = 30
@@ -63,23 +65,23 @@ def application(
 
     return Starlette(
         routes=[Route("/health", health), *routes],
-        middleware=[Middleware(_Envelopes)],
+        middleware=[Middleware(Guard), Middleware(_Envelopes)],
         exception_handlers={HTTPException: _refused},
         lifespan=lifespan,
     )
 
 
-def serve(app: ASGIApp, path: Path) -> None:
-    """Listen on a Unix socket until SIGTERM, and then until running requests have ended.
+def serve(app: ASGIApp, address: Address) -> None:
+    """Listen until SIGTERM, and then until running requests have ended.
 
-    The folder of the socket is private and also takes the uploads: a temporary file is nameless and goes
-    away with the process, however that ends.
+    The folder in which the process was started is private and also takes the uploads: a temporary file is
+    nameless and goes away with the process, however that ends.
     """
     exit_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn drains, then raises the signal again for the handler that was there before: this one.
         signal.signal(number, _exit)
-    tempfile.tempdir = str(path.parent)
+    tempfile.tempdir = str(Path(address.path).parent) if address.path else os.getcwd()
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -90,23 +92,27 @@ def serve(app: ASGIApp, path: Path) -> None:
         log_level="warning",
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    listener = _listener(path)
+    listener = _listener(address)
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
-        path.unlink(missing_ok=True)
+        if address.path:
+            Path(address.path).unlink(missing_ok=True)
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(0)
 
 
-def _listener(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
+def _listener(address: Address) -> socket.socket:
+    if not address.path:
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        return socket.create_server((address.host, address.port), family=family)
+    Path(address.path).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o077)
     try:
-        listener.bind(str(path))
+        listener.bind(address.path)
     finally:
         os.umask(mask)
     return listener

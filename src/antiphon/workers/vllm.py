@@ -1,7 +1,7 @@
-"""`python -m antiphon.workers.vllm`: run vLLM's own server on a private Unix socket, for as long as we live.
+"""`python -m antiphon.workers.vllm`: run vLLM's own server, for as long as we live.
 
-It is a program of another environment: nothing of it is imported. Who may reach the socket may use every
-endpoint of vLLM: the folder that holds it must be private.
+It is a program of another environment: nothing of it is imported. Who may reach it may use every endpoint
+of vLLM: a socket's folder must be private, and before a TCP port stands our guard.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from antiphon.address import listening
+from antiphon.workers import guard
 from antiphon.workers.parent import exit_with_parent
 
+_GUARD = "antiphon_guard.Guard"
 _BLOCK = 64
 """Tokens of a block of the cache, where its size is said."""
 _ALWAYS = {
@@ -32,7 +35,6 @@ def command(given: argparse.Namespace) -> list[str]:
     """vLLM's argument list. Sampling is as requests say, not as the model's folder would have it."""
     arguments = [
         given.program, "serve", str(given.model),
-        "--uds", str(given.socket),
         "--served-model-name", given.name,
         "--max-model-len", str(given.context),
         "--max-num-seqs", str(given.slots),
@@ -42,6 +44,10 @@ def command(given: argparse.Namespace) -> list[str]:
         "--no-enable-log-requests",
         "--disable-uvicorn-access-log",
     ]  # fmt: skip
+    if given.listen.path:
+        arguments += ["--uds", given.listen.path]
+    else:
+        arguments += ["--host", given.listen.host, "--port", str(given.listen.port), "--middleware", _GUARD]
     if given.cache_tokens:
         blocks = -(-given.cache_tokens // _BLOCK)
         arguments += ["--block-size", str(_BLOCK), "--num-gpu-blocks-override", str(blocks)]
@@ -50,13 +56,13 @@ def command(given: argparse.Namespace) -> list[str]:
 
 def environment(home: Path, given: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What it is told besides. `home` outlives the process: compiling takes minutes."""
-    return {**given, "HOME": str(home), **_ALWAYS}
+    return {**given, "HOME": str(home), "PYTHONPATH": str(Path(guard.__file__).parent), **_ALWAYS}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m antiphon.workers.vllm", description=__doc__)
     parser.add_argument("--program", required=True, help="vLLM's program")
-    parser.add_argument("--socket", type=Path, required=True, help="Unix socket, in a private folder")
+    parser.add_argument("--listen", type=listening, required=True, help="unix:/PATH, or tcp:HOST:PORT")
     parser.add_argument("--model", type=Path, required=True, help="folder of safetensors")
     parser.add_argument("--name", required=True, help="what requests call the model")
     parser.add_argument("--context", type=int, required=True, help="tokens of prompt and answer")

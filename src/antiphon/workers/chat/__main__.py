@@ -1,4 +1,4 @@
-"""`python -m antiphon.workers.chat`: load a prepared model, then answer on a Unix socket."""
+"""`python -m antiphon.workers.chat`: load a prepared model, then answer at an address."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from antiphon.address import listening
 from antiphon.tokens.encoder import Encoder
 from antiphon.workers.chat import options, tokenizer
 from antiphon.workers.chat.app import create
@@ -31,7 +32,7 @@ EXTRA = 4
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m antiphon.workers.chat", description=__doc__)
-    parser.add_argument("--socket", type=Path, required=True, help="Unix socket, in a private folder")
+    parser.add_argument("--listen", type=listening, required=True, help="unix:/PATH, or tcp:HOST:PORT")
     parser.add_argument("--model", type=Path, required=True, help="folder made by .prepare")
     parser.add_argument("--context", type=int, required=True, help="tokens of prompt and answer")
     parser.add_argument("--slots", type=int, required=True, help="requests served at once")
@@ -59,7 +60,7 @@ def main() -> None:
         finally:
             await asyncio.to_thread(scheduler.close)
 
-    serve(create(scheduler, vocabulary, given.context, lifespan), given.socket)
+    serve(create(scheduler, vocabulary, given.context, lifespan), given.listen)
 
 
 def _loaded(given: argparse.Namespace, vocabulary: Encoder) -> OpenvinoPipeline:

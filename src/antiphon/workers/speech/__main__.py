@@ -1,4 +1,4 @@
-"""`python -m antiphon.workers.speech`: load Whisper models, then answer on a Unix socket."""
+"""`python -m antiphon.workers.speech`: load Whisper models, then answer at an address."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def serve_speech(options: Options) -> None:
     transcriber = Transcriber(options)
     transcriber.warm_up()
     vad.network()  # that it is missing shows now, and no request waits for it
-    serve(built(options, transcriber), options.socket)
+    serve(built(options, transcriber), options.listen)
 
 
 def built(options: Options, transcriber: Transcriber) -> Starlette:

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from antiphon.address import Address, listening
+
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"]
 
@@ -17,7 +19,7 @@ Precision = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "floa
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes are bytes, times seconds."""
 
-    socket: Path
+    listen: Address
     models: Mapping[str, Path]
     """Folders of CTranslate2 Whisper models, by the id of their snapshot."""
     threads: int = 1
@@ -47,9 +49,9 @@ def read(arguments: Sequence[str] | None = None) -> Options:
     """The options given, or an end with a usage message."""
     parser = argparse.ArgumentParser(
         prog="python -m antiphon.workers.speech",
-        description="Load Whisper models, then answer on a Unix socket.",
+        description="Load Whisper models, then answer at an address.",
     )
-    parser.add_argument("--socket", type=Path, required=True, help="Unix socket, in a private folder")
+    parser.add_argument("--listen", type=listening, required=True, help="unix:/PATH, or tcp:HOST:PORT")
     parser.add_argument(
         "--model",
         type=_model,

@@ -1,0 +1,71 @@
+"""Which processes there are to be for some deployments. Plain functions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from antiphon.engines.base import EngineKind
+from antiphon.errors import ConfigurationError
+from antiphon.values import Deployment
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """What one process serves: one deployment, or all those of a shared engine."""
+
+    name: str
+    """The snapshot's id, or the name of the shared engine: what the runtime calls the process."""
+    deployments: tuple[Deployment, ...]
+    key: str
+    """Another one as soon as the process would have to be another: by it, processes talk of engines."""
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it need not run while nobody asks for it."""
+        return all(deployment.on_demand for deployment in self.deployments)
+
+
+def units(
+    deployments: Iterable[Deployment], kinds: Mapping[str, EngineKind]
+) -> list[tuple[Unit, EngineKind]]:
+    """What each process serves: the deployments of a shared kind together, every other one alone.
+
+    Raises `ConfigurationError` for an unknown engine, and for a deployment with the name of a shared one.
+    """
+    found: dict[str, tuple[EngineKind, list[Deployment]]] = {}
+    for deployment in deployments:
+        kind = _kind(deployment, kinds)
+        name = kind.name if kind.shared else deployment.name
+        other, together = found.setdefault(name, (kind, []))
+        if other is not kind:
+            raise ConfigurationError(
+                f"The model '{name}' has the name of an engine", fix="in models.toml, give it another id"
+            )
+        together.append(deployment)
+    return [(Unit(name, tuple(these), _key(name, these)), kind) for name, (kind, these) in found.items()]
+
+
+def share(unit: Unit, of: int) -> Unit:
+    """What one of so many processes may use of it: its part of the slots, at least one."""
+    shares = (replace(deployment, slots=max(1, deployment.slots // of)) for deployment in unit.deployments)
+    return replace(unit, deployments=tuple(shares))
+
+
+def _key(name: str, deployments: Iterable[Deployment]) -> str:
+    # Whether it runs all the time changes nothing in the process.
+    launched = [replace(deployment, on_demand=False) for deployment in deployments]
+    told = msgspec.json.encode([name, launched], enc_hook=str)
+    return hashlib.sha256(told).hexdigest()[:16]
+
+
+def _kind(deployment: Deployment, kinds: Mapping[str, EngineKind]) -> EngineKind:
+    try:
+        return kinds[deployment.engine]
+    except KeyError:
+        raise ConfigurationError(
+            f"The model '{deployment.snapshot}' asks for an unknown engine '{deployment.engine}'",
+            fix=f"in models.toml, use one of: {', '.join(sorted(kinds))}",
+        ) from None

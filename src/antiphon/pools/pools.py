@@ -1,0 +1,223 @@
+"""Every pool, kept as the catalogue would have it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+from antiphon.engines.base import EngineKind
+from antiphon.errors import Unavailable
+from antiphon.pools.demand import Keeper
+from antiphon.pools.member import Member, Status
+from antiphon.pools.plan import Unit, share, units
+from antiphon.pools.pool import RETRY_AFTER, Pool
+from antiphon.pools.reports import Report
+from antiphon.values import Deployment, Feature
+
+log = logging.getLogger("antiphon.pools")
+
+_LOOK = 0.25
+"""Seconds between two looks at whether an engine that is replaced is still in use."""
+
+Make = Callable[[Unit, EngineKind, Callable[[], None]], tuple[Member, Keeper]]
+"""Makes a member and what keeps it; the member calls the function whenever what it serves changes."""
+
+
+class Incapable(Exception):
+    """No engine of a snapshot can do all that a request needs; the first has not this `feature`."""
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self.feature: Feature = feature
+
+
+@dataclass
+class _Running:
+    """A unit, its member, and the pools that it serves."""
+
+    unit: Unit
+    member: Member
+    keeper: Keeper
+    pools: list[Pool] = field(default_factory=list)
+    leaving: asyncio.Task[None] | None = None
+
+
+class Pools:
+    """The pools of a plan; a snapshot that several engines serve has one for each, the preferred first.
+
+    `in_use` says whether somebody beyond this process uses the engine of a unit, by its key. One that is no
+    longer in the plan is ended once nobody does, `patience` seconds later at the latest. `sharers`: the
+    processes that use the same engines, each its part of their slots.
+    """
+
+    def __init__(
+        self,
+        kinds: Mapping[str, EngineKind],
+        make: Make,
+        *,
+        in_use: Callable[[str], bool] = lambda key: False,
+        patience: float = 600.0,
+        sharers: int = 1,
+    ) -> None:
+        self._kinds = kinds
+        self._make = make
+        self._in_use = in_use
+        self._patience = patience
+        self._sharers = sharers
+        self._planned: dict[str, list[Pool]] = {}
+        """By snapshot, as the last plan has them."""
+        self._by_name: dict[str, Pool] = {}
+        """Also those that are leaving, by the names of their deployments."""
+        self._running: dict[str, _Running] = {}
+        """By the keys of units."""
+        self.on_pool: list[Callable[[Pool], None]] = []
+        """Called with every new pool."""
+
+    def follow(self, deployments: Iterable[Deployment]) -> None:
+        """Run these from now on; returns at once. Needs a running event loop.
+
+        What stays the same is left alone; what is new is started, and becomes ready later; what is replaced
+        or gone ends when it is not used any more. Raises `ConfigurationError`, and then nothing changes.
+        """
+        found = units(deployments, self._kinds)
+        plan = {unit.key: (share(unit, self._sharers), kind) for unit, kind in found}
+        self._planned = {}
+        for key, (unit, kind) in plan.items():
+            running = self._running.get(key)
+            if running is None:
+                running = self._running[key] = self._begin(unit, kind)
+            elif running.leaving is not None:
+                self._welcome_back(running)
+            for pool in running.pools:
+                pool.deployment = next(d for d in unit.deployments if d.name == pool.deployment.name)
+                self._planned.setdefault(pool.deployment.snapshot, []).append(pool)
+            running.keeper.require(not unit.on_demand)
+        for key, running in self._running.items():
+            if key not in plan and running.leaving is None:
+                running.leaving = asyncio.create_task(self._leave(key, running), name=f"leaving-{key}")
+
+    async def stop(self, grace: float) -> None:
+        """End every engine; running requests are expected to be over. No task or process is left."""
+        leaving = {running.leaving for running in self._running.values() if running.leaving}
+        for task in leaving:
+            task.cancel()
+        if leaving:
+            await asyncio.wait(leaving)
+        await asyncio.gather(*(running.keeper.stop(grace) for running in self._running.values()))
+
+    def __iter__(self) -> Iterator[Pool]:
+        """Those of the plan."""
+        for pools in self._planned.values():
+            yield from pools
+
+    def get(self, snapshot: str, needs: Set[Feature] = frozenset()) -> Pool:
+        """The pool that serves a snapshot to a request with these needs: the preferred one that can.
+
+        One whose engines end again and again is passed over where another can do it.
+
+        Raises `Unavailable` when the snapshot is not served, and `Incapable` when no engine of it can do all.
+        """
+        pools = self._planned.get(snapshot)
+        if pools is None:
+            raise Unavailable("The model is not being served.", retry_after=RETRY_AFTER)
+        able = [pool for pool in pools if needs <= pool.kind.features]
+        if not able:
+            raise Incapable(min(needs - pools[0].kind.features))
+        return _sound(able)
+
+    def serves(self, snapshot: str) -> bool:
+        """Whether a request for a snapshot would be served now."""
+        pools = self._planned.get(snapshot)
+        return pools is not None and _sound(pools).ready
+
+    @property
+    def ready(self) -> bool:
+        """Whether every snapshot would serve a request now; those on demand need not."""
+        first = [_sound(pools) for pools in self._planned.values()]
+        return all(pool.ready for pool in first if not pool.deployment.on_demand)
+
+    def busy(self) -> dict[str, int]:
+        """The units whose engines are used here or may be, by key, and the requests that hold each."""
+        return {key: running.member.busy for key, running in self._running.items()}
+
+    def reports(self) -> dict[str, Report]:
+        """What others, who are to use the engines of this process, have to know: by the keys of units."""
+        found = {key: running.member.report() for key, running in self._running.items()}
+        return {key: report for key, report in found.items() if report}
+
+    def wake(self, key: str) -> None:
+        """Somebody elsewhere is about to ask for the engine of a unit."""
+        if key in self._running:
+            self._running[key].keeper.wake()
+
+    def status(self) -> dict[str, list[Status]]:
+        """The engines of each deployment, by its name."""
+        return {name: pool.status() for name, pool in self._by_name.items()}
+
+    def _begin(self, unit: Unit, kind: EngineKind) -> _Running:
+        pools = [self._pool(deployment, kind) for deployment in unit.deployments]
+
+        def changed() -> None:
+            for pool in pools:
+                pool.changed()
+
+        member, keeper = self._make(unit, kind, changed)
+        for pool in pools:
+            pool.kind = kind
+            pool.members.append((member, keeper))
+        return _Running(unit, member, keeper, pools)
+
+    def _pool(self, deployment: Deployment, kind: EngineKind) -> Pool:
+        pool = self._by_name.get(deployment.name)
+        if pool is None:
+            pool = self._by_name[deployment.name] = Pool(deployment, kind)
+            for callback in self.on_pool:
+                callback(pool)
+        return pool
+
+    def _welcome_back(self, running: _Running) -> None:
+        """What was leaving is wanted again, as its own successor."""
+        assert running.leaving is not None
+        running.leaving.cancel()
+        running.leaving = None
+        for pool in running.pools:
+            pool.members.sort(key=lambda one: one[0] is running.member)
+            pool.changed()
+
+    async def _leave(self, key: str, running: _Running) -> None:
+        """End an engine that is no longer in the plan, once nobody needs it."""
+        await _until(lambda: not self._needed(running))
+        try:
+            async with asyncio.timeout(self._patience):
+                await _until(lambda: not (running.member.busy or self._in_use(key)))
+        except TimeoutError:
+            log.warning("the engine of %s is ended under its last requests", running.unit.name)
+        # From here on it is nobody's: who wants it back gets a new one.
+        del self._running[key]
+        for pool in running.pools:
+            pool.members = [one for one in pool.members if one[0] is not running.member]
+            if not pool.members:
+                del self._by_name[pool.deployment.name]
+            pool.changed()
+        await running.keeper.stop(0.0)
+
+    def _needed(self, running: _Running) -> bool:
+        """Whether it stands in for a successor that is to be ready, and is not yet."""
+        if running.unit.on_demand:
+            return False
+        planned = [pool for pools in self._planned.values() for pool in pools]
+        return any(pool in planned and not pool.passed_over(running.member) for pool in running.pools)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(_LOOK)
+
+
+def _sound(pools: Sequence[Pool]) -> Pool:
+    """The first that is not broken; if all are, the first."""
+    return next((pool for pool in pools if not pool.broken), pools[0])

@@ -1,0 +1,35 @@
+"""Where engine processes live: what every runtime offers, whatever machine it starts them on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from antiphon.address import Address
+
+
+class Process(Protocol):
+    """A running engine process. When it has ended nothing of it is left but its log."""
+
+    @property
+    def pid(self) -> int | None:
+        """On the machine where it runs; None where that cannot be known."""
+
+    @property
+    def address(self) -> Address:
+        """Where it listens, once it does."""
+
+    async def wait(self) -> int:
+        """Its exit code, once it has ended; negative: the signal that ended it."""
+
+    async def stop(self, grace: float) -> int:
+        """End it, by SIGTERM and `grace` seconds later by SIGKILL; its exit code."""
+
+
+Command = Callable[[Address], list[str]]
+"""The argument list of a process that is to listen at an address."""
+
+
+class Runtime(Protocol):
+    async def start(self, name: str, command: Command) -> Process:
+        """Start a process, which is called `name` in logs. Raises `OSError` if it cannot be started."""

@@ -1,0 +1,74 @@
+"""Which processes there are to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+import fake_engine
+from antiphon.errors import ConfigurationError
+from antiphon.pools.plan import share, units
+from antiphon.values import Deployment
+
+ALONE, SHARED = fake_engine.kind(name="alone"), fake_engine.kind(name="shared", shared=True)
+KINDS = {kind.name: kind for kind in (ALONE, SHARED)}
+
+
+def deployment(snapshot: str, engine: str = "alone", **given: object) -> Deployment:
+    return Deployment(snapshot=snapshot, task="chat", engine=engine, model=Path("/m"), slots=5, **given)  # type: ignore[arg-type]
+
+
+def keys(*deployments: Deployment) -> list[str]:
+    return [unit.key for unit, _ in units(deployments, KINDS)]
+
+
+def test_those_of_a_shared_kind_are_one_unit_and_every_other_is_one() -> None:
+    one, two = deployment("one"), deployment("two")
+    base, tiny = deployment("base", "shared"), deployment("tiny", "shared")
+    found = units([one, base, two, tiny], KINDS)
+    assert [(unit.name, unit.deployments, kind.name) for unit, kind in found] == [
+        ("one", (one,), "alone"),
+        ("shared", (base, tiny), "shared"),
+        ("two", (two,), "alone"),
+    ]
+
+
+def test_the_key_changes_with_what_the_process_is_launched_with() -> None:
+    one = deployment("one")
+    others = [
+        replace(one, slots=6),
+        replace(one, context=10),
+        replace(one, model=Path("/n")),
+        replace(one, digest="d"),
+        replace(one, options={"template": "t"}),
+        replace(one, engine="shared"),
+        deployment("two"),
+    ]
+    found = [key for other in others for key in keys(other)]
+    assert len({*keys(one), *found}) == 1 + len(others)
+    base, tiny = deployment("base", "shared"), deployment("tiny", "shared")
+    assert keys(base) != keys(base, tiny)
+
+
+def test_the_key_stays_whether_it_runs_on_demand_or_always() -> None:
+    one = deployment("one")
+    assert keys(one) == keys(replace(one, on_demand=True))
+    [(asleep, _)] = units([replace(one, on_demand=True)], KINDS)
+    [(both, _)] = units([deployment("a", "shared", on_demand=True), deployment("b", "shared")], KINDS)
+    assert asleep.on_demand and not both.on_demand
+
+
+def test_a_share_has_at_least_one_slot_and_the_same_key() -> None:
+    [(unit, _)] = units([deployment("one")], KINDS)
+    assert [share(unit, of).deployments[0].slots for of in (1, 2, 5, 9)] == [5, 2, 1, 1]
+    assert share(unit, 2).key == unit.key
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        units([deployment("one", "llama")], KINDS)
+    assert refused.value.fix is not None and refused.value.fix.endswith("alone, shared")
+    with pytest.raises(ConfigurationError, match="'shared' has the name of an engine"):
+        units([deployment("base", "shared"), deployment("shared")], KINDS)

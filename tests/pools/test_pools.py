@@ -1,0 +1,164 @@
+"""Pools that follow a plan: what is new is started, what is replaced goes on until nobody needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from msgspec.structs import replace
+
+import fake_engine
+from antiphon.errors import ConfigurationError, Unavailable
+from antiphon.pools.pools import Pools
+from antiphon.pools.reports import Gateways, Told
+from antiphon.values import Deployment
+from pools_house import attached, owned, wired
+from until import until
+
+SNAPSHOT = "fake-2024"
+KINDS = {"fake": fake_engine.kind(), "slow": fake_engine.kind(name="slow", ready_after=0.6)}
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(snapshot=SNAPSHOT, task="chat", engine="fake", model=tmp_path / "m.gguf", slots=3)
+
+
+@pytest.fixture
+def serve(tmp_path: Path, deployment: Deployment) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def serving(**options: Any) -> AsyncIterator[Pools]:
+        before = asyncio.all_tasks()
+        pools = owned(tmp_path, KINDS, **options)
+        pools.follow([deployment])
+        try:
+            await until(lambda: pools.ready)
+            yield pools
+        finally:
+            async with asyncio.timeout(15):
+                await pools.stop(1.0)
+            assert asyncio.all_tasks() == before
+            assert list((tmp_path / "run").iterdir()) == []
+
+    return serving
+
+
+def pids(pools: Pools) -> list[int | None]:
+    return [status.pid for status in pools.status()[SNAPSHOT]]
+
+
+async def test_what_stays_the_same_is_left_alone(serve: Callable[..., Any], deployment: Deployment) -> None:
+    async with serve() as pools:
+        before = pids(pools)
+        pools.follow([replace(deployment)])
+        await asyncio.sleep(0.3)
+        assert pids(pools) == before and pools.status()[SNAPSHOT][0].restarts == 0
+
+
+async def test_a_successor_takes_over_once_it_is_ready_and_the_old_ends_its_requests(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve() as pools:
+        pool = pools.get(SNAPSHOT)
+        [old] = pids(pools)
+        with pool.acquire() as lease:
+            pools.follow([replace(deployment, engine="slow", slots=5)])
+            assert pools.get(SNAPSHOT) is pool and pool.capacity == 3, "the old serves until the new is ready"
+            with pool.acquire() as meanwhile:
+                assert meanwhile.engine is lease.engine
+            await until(lambda: pool.capacity == 5)
+            with pool.acquire() as later:
+                assert later.engine is not lease.engine and later.deployment.slots == 5
+                assert later.fingerprint != lease.fingerprint
+            await asyncio.sleep(0.6)
+            assert len(pids(pools)) == 2 and old in pids(pools)
+            await cast(fake_engine.ProbeClient, lease.engine).probe()
+        await until(lambda: len(pids(pools)) == 1)
+        assert old not in pids(pools) and pool.capacity == 5 and len(pools.busy()) == 1
+
+
+async def test_a_successor_that_never_becomes_ready_replaces_nothing(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve(patience=0.1, engine_start_seconds=0.3) as pools:
+        [old] = pids(pools)
+        pools.follow([replace(deployment, engine="slow")])
+        await until(lambda: pools.status()[SNAPSHOT][0].restarts >= 1)
+        assert pids(pools)[-1] == old and pools.get(SNAPSHOT).capacity == 3
+
+
+async def test_what_is_wanted_again_before_it_ended_goes_on(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve() as pools:
+        pool = pools.get(SNAPSHOT)
+        [old] = pids(pools)
+        with pool.acquire():
+            pools.follow([replace(deployment, slots=5)])
+            await until(lambda: pool.capacity == 5)
+            pools.follow([deployment])
+            assert pool.capacity == 3 and pids(pools)[0] == old
+            await until(lambda: pids(pools) == [old])
+        await asyncio.sleep(0.4)
+        assert pids(pools) == [old]
+
+
+async def test_what_is_gone_from_the_plan_ends_with_its_requests_or_its_patience(
+    serve: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(patience=0.5) as pools:
+        pool = pools.get(SNAPSHOT)
+        with pool.acquire() as lease:
+            pools.follow([])
+            with pytest.raises(Unavailable):
+                pools.get(SNAPSHOT)
+            assert not pools.serves(SNAPSHOT) and list(pools) == [] and pools.ready
+            await cast(fake_engine.ProbeClient, lease.engine).probe()
+            await until(lambda: pools.status() == {})
+        assert "under its last requests" in caplog.text
+        with pytest.raises(Unavailable), pool.acquire():
+            pass
+
+
+async def test_a_plan_that_cannot_be_changes_nothing(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve() as pools:
+        before = pids(pools)
+        with pytest.raises(ConfigurationError):
+            pools.follow([replace(deployment, engine="llama")])
+        assert pools.serves(SNAPSHOT) and pids(pools) == before
+
+
+async def test_it_is_told_of_pools_that_come(serve: Callable[..., Any], deployment: Deployment) -> None:
+    async with serve() as pools:
+        told: list[str] = []
+        pools.on_pool.append(lambda pool: told.append(pool.deployment.name))
+        pools.follow([deployment, replace(deployment, snapshot="other")])
+        assert told == ["other"]
+        await until(lambda: pools.serves("other"))
+
+
+async def test_an_engine_outlives_the_plan_until_no_gateway_uses_it(
+    serve: Callable[..., Any], tmp_path: Path, deployment: Deployment
+) -> None:
+    gateways, told = Gateways(), Told()
+    users = attached(tmp_path, KINDS, told)
+    users.follow([deployment])
+    async with serve(gateways=gateways) as pools, wired(gateways, told, users):
+        await until(lambda: users.ready)
+        [old] = pids(pools)
+        with users.get(SNAPSHOT).acquire() as lease:
+            for one in (pools, users):
+                one.follow([replace(deployment, slots=5)])
+            await until(lambda: users.get(SNAPSHOT).capacity == 5)
+            await asyncio.sleep(0.6)
+            assert old in pids(pools)
+            await cast(fake_engine.ProbeClient, lease.engine).probe()
+        await until(lambda: len(pids(pools)) == 1 and old not in pids(pools))
+        assert users.get(SNAPSHOT).ready
+        await users.stop(1.0)
