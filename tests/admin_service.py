@@ -123,7 +123,7 @@ def admin_rows(world: World) -> list[Route]:
                 world.database, Settings(), clock=lambda: world.wall, monotonic=lambda: world.monotonic
             ),
             spend_limits=SpendLimits(world.database, clock=lambda: world.wall),
-            snapshots=(CHAT, SPEECH),
+            snapshots=lambda: (CHAT, SPEECH),
             database=world.database,
             clock=lambda: world.wall,
         )

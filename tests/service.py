@@ -17,11 +17,11 @@ from antiphon.api.edge import Edge
 from antiphon.api.protocol import bounded_protocol
 from antiphon.api.routes import Route
 from antiphon.app import build_edge
-from antiphon.catalogue.catalogue import Catalogue, build
-from antiphon.catalogue.store import ModelStore
+from antiphon.catalogue.catalogue import Catalogue
+from antiphon.catalogue.document import laid_over
 from antiphon.errors import Unauthenticated
 from antiphon.ledger.ledger import running
-from antiphon.pools.pool import Incapable
+from antiphon.pools.pools import Incapable
 from antiphon.settings import Settings
 from antiphon.storage import tables
 from antiphon.storage.database import Database
@@ -161,7 +161,6 @@ class ScriptedPool:
         self.engine = engine
         self.capacity = capacity
         self.kind = SimpleNamespace(counts=engine.counts)
-        self.fingerprint = "fp_0123456789"
         self.on_change: list[Callable[[], None]] = []
 
     def wake(self) -> None:
@@ -172,7 +171,8 @@ class ScriptedPool:
 
     @contextmanager
     def acquire(self) -> Iterator[Any]:
-        yield SimpleNamespace(engine=self.engine)
+        deployment = SimpleNamespace(context=10**9)  # the catalogue's bound is the one that counts
+        yield SimpleNamespace(engine=self.engine, deployment=deployment, fingerprint="fp_0123456789")
 
     def resize(self, capacity: int) -> None:
         self.capacity = capacity
@@ -194,6 +194,12 @@ class _Named:
 class ScriptedPools:
     def __init__(self, pool: ScriptedPool) -> None:
         self.pool = pool
+        self.on_pool = self
+
+    def append(self, callback: Callable[[Any], None]) -> None:
+        """Who wants to hear of new pools hears of these at once: there never are others."""
+        for pool in self:
+            callback(pool)
 
     def get(
         self, snapshot: str, needs: Set[Feature] = frozenset(), wishes: Set[Feature] = frozenset()
@@ -293,8 +299,8 @@ class Service:
 
 def catalogue(home: Path, operators: Mapping[str, Any] = {}) -> Catalogue:
     """The shipped catalogue and the operator's, as if everything in them were installed."""
-    shipped = build(home / "models.toml", operators, ModelStore(home))
-    return Catalogue(shipped.entries, shipped.aliases, frozenset(shipped.entries))
+    found = laid_over(operators)
+    return Catalogue(found.snapshots, found.aliases, frozenset(found.snapshots))
 
 
 @asynccontextmanager

@@ -36,7 +36,10 @@ from antiphon.api.routes import Route
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
 from antiphon.catalogue import preparing
-from antiphon.catalogue.catalogue import Catalogue, load
+from antiphon.catalogue.catalogue import Names
+from antiphon.catalogue.changes import Changes
+from antiphon.catalogue.entries import Entry
+from antiphon.catalogue.live import LiveCatalogue
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.base import EngineKind
 from antiphon.errors import AntiphonError
@@ -104,8 +107,10 @@ async def running(
         access = await opened(database, home, prompt)
         first_key = await access.ensure_default()
         keys = access.authenticator
-        catalogue = await asyncio.to_thread(load, home)
-        pools = _own(settings, catalogue, Gateways()) if told is None else _attached(settings, told)
+        pools = (
+            _attached(settings, told) if told else _own(settings, Gateways(), lambda id: catalogue.entry(id))
+        )
+        catalogue = LiveCatalogue(settings, Changes(prompt), pools.follow, pools.serves)
         uploads = await asyncio.to_thread(_uploads, home, process)
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
@@ -114,19 +119,22 @@ async def running(
             access=access,
             rate_limits=RateLimits(database, settings),
             spend_limits=SpendLimits(database),
-            snapshots=catalogue.served,
+            snapshots=lambda: catalogue.catalogue.served,
             database=database,
             clock=time.time,
         )
         admin = rows(administration)
         edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
         ready = _first_readiness(pools)
-        pools.follow(catalogue.deployments(ModelStore(home), settings))
+        _whenever(pools, catalogue.take)
+        await catalogue.start()
+        following = asyncio.create_task(catalogue.run(), name="catalogue")
         flushing = asyncio.create_task(_flush_often(keys))
         try:
             yield Antiphon(edge, first_key, ready, pools)
         finally:
             flushing.cancel()
+            following.cancel()
             await pools.stop(_STOP_SECONDS)
             await _flush(keys)
 
@@ -138,25 +146,27 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     async with Database(settings.database_url) as database:
         await upgrade(database)
         first_key = await (await opened(database, home)).ensure_default()
-    await asyncio.to_thread(_uploads, home)
-    catalogue = await asyncio.to_thread(load, home)
-    gateways = Gateways()
-    pools = _own(settings, catalogue, gateways)
-    gateways.on_wake = pools.wake
-    _whenever(pools, lambda: gateways.tell(reports.Engines(pools.reports())))
-    pools.follow(catalogue.deployments(ModelStore(home), settings))
-    try:
-        yield Engines(first_key, gateways)
-    finally:
-        await pools.stop(_STOP_SECONDS)
+        await asyncio.to_thread(_uploads, home)
+        gateways = Gateways()
+        pools = _own(settings, gateways, lambda id: catalogue.entry(id))
+        catalogue = LiveCatalogue(settings, Changes(database), pools.follow, pools.serves)
+        gateways.on_wake = pools.wake
+        _whenever(pools, lambda: gateways.tell(reports.Engines(pools.reports())))
+        await catalogue.start()
+        following = asyncio.create_task(catalogue.run(), name="catalogue")
+        try:
+            yield Engines(first_key, gateways)
+        finally:
+            following.cancel()
+            await pools.stop(_STOP_SECONDS)
 
 
-def _own(settings: Settings, catalogue: Catalogue, gateways: Gateways) -> Pools:
+def _own(settings: Settings, gateways: Gateways, entry: Callable[[str], Entry]) -> Pools:
     """Pools that run the engines, for requests of this process or of `gateways`."""
     store = ModelStore(settings.home_path)
 
     async def verify(deployment: Deployment) -> None:
-        await asyncio.to_thread(store.verify, catalogue.entries[deployment.snapshot])
+        await asyncio.to_thread(store.verify, entry(deployment.snapshot))
         if deployment.prepared is not None:
             await asyncio.to_thread(preparing.verify, deployment.prepared)
 
@@ -197,7 +207,7 @@ async def _counters(settings: Settings) -> AsyncIterator[Counters]:
 
 def build_edge(
     settings: Settings,
-    catalogue: Catalogue,
+    catalogue: Names,
     pools: Pools,
     keys: Authenticator,
     ledger: Ledger,

@@ -108,7 +108,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     owned_by: str
     licence: str
     context: int = 0
+    deprecated: date | None = None
+    """The day (UTC) from which on its users are told that it will end."""
     shutdown: date | None = None
+    """The day from whose beginning (UTC) on it is not served any more."""
+    replacement: str = ""
+    """The model to use instead, once it ends: a snapshot or an alias."""
     hears: str = ""
     """The model that transcribes recordings in messages for a chat model, by its name; none if empty."""
     dimensions: tuple[int, ...] = ()

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from antiphon.catalogue.catalogue import Catalogue, load
+from antiphon.catalogue.catalogue import LEAD_SECONDS, Catalogue, at, load
+from antiphon.catalogue.document import document
+from antiphon.catalogue.entries import Ending, Switch
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.template import reviewed
 from antiphon.errors import ConfigurationError, ModelNotFound
 from antiphon.settings import Settings
+from pretended import BASE, SMOLLM2, TINY, pretend_installed, write
 
-SMOLLM2 = "smollm2-135m-instruct-2024-11-01"
-BASE = "whisper-base-2022-09-21"
-TINY = "whisper-tiny.en-2022-09-21"
 STAND_INS = [
     f"gpt-3.5-turbo-{ending}" for ending in ("0301", "0613", "16k", "16k-0613", "1106", "0125")
 ]  # fmt: skip
-
-
-def pretend_installed(home: Path, *ids: str) -> Catalogue:
-    """The catalogue once files of the right names and sizes are there: it looks no deeper."""
-    entries = load(home).entries
-    for id in ids:
-        for file in entries[id].files:
-            path = home / "models" / id / file.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as sparse:
-                sparse.truncate(file.size)
-    return load(home)
-
-
-def write(home: Path, text: str) -> None:
-    (home / "models.toml").write_text(text)
 
 
 def test_the_default_aliases_answer_once_installed(tmp_path: Path) -> None:
@@ -110,30 +95,104 @@ def test_an_engine_that_does_not_serve_the_task_is_refused(tmp_path: Path, engin
     assert "llama" in refusal.value.fix
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("[aliases]\nx = \n", r"line 2"),
-        ('[snapshots."x"]\ntask = "chat"\n', r"missing required field"),
-        (f'[snapshots."{BASE}"]\ncolour = "red"\n', r"unknown field `colour`"),
-        (f'[snapshots."{BASE}"]\nslots = "many"\n', r"Expected `int \| object`"),
-        ("[snapshots]\nx = 1\n", r"Expected `object`"),
-        ("snapshots = 1\n", r"Expected `object`"),
-        ("models = 1\n", r"unknown field `models`"),
-        ('[aliases]\nx = { snapshot = "y" }\n', r"'x' points to 'y', which is no snapshot"),
-        (f'[aliases]\n"{BASE}" = {{ snapshot = "{TINY}" }}\n', r"both an alias and a snapshot"),
-        (f'[aliases]\n"a b" = {{ snapshot = "{TINY}" }}\n', r"matching regex"),
-    ],
-)
-def test_a_wrong_file_is_named_and_says_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
-    write(tmp_path, text)
-    with pytest.raises(ConfigurationError, match=said) as refusal:
-        load(tmp_path)
-    assert str(tmp_path / "models.toml") in refusal.value.message
-    assert refusal.value.fix
+# --- what changes with time ---------------------------------------------------------------------------------
+
+NOON = int(datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp())
 
 
-def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
-    (tmp_path / "models.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigurationError, match=r"models\.toml cannot be read"):
-        load(tmp_path)
+def seen(
+    home: Path, now: float, *switches: Switch, endings: tuple[Ending, ...] = (), text: str = ""
+) -> Catalogue:
+    """The catalogue at a moment, with everything that ships installed."""
+    pretend_installed(home, SMOLLM2, BASE, TINY)
+    return at(document(home / "models.toml", text), ModelStore(home), now, switches, endings)
+
+
+def switch(snapshot: str, moment: int, notes: str = "", alias: str = "whisper-1") -> Switch:
+    return Switch(
+        id=f"switch-{moment}", alias=alias, snapshot=snapshot, at=moment, notes=notes, announced_at=0
+    )
+
+
+def test_an_alias_means_what_the_file_says_for_each_day(tmp_path: Path) -> None:
+    text = f"""
+[aliases."whisper-1"]
+snapshot = "{BASE}"
+changes = [
+    {{ since = 2026-12-03T09:00:00+01:00, snapshot = "{BASE}" }},
+    {{ since = 2026-12-01, snapshot = "{TINY}", notes = "smaller" }},
+]
+"""
+    day = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp())
+    later = int(datetime(2026, 12, 3, 8, tzinfo=UTC).timestamp())
+    for moment, means in ((day - 1, BASE), (day, TINY), (later - 1, TINY), (later, BASE)):
+        assert seen(tmp_path, moment, text=text).resolve("whisper-1").id == means
+    catalogue = seen(tmp_path, day - 1, text=text)
+    assert [(one.since, one.notes) for one in catalogue.coming("whisper-1")] == [
+        (day, "smaller"),
+        (later, ""),
+    ]
+    assert catalogue.next_moment() == day
+
+
+def test_what_was_switched_counts_from_its_moment_on(tmp_path: Path) -> None:
+    switches = switch(TINY, NOON), switch(BASE, NOON + 60, "back")
+    found = [seen(tmp_path, NOON + after, *switches).meaning("whisper-1") for after in (-1, 0, 59, 60)]
+    assert found == [BASE, TINY, TINY, BASE]
+    same = switch(TINY, NOON), switch(BASE, NOON)
+    assert seen(tmp_path, NOON, *same).meaning("whisper-1") == BASE, "the later one counts"
+
+
+def test_what_will_be_meant_is_started_before_and_what_was_meant_stays_on_demand(tmp_path: Path) -> None:
+    planned = switch(TINY, NOON)
+    early = seen(tmp_path, NOON - LEAD_SECONDS - 1, planned)
+    assert TINY not in early.served and early.next_moment() == NOON - LEAD_SECONDS
+    soon = seen(tmp_path, NOON - LEAD_SECONDS, planned)
+    assert {TINY, BASE} <= soon.running and soon.next_moment() == NOON
+    after = seen(tmp_path, NOON, planned)
+    assert TINY in after.running and BASE not in after.running and BASE in after.served
+    assert after.resolve(BASE).id == BASE and after.next_moment() is None
+    store, settings = ModelStore(tmp_path), Settings()
+    assert {d.snapshot: d.on_demand for d in after.deployments(store, settings) if d.task == "speech"} == {
+        BASE: True,
+        TINY: False,
+    }
+
+
+def test_what_has_ended_is_refused_and_names_what_to_use(tmp_path: Path) -> None:
+    last = int(datetime(2026, 12, 31, tzinfo=UTC).timestamp())
+    ending = Ending(
+        snapshot=TINY, deprecated=date(2026, 12, 1), shutdown=date(2026, 12, 31), replacement="whisper-1"
+    )
+    switches = switch(TINY, NOON), switch(BASE, NOON + 60)
+    before = seen(tmp_path, last - 1, *switches, endings=(ending,))
+    assert before.resolve(TINY).shutdown == date(2026, 12, 31)
+    assert before.next_moment() == last
+    after = seen(tmp_path, last, *switches, endings=(ending,))
+    with pytest.raises(
+        ModelNotFound, match=r"shut down on 2026-12-31\. Use 'whisper-1' instead\."
+    ) as refusal:
+        after.resolve(TINY)
+    assert refusal.value.status == 404 and refusal.value.code == "model_not_found"
+    assert TINY not in {model.id for model in after.models()} | after.served
+
+
+def test_an_alias_of_what_has_ended_means_the_replacement(tmp_path: Path) -> None:
+    text = f'[snapshots."{BASE}"]\nshutdown = 2026-12-01\nreplacement = "{TINY}"\n'
+    catalogue = seen(tmp_path, NOON, text=text)
+    assert catalogue.resolve("whisper-1").id == TINY
+    circle = f'{text}[snapshots."{TINY}"]\nshutdown = 2026-12-01\nreplacement = "whisper-1"\n'
+    with pytest.raises(ModelNotFound):
+        seen(tmp_path, NOON, text=circle).resolve("whisper-1")
+
+
+def test_a_switch_to_what_is_no_longer_in_the_file_is_passed_over(tmp_path: Path) -> None:
+    switches = switch("gone-2020", NOON), switch(TINY, NOON, alias="gone")
+    assert seen(tmp_path, NOON, *switches).meaning("whisper-1") == BASE
+
+
+def test_an_alias_may_be_taken_for_another_meaning(tmp_path: Path) -> None:
+    catalogue = seen(tmp_path, NOON, switch(TINY, NOON))
+    assert catalogue.resolve("whisper-1", BASE).id == BASE
+    shown = {model.id: model.alias_of for model in catalogue.models({"whisper-1": BASE})}
+    assert shown["whisper-1"] == BASE

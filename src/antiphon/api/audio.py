@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon.api import sse, transcript_formats, uploads
+from antiphon.api import lifecycle, sse, transcript_formats, uploads
 from antiphon.api.exchange import Exchange
 from antiphon.api.idempotency import Idempotency
 from antiphon.api.languages import code
@@ -113,6 +113,7 @@ class AudioApi:
     ) -> AsyncIterator[SpeechAnswer]:
         caller, show = exchange.known_caller, exchange.show
         async with self._transcription.answer(caller, job, exchange.id, show, streamed=streamed) as answer:
+            exchange.result_headers.update(lifecycle.headers(answer.snapshot))
             exchange.result_headers[SECONDS_HEADER] = f"{answer.seconds:.3f}"
             if exchange.recording is not None:
                 exchange.recording.charged = answer.charged

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from antiphon.api import body
+from antiphon.api import body, lifecycle
 from antiphon.api.embedding_answer import embedding_list
 from antiphon.api.embedding_job import embedding_job
 from antiphon.api.exchange import Exchange
@@ -44,6 +44,7 @@ class EmbeddingApi:
         job = await asyncio.to_thread(embedding_job, request)
         answering = self._embeddings.answer(exchange.known_caller, job, exchange.id, exchange.show)
         async with answering as answer:
+            exchange.result_headers.update(lifecycle.headers(answer.snapshot))
             if exchange.recording is not None:
                 exchange.recording.charged = answer.charged
             embedded = await answer.embedded()

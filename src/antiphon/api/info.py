@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from antiphon.api.exchange import Exchange
-from antiphon.catalogue.catalogue import Catalogue
+from antiphon.catalogue.catalogue import Names
 from antiphon.errors import ModelNotFound
 from antiphon.inference.metrics import Metrics
 from antiphon.wire.models import Health, Model, ModelList, Readiness
@@ -16,7 +16,7 @@ class InfoApi:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        catalogue: Names,
         metrics: Metrics,
         readiness: Callable[[], Readiness],
         public_metrics: bool,

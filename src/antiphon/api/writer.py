@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
-from antiphon.api import sse
+from antiphon.api import lifecycle, sse
 from antiphon.api.exchange import Exchange
 from antiphon.inference.generation import Answer
 from antiphon.values import Delta, Usage
@@ -48,6 +48,7 @@ async def write(
 ) -> None:
     """Write an answer as `request` asks: streamed or not. Raises what `answering` raises."""
     async with answering as answer:
+        exchange.result_headers.update(lifecycle.headers(answer.snapshot))
         if exchange.recording is not None:
             exchange.recording.charged = answer.charged
         writes = writer(answer)

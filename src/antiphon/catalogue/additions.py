@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from antiphon.catalogue.catalogue import build
+from antiphon.catalogue.document import read
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError
 
@@ -16,15 +17,16 @@ def append(path: Path, tables: str, store: ModelStore) -> None:
 
     Raises `ConfigurationError`, and then the file is as it was.
     """
-    text = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if path.exists() else ""
-    text += tables
+    before = read(path)
+    text = f"{before.rstrip()}\n\n{tables}" if before else tables
     try:
-        build(path, tomllib.loads(text), store)
+        tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise ConfigurationError(
             f"{path} cannot be added to: {problem}",
             fix='open its tables with [aliases], [snapshots] and [[snapshots."...".prices]]',
         ) from None
+    build(path, text, store)
     fresh = path.with_suffix(f".{os.getpid()}")
     try:
         fresh.write_text(text, encoding="utf-8")

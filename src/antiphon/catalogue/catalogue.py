@@ -1,82 +1,147 @@
-"""Which models there are: names to snapshots, snapshots to what an engine is launched with.
+"""Which models there are at a moment: names to snapshots, snapshots to what an engine is launched with.
 
 The models that ship with Antiphon stand in `models.toml` beside this file; the operator's
-`ANTIPHON_HOME/models.toml` is laid over it.
+`ANTIPHON_HOME/models.toml` is laid over it, and over that what was changed while it ran (`changes`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import tomllib
+import time as clock
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
-from importlib.resources import files
+from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
-from antiphon.catalogue import preparing, prices
+from antiphon.catalogue import preparing
 from antiphon.catalogue.choices import choices
-from antiphon.catalogue.entries import Alias, AliasName, Entry, PackageSource, SnapshotId
+from antiphon.catalogue.document import FILE_NAME, Document, document, read
+from antiphon.catalogue.entries import Alias, Ending, Entry, PackageSource, Switch
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.base import EngineKind
 from antiphon.engines.template import reviewed
-from antiphon.errors import ConfigurationError, ModelNotFound
+from antiphon.errors import ModelNotFound
 from antiphon.settings import Settings
-from antiphon.values import Deployment, Price
+from antiphon.values import Deployment
 from antiphon.wire.models import Model
 
-FILE_NAME = "models.toml"
+LEAD_SECONDS = 600
+"""How long before an alias means another snapshot that one is started."""
 _NAMES_SHOWN = 20
-_FIX = "mend the file; ids that contain a dot stand in quotes"
+_REPLACEMENTS = 8
+"""Of a model that has ended, and of its replacement, and so on."""
 
 
-class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    snapshots: dict[SnapshotId, Entry] = {}
-    aliases: dict[AliasName, Alias] = {}
+class Names(Protocol):
+    """What the request path asks of a catalogue."""
+
+    def resolve(self, model: str) -> Entry:
+        """The snapshot behind an alias or a snapshot's own id. Raises `ModelNotFound`."""
+
+    def models(self) -> list[Model]:
+        """Every name that `resolve` knows, as `GET /v1/models` lists them."""
+
+
+class Meaning(msgspec.Struct, frozen=True):
+    """What an alias means from a moment on (unix seconds; 0: always)."""
+
+    since: int
+    snapshot: str
+    notes: str = ""
 
 
 class Catalogue:
-    """The models as they stood when it was loaded; after an installation, load it anew.
+    """The models at the moment `now` (unix seconds); what is installed is as it was when it was loaded.
 
     Every method but `deployments` answers from memory, so the request path may ask at will.
     """
 
     def __init__(
-        self, entries: Mapping[str, Entry], aliases: Mapping[str, Alias], installed: frozenset[str]
+        self,
+        entries: Mapping[str, Entry],
+        aliases: Mapping[str, Alias],
+        installed: frozenset[str],
+        now: float | None = None,
+        switches: tuple[Switch, ...] = (),
     ) -> None:
         self.entries = entries
         self.aliases = aliases
         self.installed = installed
-        pointed_at = {alias.snapshot for alias in aliases.values()}
-        self.wanted = frozenset(e.id for e in entries.values() if e.serve or e.id in pointed_at)
-        """The snapshots that `serve` starts: an alias points to them, or they are marked `serve = true`."""
+        self.now = int(clock.time() if now is None else now)
+        self._meanings = {name: _meanings(name, alias, switches) for name, alias in aliases.items()}
+        ended = {id for id, entry in entries.items() if entry.shutdown and self.today >= entry.shutdown}
+        self.ended: frozenset[str] = frozenset(ended)
+        """The snapshots whose last day is over."""
+        current = {self.meaning(name) for name in aliases}
+        soon = {meaning.snapshot for name in aliases for meaning in self._between(name, LEAD_SECONDS)}
+        marked = {id for id, entry in entries.items() if entry.serve}
+        past = {meaning.snapshot for name in aliases for meaning in self.past(name)}
+        self.running = (current | soon | marked) - self.ended
+        """Those whose engines run all the time."""
+        self.wanted = (self.running | past) - self.ended
+        """Those that are served: also what an alias meant before may still be asked for by its own id."""
         self.served = self.wanted & installed
 
-    def resolve(self, model: str) -> Entry:
-        """The snapshot behind an alias or a snapshot's own id. Raises `ModelNotFound`."""
-        alias = self.aliases.get(model)
-        name = alias.snapshot if alias else model
+    @property
+    def today(self) -> date:
+        return datetime.fromtimestamp(self.now, UTC).date()
+
+    def meaning(self, alias: str) -> str:
+        """What an alias means: of a snapshot that has ended, the replacement."""
+        return self._successor(self.past(alias)[-1].snapshot)
+
+    def past(self, alias: str) -> list[Meaning]:
+        """What an alias has meant, the last first known to be in force."""
+        return [meaning for meaning in self._meanings[alias] if meaning.since <= self.now]
+
+    def coming(self, alias: str) -> list[Meaning]:
+        """What an alias will mean, the earliest first."""
+        return [meaning for meaning in self._meanings[alias] if meaning.since > self.now]
+
+    def next_moment(self) -> int | None:
+        """When this catalogue is not right any more, in unix seconds; None: never by itself."""
+        moments = [
+            moment
+            for name in self.aliases
+            for meaning in self.coming(name)
+            for moment in (meaning.since - LEAD_SECONDS, meaning.since)
+        ]
+        moments += [_midnight(entry.shutdown) for entry in self.entries.values() if entry.shutdown]
+        moments += [_midnight(entry.deprecated) for entry in self.entries.values() if entry.deprecated]
+        return min((moment for moment in moments if moment > self.now), default=None)
+
+    def resolve(self, model: str, means: str | None = None) -> Entry:
+        """The snapshot behind an alias or a snapshot's own id. Raises `ModelNotFound`.
+
+        `means`: what the alias is taken for, if it is not yet, or not any more, what it means.
+        """
+        name = means or (self.meaning(model) if model in self.aliases else model)
         if name in self.served:
             return self.entries[name]
         raise ModelNotFound(model, self._hint(name))
 
     def _hint(self, snapshot: str) -> str:
+        entry = self.entries.get(snapshot)
+        if entry and snapshot in self.ended:
+            instead = f" Use '{entry.replacement}' instead." if entry.replacement else ""
+            return f" It was shut down on {entry.shutdown}.{instead}"
         if snapshot in self.installed:
             return " It is installed, but not served: give it an alias or `serve = true` in models.toml."
-        if snapshot in self.entries:
+        if entry:
             return f" It is not installed: run `antiphon models pull {snapshot}`."
         names = [model.id for model in self.models()]
         more = "" if len(names) <= _NAMES_SHOWN else ", …"
         return f" Served here: {', '.join(names[:_NAMES_SHOWN]) or 'nothing yet'}{more}."
 
-    def models(self) -> list[Model]:
+    def models(self, means: Mapping[str, str] | None = None) -> list[Model]:
         """Every name that `resolve` knows, aliases first, as `GET /v1/models` lists them."""
+        taken = {name: self.meaning(name) for name in self.aliases} | dict(means or {})
         aliases = [
-            _model(name, self.entries[alias.snapshot], alias)
+            _model(name, self.entries[taken[name]], alias)
             for name, alias in self.aliases.items()
-            if alias.snapshot in self.served
+            if taken[name] in self.served
         ]
         return aliases + [_model(id, entry) for id, entry in self.entries.items() if id in self.served]
 
@@ -85,13 +150,73 @@ class Catalogue:
         return [
             entry
             for entry in self.entries.values()
-            if entry.id in self.wanted - self.installed and isinstance(entry.source, PackageSource)
+            if entry.id in self.running - self.installed and isinstance(entry.source, PackageSource)
         ]
 
     def deployments(self, store: ModelStore, settings: Settings) -> list[Deployment]:
         """How each served snapshot is launched. Raises `ConfigurationError` if no engine can serve one."""
-        served = [entry for entry in self.entries.values() if entry.id in self.served]
-        return [deployment for entry in served for deployment in _deployments(entry, store, settings)]
+        return [
+            msgspec.structs.replace(one, on_demand=one.on_demand or id not in self.running)
+            for id, entry in self.entries.items()
+            if id in self.served
+            for one in _deployments(entry, store, settings)
+        ]
+
+    def _between(self, alias: str, seconds: int) -> list[Meaning]:
+        """What an alias will mean within so many seconds."""
+        return [meaning for meaning in self.coming(alias) if meaning.since <= self.now + seconds]
+
+    def _successor(self, snapshot: str) -> str:
+        """The snapshot that serves in its place, if it has ended and names one."""
+        for _ in range(_REPLACEMENTS):
+            if snapshot not in self.ended or not self.entries[snapshot].replacement:
+                break
+            named = self.entries[snapshot].replacement
+            snapshot = self.past(named)[-1].snapshot if named in self.aliases else named
+        return snapshot
+
+
+def load(home: Path) -> Catalogue:
+    """Read both files and see which snapshots are installed. Raises `ConfigurationError`, naming the line.
+
+    What was changed while a server ran is not in them: `live` knows it.
+    """
+    path = home / FILE_NAME
+    return build(path, read(path), ModelStore(home))
+
+
+def build(path: Path, text: str, store: ModelStore) -> Catalogue:
+    """The catalogue with the operator's text, read from `path`, laid over the shipped one."""
+    return at(document(path, text), store)
+
+
+def at(
+    found: Document,
+    store: ModelStore,
+    now: float | None = None,
+    switches: tuple[Switch, ...] = (),
+    endings: tuple[Ending, ...] = (),
+) -> Catalogue:
+    """The catalogue at a moment (default: this one), with what was changed beside it. Reads the disk."""
+    entries = dict(found.snapshots)
+    for ending in endings:
+        if ending.snapshot in entries:
+            entries[ending.snapshot] = ending.applied(entries[ending.snapshot])
+    # A change that names what is no longer in the file is nobody's.
+    known = tuple(one for one in switches if one.snapshot in entries and one.alias in found.aliases)
+    installed = frozenset(e.id for e in entries.values() if store.installed(e))
+    return Catalogue(entries, found.aliases, installed, now, known)
+
+
+def _meanings(name: str, alias: Alias, switches: tuple[Switch, ...]) -> list[Meaning]:
+    """By time; of two for the same moment, what was changed beside the file counts."""
+    written = [Meaning(change.at, change.snapshot, change.notes) for change in alias.changes]
+    switched = [Meaning(one.at, one.snapshot, one.notes) for one in switches if one.alias == name]
+    return [Meaning(0, alias.snapshot), *sorted([*written, *switched], key=lambda meaning: meaning.since)]
+
+
+def _midnight(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp())
 
 
 def _deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[Deployment]:
@@ -133,78 +258,9 @@ def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:
 def _model(name: str, entry: Entry, alias: Alias | None = None) -> Model:
     return Model(
         id=name,
-        created=int(datetime.combine(entry.released, time(), UTC).timestamp()),
+        created=_midnight(entry.released),
         owned_by=entry.owned_by,
         shutdown_date=entry.shutdown.isoformat() if entry.shutdown else None,
         alias_of=entry.id if alias else None,
         stand_in=alias.stand_in if alias else False,
     )
-
-
-def load(home: Path) -> Catalogue:
-    """Read both files and see which snapshots are installed. Raises `ConfigurationError`, naming the file."""
-    path = home / FILE_NAME
-    return build(path, read(path), ModelStore(home))
-
-
-def build(path: Path, operators: Mapping[str, Any], store: ModelStore) -> Catalogue:
-    """The catalogue with the operator's document, read from `path`, laid over the shipped one."""
-    shipped = tomllib.loads((files(__package__) / FILE_NAME).read_text(encoding="utf-8"))
-    try:
-        document = msgspec.convert(_priced(_laid_over(shipped, operators)), _Document)
-    except msgspec.ValidationError as problem:
-        raise ConfigurationError(f"{path}: {problem}", fix=_FIX) from None
-    for name, alias in document.aliases.items():
-        if alias.snapshot not in document.snapshots:
-            raise ConfigurationError(
-                f"{path}: '{name}' points to '{alias.snapshot}', which is no snapshot", fix=_FIX
-            )
-        if name in document.snapshots:
-            raise ConfigurationError(f"{path}: '{name}' is both an alias and a snapshot", fix=_FIX)
-    installed = frozenset(e.id for e in document.snapshots.values() if store.installed(e))
-    return Catalogue(document.snapshots, document.aliases, installed)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The operator's document, as TOML has it; empty without a file."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"{path} cannot be read: {problem}", fix=_FIX) from None
-
-
-def _laid_over(shipped: dict[str, Any], operators: Mapping[str, Any]) -> dict[str, Any]:
-    """Snapshots are overridden field by field, so that one line can change one; aliases as a whole."""
-    merged = {**operators}
-    for section in ("snapshots", "aliases"):
-        ours, theirs = shipped[section], operators.get(section, {})
-        if isinstance(theirs, dict):
-            merged[section] = ours | theirs
-    if isinstance(merged["snapshots"], dict):
-        merged["snapshots"] = {
-            id: {**shipped["snapshots"].get(id, {}), **entry, "id": id} if isinstance(entry, dict) else entry
-            for id, entry in merged["snapshots"].items()
-        }
-    return merged
-
-
-def _priced(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with prices as values: there they are texts. Raises `ValidationError`, naming a model."""
-    snapshots = document["snapshots"]
-    if not isinstance(snapshots, dict):
-        return document
-    read = {
-        id: {**entry, "prices": _prices(id, entry["prices"])}
-        for id, entry in snapshots.items()
-        if isinstance(entry, dict) and "prices" in entry
-    }
-    return {**document, "snapshots": {**snapshots, **read}}
-
-
-def _prices(id: str, lines: Any) -> tuple[Price, ...]:
-    try:
-        return prices.read(lines)
-    except msgspec.ValidationError as problem:
-        raise msgspec.ValidationError(f"prices of '{id}': {problem}") from None

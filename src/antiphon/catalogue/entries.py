@@ -6,7 +6,8 @@ one of a kind that can carry code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time
 from pathlib import PurePosixPath
 from typing import Annotated
 
@@ -146,8 +147,60 @@ def format_of(files: Iterable[Found]) -> Format:
     return "gguf" if ".gguf" in endings else "safetensors" if ".safetensors" in endings else "ctranslate2"
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an alias means from a moment on: a day (UTC), or a time with its zone."""
+
+    since: date | Annotated[datetime, Meta(tz=True)]
+    snapshot: SnapshotId
+    notes: Annotated[str, Meta(max_length=2000)] = ""
+    """What its users are told of it."""
+
+    @property
+    def at(self) -> int:
+        """`since` in unix seconds."""
+        if isinstance(self.since, datetime):
+            return int(self.since.timestamp())
+        return int(datetime.combine(self.since, time(), UTC).timestamp())
+
+
 class Alias(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A name that points to a snapshot. A stand-in answers for a model that its vendor has ended."""
+    """A name that points to a snapshot, and to others from certain moments on.
+
+    A stand-in answers for a model that its vendor has ended.
+    """
 
     snapshot: SnapshotId
     stand_in: bool = False
+    changes: tuple[Change, ...] = ()
+
+    def meant(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Every snapshot that it ever means, each with the path to where that is said."""
+        yield ("snapshot",), self.snapshot
+        for position, change in enumerate(self.changes):
+            yield ("changes", position, "snapshot"), change.snapshot
+
+
+class Switch(msgspec.Struct, frozen=True, kw_only=True):
+    """An alias means a snapshot from a moment on. Times in unix seconds."""
+
+    id: str
+    alias: str
+    snapshot: str
+    at: int
+    notes: str = ""
+    announced_at: int
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot is not served from the beginning of a day on (UTC)."""
+
+    snapshot: str
+    deprecated: date
+    shutdown: date
+    replacement: str = ""
+
+    def applied(self, entry: Entry) -> Entry:
+        """The snapshot with this in the place of what models.toml says of its end."""
+        return msgspec.structs.replace(
+            entry, deprecated=self.deprecated, shutdown=self.shutdown, replacement=self.replacement
+        )

@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from antiphon.catalogue.additions import append
-from antiphon.catalogue.catalogue import FILE_NAME, build, read
+from antiphon.catalogue.catalogue import build
+from antiphon.catalogue.document import FILE_NAME, parsed, read
 from antiphon.catalogue.entries import Alias, AliasName, Entry, SnapshotId, format_of
 from antiphon.catalogue.formats import Facts, inspect
 from antiphon.catalogue.offers import Offer, offer
@@ -95,8 +96,9 @@ def _check_names(home: Path, store: ModelStore, name: str, alias: str | None) ->
                 f"'{text}' cannot be a name", fix="use letters, digits, '.', '_' and '-'"
             ) from None
     path = home / FILE_NAME
-    written = read(path)
-    catalogue = build(path, written, store)
+    text = read(path)
+    written = parsed(path, text)
+    catalogue = build(path, text, store)
     if name in catalogue.entries or name in catalogue.aliases:
         raise ConfigurationError(
             f"There is a model '{name}' already, and a snapshot never changes",

@@ -25,6 +25,7 @@ from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
 from antiphon.cli.prices import prices
 from antiphon.cli.projects import projects
+from antiphon.cli.switching import COMMANDS
 from antiphon.cli.transcribe import transcribe
 from antiphon.cli.usage import usage
 from antiphon.settings import Settings
@@ -61,6 +62,8 @@ app.command()(costs)
 app.add_typer(credits, name="credits")
 app.add_typer(prices, name="prices")
 app.add_typer(ledger, name="ledger")
+for name, command in COMMANDS.items():
+    models.command(name)(command)
 app.add_typer(models, name="models")
 app.command()(chat)
 app.command()(transcribe)

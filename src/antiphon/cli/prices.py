@@ -11,7 +11,8 @@ import typer
 from antiphon import settings
 from antiphon.catalogue import prices as texts
 from antiphon.catalogue.additions import append
-from antiphon.catalogue.catalogue import FILE_NAME, load, read
+from antiphon.catalogue.catalogue import load
+from antiphon.catalogue.document import FILE_NAME, parsed, read
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.administration import Csv, show
@@ -74,7 +75,7 @@ def set_price(
 
 def _write(folder: Path, entry: Entry, price: Price) -> None:
     path = folder / FILE_NAME
-    own = read(path).get("snapshots", {}).get(entry.id, {})
+    own = parsed(path, read(path)).get("snapshots", {}).get(entry.id, {})
     # The operator's prices replace those that are shipped: what was in force before is written down first.
     before = () if "prices" in own else entry.prices
     append(path, "\n".join(texts.toml(entry.id, each) for each in (*before, price)), ModelStore(folder))

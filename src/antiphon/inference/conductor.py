@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.admission.gate import Gate
-from antiphon.catalogue.catalogue import Catalogue
+from antiphon.catalogue.catalogue import Names
 from antiphon.errors import UnsupportedParameter
 from antiphon.inference.metrics import Metrics
 from antiphon.ledger.meter import Account, Meter
@@ -25,7 +25,7 @@ class Conductor:
     def __init__(
         self,
         settings: Settings,
-        catalogue: Catalogue,
+        catalogue: Names,
         gate: Gate,
         pools: Pools,
         meter: Meter,

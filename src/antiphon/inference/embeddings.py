@@ -66,7 +66,9 @@ class Embeddings(Conductor):
                 with pool.acquire() as lease:
                     engine = cast(EmbeddingEngine, lease.engine)
                     inputs = await engine.tokenize(job.inputs)
-                    usage = Usage(prompt_tokens=_checked(inputs, lease.deployment.context))
+                    usage = Usage(
+                        prompt_tokens=_checked(inputs, min(snapshot.context, lease.deployment.context))
+                    )
                     await place.correct(usage.prompt_tokens)
                     async with self._meter.open(request_id, account(caller), snapshot, usage) as bill:
                         embedded = partial(self._embedded, snapshot, engine, inputs, usage, bill, deadline)

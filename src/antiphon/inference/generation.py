@@ -94,9 +94,8 @@ class Generation(Conductor):
                     prompts = await reading.prepare(engine)
                     read = sum(len(prompt.tokens) for prompt in prompts)
                     await place.correct(text_demand(job, read, reading.prompts).tokens)
-                    jobs = [
-                        _fitted(job, prompt, lease.deployment.context, reading.param) for prompt in prompts
-                    ]
+                    context = min(snapshot.context, lease.deployment.context)
+                    jobs = [_fitted(job, prompt, context, reading.param) for prompt in prompts]
                     most = Usage(prompt_tokens=read, completion_tokens=_most(jobs))
                     async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
                         handed = HandedTokens(bill, prompts, job.n, counts=pool.kind.counts)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from antiphon.address import Address
+from antiphon.address import SECRET, Address
 from antiphon.runtime.base import Command
 from antiphon.runtime.log import ProcessLog
 
@@ -43,10 +45,13 @@ _LOG_SECONDS = 1.0
 class LocalProcess:
     """A running engine process of this machine: a `Process`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: Address, log: ProcessLog):
+    def __init__(
+        self, process: asyncio.subprocess.Process, address: Address, folder: Path, log: ProcessLog
+    ) -> None:
         self.pid = process.pid
         self.address = address
         self._process = process
+        self._folder = folder
         self._log = log
         self._ended = asyncio.create_task(self._reap(), name=f"reap-{process.pid}")
 
@@ -80,20 +85,25 @@ class LocalProcess:
         code = await self._process.wait()
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
             os.killpg(self.pid, signal.SIGKILL)  # what it started itself
-        await asyncio.to_thread(shutil.rmtree, Path(self.address.path).parent, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         await asyncio.to_thread(self._log.join, _LOG_SECONDS)
         return code
 
 
 class LocalRuntime:
-    """Starts engine processes: `folder` holds their sockets and temporary files, `log_folder` their logs."""
+    """Starts engine processes: `folder` holds their sockets and temporary files, `log_folder` their logs.
 
-    def __init__(self, folder: Path, log_folder: Path) -> None:
+    With `host`, an address of this machine, they listen there by TCP, each on a port and with a secret of its
+    own, for gateways on other machines.
+    """
+
+    def __init__(self, folder: Path, log_folder: Path, host: str = "") -> None:
         self._folder = folder
         self._log_folder = log_folder
+        self._host = host
 
     async def start(self, name: str, command: Command) -> LocalProcess:
-        """Start what `command` says for a socket of its own. Raises `OSError` if it cannot be started.
+        """Start what `command` says for an address of its own. Raises `OSError` if it cannot be started.
 
         The process leads a group of its own: Ctrl-C in the terminal is the gateway's, which ends its
         engines when their requests are done.
@@ -110,7 +120,7 @@ class LocalRuntime:
 
     async def _start(self, name: str, command: Command) -> LocalProcess:
         folder = await asyncio.to_thread(self._private_folder)
-        address = Address(path=str(folder / _SOCKET_NAME))
+        address = _tcp(self._host) if self._host else Address(path=str(folder / _SOCKET_NAME))
         log = None
         try:
             log_name = _UNSAFE.sub("_", name) + ".log"
@@ -120,7 +130,7 @@ class LocalRuntime:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log.writer,
                 stderr=log.writer,
-                env=environment(folder),
+                env=environment(folder) | ({SECRET: address.secret} if address.secret else {}),
                 cwd=folder,
                 start_new_session=True,
             )
@@ -130,7 +140,7 @@ class LocalRuntime:
         finally:
             if log is not None:
                 log.started()
-        return LocalProcess(process, address, log)
+        return LocalProcess(process, address, folder, log)
 
     def _private_folder(self) -> Path:
         """A new folder (mode 0700) whose name tells whose it is; those of gateways that are gone go now."""
@@ -159,6 +169,15 @@ def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str
             "PYTHONSAFEPATH": "1",  # nothing is ever imported from the working folder
         }
     )
+
+
+def _tcp(host: str) -> Address:
+    """An address that is free now. Should another process take it first, the engine ends, and gets another."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        port = probe.getsockname()[1]
+    return Address(host=host, port=port, secret=secrets.token_urlsafe(32))
 
 
 def _alive(pid: int) -> bool:

@@ -29,6 +29,28 @@ metadata = MetaData(
     }
 )
 
+# --- models -------------------------------------------------------------------------------------------------
+
+alias_switch = Table(
+    "alias_switch",
+    metadata,
+    Column("id", Text, primary_key=True),  # switch-…, in the order in which they were announced
+    Column("alias", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("announced_at", BigInteger, nullable=False),
+)
+
+snapshot_ending = Table(
+    "snapshot_ending",
+    metadata,
+    Column("snapshot", Text, primary_key=True),
+    Column("deprecated", Text, nullable=False),  # days, as 2026-11-27
+    Column("shutdown", Text, nullable=False),
+    Column("replacement", Text, nullable=False),
+)
+
 # --- who ----------------------------------------------------------------------------------------------------
 
 organization = Table(

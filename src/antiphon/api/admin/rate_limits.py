@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -21,12 +21,14 @@ _PREFIX = "rl-"
 
 
 class RateLimitsApi:
-    """`snapshots` are those that are served."""
+    """`snapshots` gives those that are served."""
 
-    def __init__(self, limits: RateLimits, projects: Projects, snapshots: Collection[str]) -> None:
+    def __init__(
+        self, limits: RateLimits, projects: Projects, snapshots: Callable[[], Collection[str]]
+    ) -> None:
         self._limits = limits
         self._projects = projects
-        self._snapshots = sorted(snapshots)
+        self._snapshots = snapshots
 
     def rows(self) -> list[Route]:
         return [
@@ -53,7 +55,7 @@ class RateLimitsApi:
     async def list_rate_limits(self, exchange: Exchange) -> None:
         wanted = query.read(exchange, RateLimitListQuery)
         organization_id, project_id = _project(exchange)
-        found = await self._limits.list(organization_id, project_id, self._snapshots)
+        found = await self._limits.list(organization_id, project_id, sorted(self._snapshots()))
         every = [_shown(name, limits) for name, limits in found.items()]
         ids = [limit.id for limit in every]
         start = 0 if wanted.after is None else _index("after", wanted.after, ids) + 1
@@ -70,7 +72,7 @@ class RateLimitsApi:
         organization_id, project_id = _project(exchange)
         await self._projects.get(organization_id, project_id)
         snapshot = exchange.parameters["rate_limit_id"].removeprefix(_PREFIX)
-        if _PREFIX + snapshot != exchange.parameters["rate_limit_id"] or snapshot not in self._snapshots:
+        if _PREFIX + snapshot != exchange.parameters["rate_limit_id"] or snapshot not in self._snapshots():
             raise NotFound("There is no such rate limit.")
         given = msgspec.structs.asdict(wanted)
         changes = {name: given[_published(name)] for name in Limits.__struct_fields__}

@@ -23,12 +23,12 @@ from antiphon.storage.database import Database
 
 
 class Administration(msgspec.Struct, frozen=True, kw_only=True):
-    """The services behind these rows. `snapshots` are those served, `clock` is in unix seconds."""
+    """The services behind these rows. `snapshots` gives those served, `clock` is in unix seconds."""
 
     access: Access
     rate_limits: RateLimits
     spend_limits: SpendLimits
-    snapshots: Collection[str]
+    snapshots: Callable[[], Collection[str]]
     database: Database
     clock: Callable[[], float]
 

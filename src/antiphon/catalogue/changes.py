@@ -1,0 +1,71 @@
+"""What operators change while servers run: what aliases mean from a moment on, and when snapshots end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from sqlalchemy import delete, insert, select
+
+from antiphon.catalogue.entries import Ending, Switch
+from antiphon.errors import NotFound
+from antiphon.storage.database import Database
+from antiphon.storage.ids import ordered_id
+from antiphon.storage.tables import alias_switch, snapshot_ending
+
+
+class Changes:
+    """The changes in the database."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def all(self) -> tuple[tuple[Switch, ...], tuple[Ending, ...]]:
+        """Every change, of the switches the earliest announced first."""
+        async with self._database.connect() as connection:
+            switches = await connection.execute(select(alias_switch).order_by(alias_switch.c.id))
+            endings = await connection.execute(select(snapshot_ending).order_by(snapshot_ending.c.snapshot))
+            return (
+                tuple(Switch(**row._mapping) for row in switches),
+                tuple(msgspec.convert(dict(row._mapping), Ending) for row in endings),
+            )
+
+    async def switch(self, alias: str, snapshot: str, at: int | None = None, notes: str = "") -> Switch:
+        """Let an alias mean a snapshot from a moment on, by default this one."""
+        now = self._clock()
+        made = Switch(
+            id=ordered_id("switch-", now),
+            alias=alias,
+            snapshot=snapshot,
+            at=int(now) if at is None else at,
+            notes=notes,
+            announced_at=int(now),
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(insert(alias_switch).values(msgspec.structs.asdict(made)))
+        return made
+
+    async def cancel(self, id: str) -> None:
+        """Call off a switch. Raises `NotFound` for one that is not there, or has happened."""
+        gone = delete(alias_switch).where(alias_switch.c.id == id, alias_switch.c.at > int(self._clock()))
+        async with self._database.begin() as connection:
+            if not (await connection.execute(gone)).rowcount:
+                raise NotFound(f"There is no switch '{id[:200]}' to come.")
+
+    async def end(self, ending: Ending) -> None:
+        """Let a snapshot end on a day; what was said of its end before does not count any more."""
+        values = msgspec.to_builtins(ending)
+        async with self._database.begin() as connection:
+            await connection.execute(
+                delete(snapshot_ending).where(snapshot_ending.c.snapshot == ending.snapshot)
+            )
+            await connection.execute(insert(snapshot_ending).values(values))
+
+    async def keep(self, snapshot: str) -> None:
+        """Call off the end of a snapshot. Raises `NotFound` if none was said here."""
+        gone = delete(snapshot_ending).where(snapshot_ending.c.snapshot == snapshot)
+        async with self._database.begin() as connection:
+            if not (await connection.execute(gone)).rowcount:
+                raise NotFound(f"No end of '{snapshot[:200]}' was announced.")

@@ -1,0 +1,269 @@
+"""`antiphon models switch` and others: what aliases mean, and when snapshots end, changed as servers run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from antiphon import settings
+from antiphon.catalogue.catalogue import Catalogue, at
+from antiphon.catalogue.document import FILE_NAME, document, read
+from antiphon.catalogue.entries import Ending, Entry
+from antiphon.catalogue.store import ModelStore
+from antiphon.cli.administration import Csv, opened_database, show
+from antiphon.cli.models import prepare
+from antiphon.cli.options import Home, Json
+from antiphon.cli.output import CommandFailed, ExitCode
+from antiphon.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from antiphon.catalogue.changes import Changes
+
+_COLUMNS = {
+    "id": "ID",
+    "what": "What",
+    "name": "Name",
+    "to": "Means, or use instead",
+    "since": "Since",
+    "state": "State",
+    "notes": "Notes",
+}
+_SOON = "A server that runs moves new requests to it as soon as it is ready; others end where they are."
+
+Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The name that clients ask for.")]
+Notes = Annotated[str, typer.Option(help="What its users are told of it.")]
+
+
+def switch(
+    alias: Alias,
+    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="What it is to mean, by its dated id.")],
+    when: Annotated[
+        str, typer.Option("--at", metavar="WHEN", help="A day (UTC), or a time as 2026-12-01T09:00+01:00.")
+    ] = "",
+    notes: Notes = "",
+    home: Home = None,
+) -> None:
+    """Let an alias mean another snapshot, now or at a time that is announced from now on."""
+    moment = _moment(when) if when else None
+
+    async def run() -> None:
+        async with _opened(home) as (changes, catalogue):
+            entry = _fitting(catalogue, alias, snapshot)
+            chosen = settings.load({"home": home})
+            await asyncio.to_thread(prepare, ModelStore(chosen.home_path), entry, chosen)
+            made = await changes.switch(alias, snapshot, moment, notes)
+        told = f"{alias} means {snapshot} from {_text(made.at)} on." if when else f"{alias} means {snapshot}."
+        typer.echo(f"{told} {_SOON if not when else f'`antiphon models cancel {made.id}` calls it off.'}")
+
+    asyncio.run(run())
+
+
+def rollback(alias: Alias, notes: Notes = "", home: Home = None) -> None:
+    """Let an alias mean again what it meant before its last change."""
+
+    async def run() -> None:
+        async with _opened(home) as (changes, catalogue):
+            _known_alias(catalogue, alias)
+            past = [one.snapshot for one in catalogue.past(alias)]
+            before = next((one for one in reversed(past) if one != past[-1]), None)
+            if before is None:
+                raise ConfigurationError(
+                    f"'{alias}' has never meant anything but '{past[-1]}'", fix="see antiphon models changes"
+                )
+            _fitting(catalogue, alias, before)
+            await changes.switch(alias, before, notes=notes)
+        typer.echo(f"{alias} means {before} again. {_SOON}")
+
+    asyncio.run(run())
+
+
+def retire(
+    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="What is to end, by its dated id.")],
+    on: Annotated[str, typer.Option(metavar="DAY", help="From the beginning of this day (UTC) on.")],
+    replacement: Annotated[str, typer.Option(help="The model that its users are told to use instead.")] = "",
+    home: Home = None,
+) -> None:
+    """Announce the end of a snapshot: answers tell it in their headers, and from the day on it is refused."""
+    day = _day(on)
+
+    async def run() -> None:
+        async with _opened(home) as (changes, catalogue):
+            _known_snapshot(catalogue, snapshot)
+            if replacement and replacement not in {*catalogue.entries, *catalogue.aliases} - {snapshot}:
+                raise ConfigurationError(
+                    f"There is no other model '{replacement}'", fix="see antiphon models list"
+                )
+            ending = Ending(
+                snapshot=snapshot, deprecated=catalogue.today, shutdown=day, replacement=replacement
+            )
+            await changes.end(ending)
+        typer.echo(f"{snapshot} ends on {day}. `antiphon models keep {snapshot}` calls it off.")
+
+    asyncio.run(run())
+
+
+def keep(
+    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="The snapshot, by its dated id.")],
+    home: Home = None,
+) -> None:
+    """Call off the end of a snapshot that `retire` announced."""
+
+    async def run() -> None:
+        async with _opened(home) as (changes, _):
+            await changes.keep(snapshot)
+        typer.echo(f"{snapshot} ends when models.toml says, if it does.")
+
+    asyncio.run(run())
+
+
+def cancel(
+    change: Annotated[str, typer.Argument(metavar="ID", help="As antiphon models changes shows it.")],
+    home: Home = None,
+) -> None:
+    """Call off a switch that was announced and has not happened."""
+
+    async def run() -> None:
+        async with _opened(home) as (changes, _):
+            await changes.cancel(change)
+        typer.echo(f"{change} is called off.")
+
+    asyncio.run(run())
+
+
+def list_changes(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> None:
+    """List what aliases have meant and will mean, and which snapshots end."""
+
+    async def run() -> list[dict[str, Any]]:
+        async with _opened(home) as (changes, catalogue):
+            switches, _ = await changes.all()
+        return [*_meant(catalogue, {(one.alias, one.at): one.id for one in switches}), *_ending(catalogue)]
+
+    show(asyncio.run(run()), _COLUMNS, as_json=as_json, as_csv=as_csv)
+
+
+def _meant(catalogue: Catalogue, ids: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
+    rows = []
+    for alias in catalogue.aliases:
+        past, coming = catalogue.past(alias), catalogue.coming(alias)
+        for meaning in [*past, *coming]:
+            if meaning.since == 0 and len(past) + len(coming) == 1:
+                continue  # it has always meant this, and will
+            state = "coming" if meaning in coming else "now" if meaning is past[-1] else "over"
+            rows.append(
+                {
+                    "id": ids.get((alias, meaning.since), ""),
+                    "what": "alias",
+                    "name": alias,
+                    "to": meaning.snapshot,
+                    "since": _text(meaning.since) if meaning.since else "",
+                    "state": state,
+                    "notes": meaning.notes,
+                }
+            )
+    return rows
+
+
+def _ending(catalogue: Catalogue) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": "",
+            "what": "end",
+            "name": id,
+            "to": entry.replacement,
+            "since": f"{entry.shutdown}",
+            "state": "over" if id in catalogue.ended else "coming",
+            "notes": "",
+        }
+        for id, entry in catalogue.entries.items()
+        if entry.shutdown
+    ]
+
+
+@asynccontextmanager
+async def _opened(home: str | None) -> AsyncIterator[tuple[Changes, Catalogue]]:
+    """What was changed, and the catalogue as a server knows it."""
+    # Imported here, since every other command starts without a database.
+    from antiphon.catalogue.changes import Changes
+
+    folder: Path = settings.load({"home": home}).home_path
+    path = folder / FILE_NAME
+    async with opened_database(home) as (_, database):
+        changes = Changes(database)
+        found = document(path, read(path))
+        yield changes, at(found, ModelStore(folder), time.time(), *await changes.all())
+
+
+def _fitting(catalogue: Catalogue, alias: str, snapshot: str) -> Entry:
+    """The snapshot, if the alias may mean it. Raises `ConfigurationError`."""
+    _known_alias(catalogue, alias)
+    entry = _known_snapshot(catalogue, snapshot)
+    if snapshot in catalogue.ended:
+        raise ConfigurationError(f"'{snapshot}' ended on {entry.shutdown}", fix="choose another")
+    if snapshot not in catalogue.installed:
+        raise ConfigurationError(f"'{snapshot}' is not installed", fix=f"antiphon models pull {snapshot}")
+    meant = catalogue.entries[catalogue.past(alias)[-1].snapshot]
+    if entry.task != meant.task:
+        raise ConfigurationError(
+            f"'{alias}' is for {meant.task}, and '{snapshot}' is for {entry.task}", fix="choose another"
+        )
+    return entry
+
+
+def _known_alias(catalogue: Catalogue, alias: str) -> None:
+    if alias not in catalogue.aliases:
+        raise ConfigurationError(f"There is no alias '{alias}'", fix="see antiphon models list")
+
+
+def _known_snapshot(catalogue: Catalogue, snapshot: str) -> Entry:
+    entry = catalogue.entries.get(snapshot)
+    if entry is None:
+        raise ConfigurationError(f"There is no snapshot '{snapshot}'", fix="see antiphon models list")
+    return entry
+
+
+def _moment(text: str) -> int:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or (found.tzinfo is None and len(text) > len("2026-12-01")):
+        raise CommandFailed(
+            f"'{text}' is no time",
+            fix="write a day as 2026-12-01, or a time with its zone as 2026-12-01T09:00+01:00",
+            exit_code=ExitCode.USAGE,
+        )
+    moment = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+    if moment <= time.time():
+        raise CommandFailed(f"{text} is over", fix="leave --at out to switch now", exit_code=ExitCode.USAGE)
+    return moment
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise CommandFailed(
+            f"'{text}' is no day", fix="write it as 2026-12-01", exit_code=ExitCode.USAGE
+        ) from None
+
+
+def _text(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+COMMANDS = {
+    "switch": switch,
+    "rollback": rollback,
+    "changes": list_changes,
+    "cancel": cancel,
+    "retire": retire,
+    "keep": keep,
+}
+"""What `antiphon models` has of this module."""

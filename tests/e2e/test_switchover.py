@@ -1,0 +1,109 @@
+"""A switchover under load, and back: no request fails, and none changes its snapshot midway."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from benchmarks.processes import Server, antiphon
+
+from antiphon.catalogue.pull import pull
+
+OLD, NEW = "paced-a-2024-01-01", "paced-b-2024-02-01"
+ALIAS = "paced"
+STREAMS = 32
+STREAM_TOKENS = 160
+"""At 50 ms each: a stream outlives the switchover."""
+STEADY = 4
+PROGRAM = (sys.executable, str(Path(__file__).with_name("paced.py")))
+SETTINGS = {
+    "PACED": "token_delay=0.05,ready_after=1",
+    "ANTIPHON_REQUESTS_PER_MINUTE": "0",
+    "ANTIPHON_TOKENS_PER_MINUTE": "0",
+    "ANTIPHON_ENGINE_IDLE_SECONDS": "1",
+    "ANTIPHON_QUEUE_SECONDS": "2",
+}
+
+
+@pytest.fixture(params=[1, 2], ids=["one process", "two processes"])
+def server(request: pytest.FixtureRequest, tmp_path: Path, smollm2: Path) -> Iterator[Server]:
+    home = tmp_path / "home"
+    pull(home, str(smollm2), OLD, alias=ALIAS)
+    pull(home, str(smollm2), NEW)
+    file = home / "models.toml"
+    # The new one is served by nobody until the alias means it.
+    text = file.read_text().replace("serve = true\n", "").replace("slots = 8", "slots = 128")
+    file.write_text(text)
+    with antiphon(home, SETTINGS | {"ANTIPHON_PROCESSES": str(request.param)}, program=PROGRAM) as started:
+        yield started
+
+
+def models(server: Server, *words: str) -> str:
+    command = [*PROGRAM, "models", *words, "--home", str(server.home)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+async def streamed(client: openai.AsyncOpenAI) -> tuple[str, int]:
+    """The only snapshot of a stream, and how many tokens it had."""
+    stream = await client.chat.completions.create(
+        model=ALIAS, messages=[{"role": "user", "content": "x"}], max_tokens=STREAM_TOKENS, stream=True
+    )
+    named: set[str] = set()
+    text, ended = "", None
+    async for chunk in stream:
+        named.add(chunk.model)
+        text += chunk.choices[0].delta.content or ""
+        ended = chunk.choices[0].finish_reason or ended
+    assert ended == "length", "a stream broke off"
+    [model] = named
+    return model, len(text.split())
+
+
+async def steadily(client: openai.AsyncOpenAI, until: asyncio.Event) -> list[tuple[float, str]]:
+    """Asks again and again; when each began, and who answered."""
+    found = []
+    while not until.is_set():
+        began = time.monotonic()
+        answer = await client.chat.completions.create(
+            model=ALIAS, messages=[{"role": "user", "content": "x"}], max_tokens=2
+        )
+        found.append((began, answer.model))
+    return found
+
+
+async def switched(client: openai.AsyncOpenAI, to: str) -> None:
+    async with asyncio.timeout(60):
+        while (await client.models.retrieve(ALIAS)).model_extra["alias_of"] != to:  # type: ignore[index]
+            await asyncio.sleep(0.1)
+
+
+async def test_nobody_notices(server: Server) -> None:
+    over = asyncio.Event()
+    async with openai.AsyncOpenAI(base_url=server.url, api_key=server.key, max_retries=0) as client:
+        streams = [asyncio.create_task(streamed(client)) for _ in range(STREAMS)]
+        steady = [asyncio.create_task(steadily(client, over)) for _ in range(STEADY)]
+        await asyncio.sleep(1)
+        assert not any(task.done() for task in [*streams, *steady])
+        await asyncio.to_thread(models, server, "switch", ALIAS, NEW)
+        await switched(client, NEW)
+        assert not any(stream.done() for stream in streams), "the streams were to outlive it"
+        await asyncio.sleep(2)
+        assert await asyncio.gather(*streams) == [(OLD, STREAM_TOKENS)] * STREAMS
+        await asyncio.to_thread(models, server, "rollback", ALIAS)
+        await switched(client, OLD)
+        await asyncio.sleep(2)
+        over.set()
+        found = sorted(one for answers in await asyncio.gather(*steady) for one in answers)
+    order = [model for _, model in found]
+    assert Counter(order).keys() == {OLD, NEW}
+    assert order[0] == OLD and order[-1] == OLD
+    # Processes move at their own moment: a few requests may cross.
+    middle = order[order.index(NEW) : len(order) - order[::-1].index(NEW)]
+    assert Counter(middle)[NEW] > len(middle) / 2
