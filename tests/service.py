@@ -19,7 +19,7 @@ from antiphon.api.routes import Route
 from antiphon.app import build_edge
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.document import laid_over
-from antiphon.errors import Unauthenticated
+from antiphon.errors import Unauthenticated, Unavailable
 from antiphon.ledger.ledger import running
 from antiphon.pools.pools import Incapable
 from antiphon.settings import Settings
@@ -166,11 +166,13 @@ class ScriptedPool:
     def wake(self) -> None:
         pass
 
-    def places(self, tokens: int) -> int:
+    def weight(self, tokens: int) -> int:
         return 1
 
     @contextmanager
-    def acquire(self) -> Iterator[Any]:
+    def acquire(self, beginning: Any = None, besides: Any = None) -> Iterator[Any]:
+        if besides is not None:
+            raise Unavailable("There is no other engine.")
         deployment = SimpleNamespace(context=10**9)  # the catalogue's bound is the one that counts
         yield SimpleNamespace(engine=self.engine, deployment=deployment, fingerprint="fp_0123456789")
 

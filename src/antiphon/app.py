@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -70,6 +70,7 @@ _log = logging.getLogger("antiphon")
 
 _FLUSH_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_SCALE_SECONDS = 1.0
 
 
 class Antiphon(msgspec.Struct, frozen=True):
@@ -80,6 +81,8 @@ class Antiphon(msgspec.Struct, frozen=True):
     ready: asyncio.Event
     """Set once every engine has been ready for the first time."""
     pools: Pools
+    waiting: Callable[[], Mapping[str, int]]
+    """Requests that wait for an engine, by the names of deployments."""
 
 
 class Engines(msgspec.Struct, frozen=True):
@@ -130,10 +133,16 @@ async def running(
         await catalogue.start()
         following = asyncio.create_task(catalogue.run(), name="catalogue")
         flushing = asyncio.create_task(_flush_often(keys))
+        scaling = asyncio.create_task(
+            _scale(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0)), name="scale"
+        )
+        if told:
+            scaling.cancel()  # that is for the process that runs the engines to do
         try:
-            yield Antiphon(edge, first_key, ready, pools)
+            yield Antiphon(edge, first_key, ready, pools, gate.waiting)
         finally:
             flushing.cancel()
+            scaling.cancel()
             following.cancel()
             await pools.stop(_STOP_SECONDS)
             await _flush(keys)
@@ -151,14 +160,33 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         pools = _own(settings, gateways, lambda id: catalogue.entry(id))
         catalogue = LiveCatalogue(settings, Changes(database), pools.follow, pools.serves)
         gateways.on_wake = pools.wake
-        _whenever(pools, lambda: gateways.tell(reports.Engines(pools.reports())))
+
+        def tell() -> None:
+            gateways.tell(reports.Engines(pools.reports()))
+
+        _whenever(pools, tell)
         await catalogue.start()
         following = asyncio.create_task(catalogue.run(), name="catalogue")
+        scaling = asyncio.create_task(_scale(pools, gateways.busy, gateways.waiting, tell), name="scale")
         try:
             yield Engines(first_key, gateways)
         finally:
             following.cancel()
+            scaling.cancel()
             await pools.stop(_STOP_SECONDS)
+
+
+async def _scale(
+    pools: Pools,
+    busy: Callable[[str], int],
+    waiting: Callable[[str], int],
+    scaled: Callable[[], None] = lambda: None,
+) -> None:
+    """Look again and again at how many replicas there should be."""
+    while True:
+        await asyncio.sleep(_SCALE_SECONDS)
+        pools.scale(busy, waiting, time.monotonic())
+        scaled()
 
 
 def _own(settings: Settings, gateways: Gateways, entry: Callable[[str], Entry]) -> Pools:

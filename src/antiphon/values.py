@@ -77,6 +77,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Whether another engine is preferred for the snapshot, and this one is for what that cannot do."""
     on_demand: bool = False
     """Whether its engine runs only while it is asked for."""
+    replicas: int = 1
+    """Engines that run for it, each with all its slots, at least."""
+    most_replicas: int = 1
+    """And at most, while many wait."""
     task: Task
     engine: str
     """The name of a module in `antiphon.engines`."""

@@ -60,6 +60,14 @@ def test_the_key_stays_whether_it_runs_on_demand_or_always() -> None:
     assert asleep.on_demand and not both.on_demand
 
 
+def test_there_is_a_unit_for_each_replica_of_one_generation() -> None:
+    found = [unit for unit, _ in units([deployment("one", replicas=2, most_replicas=4)], KINDS)]
+    assert [unit.process for unit in found] == ["one", "one.2", "one.3", "one.4"]
+    assert [unit.spare for unit in found] == [False, False, True, True]
+    assert len({unit.key for unit in found}) == 4 and len({unit.generation for unit in found}) == 1
+    assert keys(deployment("one")) == [found[0].key], "how many there are changes nothing in each"
+
+
 def test_a_share_has_at_least_one_slot_and_the_same_key() -> None:
     [(unit, _)] = units([deployment("one")], KINDS)
     assert [share(unit, of).deployments[0].slots for of in (1, 2, 5, 9)] == [5, 2, 1, 1]

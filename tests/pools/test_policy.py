@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from antiphon.pools.policy import Pace, after_failure, least_busy
+from hypothesis import given
+from hypothesis.strategies import integers
+
+from antiphon.pools.policy import Pace, after_failure, chosen, replicas_wanted
 
 PACE = Pace(backoff=0.5, backoff_max=30.0, healthy=60.0)
 
@@ -14,15 +17,34 @@ def delays(lives: list[float | None]) -> list[float]:
     return waits
 
 
-def test_no_replica_no_choice() -> None:
-    assert least_busy([]) is None
-
-
 def test_the_replica_with_the_smallest_share_in_use_serves() -> None:
-    assert least_busy([(3, 4), (1, 4), (2, 4)]) == 1
-    assert least_busy([(2, 2), (3, 8)]) == 1
-    assert least_busy([(1, 4), (1, 4)]) == 0
-    assert least_busy([(9, 4), (8, 4)]) == 1
+    assert chosen([(3, 4), (1, 4), (2, 4)]) == 1
+    assert chosen([(2, 2), (3, 8)]) == 1
+    assert chosen([(1, 4), (1, 4)]) == 0
+    assert chosen([(9, 4), (8, 4)]) == 1
+
+
+def test_where_a_prompt_began_before_is_preferred_unless_it_is_much_fuller() -> None:
+    assert chosen([(0, 8), (1, 8)], 1) == 1
+    assert chosen([(0, 8), (2, 8)], 1) == 0
+    assert chosen([(3, 4), (4, 4)], 1) == 0, "one that is full makes wait"
+
+
+@given(
+    now=integers(1, 8), busy=integers(0, 100), waiting=integers(0, 100), slots=integers(1, 16),
+    least=integers(1, 4), more=integers(0, 4),
+)  # fmt: skip
+def test_replicas_are_between_their_bounds_and_suffice_if_they_can(
+    now: int, busy: int, waiting: int, slots: int, least: int, more: int
+) -> None:
+    bounds = (least, least + more)
+    wanted = replicas_wanted(now, busy, waiting, slots, bounds)
+    assert least <= wanted <= least + more
+    if waiting:
+        assert wanted * slots >= busy + waiting or wanted == least + more
+        assert wanted > now or wanted in bounds
+    elif wanted < min(now, least + more):
+        assert wanted == max(least, now - 1) and busy <= slots * wanted
 
 
 def test_a_crash_of_one_that_was_ready_costs_no_wait() -> None:

@@ -277,5 +277,5 @@ async def test_a_stop_during_the_clean_up_of_a_crash_waits_for_it(serve: Callabl
 def test_a_slot_of_a_shared_cache_is_a_part_of_it(tmp_path: Path, tokens: int, places: int) -> None:
     served = Deployment(snapshot="m", task="chat", engine="fake", model=tmp_path, context=2048, slots=8)
     shares = msgspec.structs.replace(fake_engine.kind(), cache=lambda deployment: 4096)
-    assert Pool(served, shares).places(tokens) == places
-    assert Pool(served, fake_engine.kind()).places(tokens) == 1, "each has a whole context"
+    assert Pool(served, shares).weight(tokens) == places
+    assert Pool(served, fake_engine.kind()).weight(tokens) == 1, "each has a whole context"

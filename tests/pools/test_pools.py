@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 import fake_engine
-from antiphon.errors import ConfigurationError, Unavailable
+from antiphon.errors import ConfigurationError, EngineFailed, EngineRefused, Unavailable
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
 from antiphon.values import Deployment
@@ -162,3 +162,73 @@ async def test_an_engine_outlives_the_plan_until_no_gateway_uses_it(
         await until(lambda: len(pids(pools)) == 1 and old not in pids(pools))
         assert users.get(SNAPSHOT).ready
         await users.stop(1.0)
+
+
+def scaled(deployment: Deployment, least: int, most: int) -> Deployment:
+    return replace(deployment, replicas=least, most_replicas=most)
+
+
+async def test_replicas_share_the_requests(serve: Callable[..., Any], deployment: Deployment) -> None:
+    async with serve() as pools:
+        pools.follow([scaled(deployment, 2, 2)])
+        pool = pools.get(SNAPSHOT)
+        await until(lambda: pool.capacity == 6)
+        with pool.acquire() as first, pool.acquire() as second, pool.acquire() as third:
+            assert first.engine is not second.engine and third.engine in (first.engine, second.engine)
+        with pool.acquire("beginning") as first, pool.acquire() as second, pool.acquire() as third:
+            assert second.engine is not first.engine
+        with pool.acquire("beginning") as again, pool.acquire("beginning", besides=again) as other:
+            assert again.engine is first.engine and other.engine is not again.engine
+
+
+async def test_an_engine_that_fails_again_and_again_is_left_out_for_a_while(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve() as pools:
+        pools.follow([scaled(deployment, 2, 2)])
+        pool = pools.get(SNAPSHOT)
+        await until(lambda: pool.capacity == 6)
+        with pool.acquire() as bad:
+            pass
+        for _ in range(3):
+            with pytest.raises(EngineFailed), pool.acquire("bad") as lease:
+                assert lease.engine is bad.engine
+                raise EngineFailed("It broke off.")
+        for _ in range(3):
+            with pool.acquire("bad") as lease:
+                assert lease.engine is not bad.engine
+        for _ in range(2):
+            with pytest.raises(EngineRefused), pool.acquire():
+                raise EngineRefused("The request is at fault.")
+        await asyncio.sleep(1.1)
+        with pool.acquire() as lease:
+            assert lease.engine is bad.engine, "one request finds out whether it is well again"
+
+
+async def test_replicas_come_while_many_wait_and_go_when_they_are_not_needed(
+    serve: Callable[..., Any], deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon.pools.pools._CALM_SECONDS", 5.0)
+    monkeypatch.setattr("antiphon.pools.demand._LOOK", 0.05)
+    async with serve(idle=0.3) as pools:
+        pools.follow([scaled(deployment, 1, 3)])
+        pool = pools.get(SNAPSHOT)
+        assert pool.capacity == 3 and len(pids(pools)) == 3
+        waiting = {SNAPSHOT: 4}
+        pools.scale(lambda key: 0, lambda name: waiting[name], 0.0)
+        await until(lambda: pool.capacity == 9)
+        waiting[SNAPSHOT] = 0
+        for now in (1.0, 5.9):
+            pools.scale(lambda key: 0, lambda name: waiting[name], now)
+            assert pool.capacity == 9
+        with ExitStack() as held:
+            for _ in range(3):
+                held.enter_context(pool.acquire())
+            pools.scale(lambda key: 0, lambda name: 0, 6.0)
+            assert pool.capacity == 6, "one takes no new requests"
+            await asyncio.sleep(0.6)
+            assert sum(status.state == "ready" for status in pools.status()[SNAPSHOT]) == 3, "it has requests"
+        await until(lambda: sum(status.state == "ready" for status in pools.status()[SNAPSHOT]) == 2)
+        pools.scale(lambda key: 0, lambda name: 0, 11.0)
+        await until(lambda: sum(status.state == "ready" for status in pools.status()[SNAPSHOT]) == 1)
+        assert pool.capacity == 3

@@ -14,10 +14,10 @@ from typing import Any, Self
 from valkey.asyncio import Valkey as Client
 from valkey.exceptions import ValkeyError
 
-from antiphon.admission.breaker import Breaker
 from antiphon.admission.buckets import standing, wants
 from antiphon.admission.counters import Ask, Decision
 from antiphon.admission.memory import Memory
+from antiphon.breaker import Breaker
 from antiphon.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)

@@ -232,6 +232,8 @@ def _deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[De
             prepared=preparing.folder(store, entry, choice.kind),
             context=entry.context,
             slots=entry.slots_of(choice.kind.name),
+            replicas=entry.scale.least,
+            most_replicas=entry.scale.most,
             options={
                 name: value
                 for name, value in (

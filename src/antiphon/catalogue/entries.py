@@ -32,6 +32,20 @@ or opened. None of it can carry code but a chat template, which is run in a sand
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
+Number = Annotated[int, Meta(ge=1, le=64)]
+
+
+class Replicas(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many engines run for a snapshot: `least` always, up to `most` while many wait."""
+
+    least: Number = 1
+    most: Number
+
+    def __post_init__(self) -> None:
+        if self.most < self.least:
+            raise ValueError("`most` must be at least `least`")
+
+
 class PackageSource(msgspec.Struct, frozen=True, tag_field="kind", tag="package", forbid_unknown_fields=True):
     """Python packages of data, installed beside Antiphon; `requires` names them as pip does."""
 
@@ -91,6 +105,8 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The name of a module in `antiphon.engines`, or several: the best first, where the machine suits it."""
     slots: Slots | Annotated[dict[EngineName, Slots], Meta(min_length=1)] = 1
     """Requests served at once: by any engine, or by each; one that is not named takes the least of them."""
+    replicas: Number | Replicas = 1
+    """Engines that run for it, each with all its slots."""
     cache_tokens: Annotated[int, Meta(ge=1)] | None = None
     """Tokens for which an engine has room whose requests share one cache; by default it says so itself."""
     template: str | None = None
@@ -129,6 +145,13 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if isinstance(self.slots, int):
             return self.slots
         return self.slots.get(engine, min(self.slots.values()))
+
+    @property
+    def scale(self) -> Replicas:
+        """How many engines run for it."""
+        if isinstance(self.replicas, Replicas):
+            return self.replicas
+        return Replicas(least=self.replicas, most=self.replicas)
 
     @property
     def format(self) -> Format:

@@ -28,7 +28,6 @@ from msgspec.structs import replace
 from antiphon.api.protocol import bounded_protocol
 from antiphon.app import Antiphon, running
 from antiphon.cli.output import report
-from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Engines, Told, Uses
 from antiphon.settings import Settings
 
@@ -155,7 +154,7 @@ async def _one_of_several(post: Post, listener: socket.socket, lines: BinaryIO) 
     speaking: list[asyncio.Task[None]] = []
 
     def started(antiphon: Antiphon) -> None:
-        work = _speak(voice, told, antiphon.pools, ready)
+        work = _speak(voice, told, antiphon, ready)
         speaking.append(asyncio.create_task(work, name="speak"))
 
     try:
@@ -188,12 +187,13 @@ class Voice:
                 self._rest = self._rest[os.write(self._pipe, self._rest) :]
 
 
-async def _speak(voice: Voice, told: Told, pools: Pools, ready: asyncio.Event) -> None:
+async def _speak(voice: Voice, told: Told, antiphon: Antiphon, ready: asyncio.Event) -> None:
     """Say what is used, whenever that is something else, and whom to wake."""
     said, woken = None, frozenset[str]()
     while True:
         woken |= told.wishes()
-        uses = Uses(pools.busy(), ready=ready.is_set())
+        waiting = {name: number for name, number in antiphon.waiting().items() if number}
+        uses = Uses(antiphon.pools.busy(), waiting=waiting, ready=ready.is_set())
         if (woken or uses != said) and voice.say(encode(replace(uses, woken=woken))):
             said, woken = uses, frozenset()
         await asyncio.sleep(_SAY_SECONDS)

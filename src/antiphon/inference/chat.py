@@ -9,7 +9,7 @@ from antiphon.admission.limits import guessed_tokens
 from antiphon.admission.rates import Show
 from antiphon.engines.base import ChatEngine
 from antiphon.errors import ModelNotFound, UnsupportedParameter
-from antiphon.inference.generation import Answer, Generation, Reading
+from antiphon.inference.generation import BEGINNING, Answer, Generation, Reading
 from antiphon.values import Caller, ChatJob, Prompt, Snapshot
 
 
@@ -25,7 +25,8 @@ class Chat(Generation):
             return [await engine.prepare(job.messages, job.functions)]
 
         tokens = guessed_tokens(message.content for message in job.messages)
-        reading = Reading(param="messages", prompts=1, tokens=tokens, prepare=prepare)
+        beginning = job.messages[0].content[:BEGINNING] if job.messages else ""
+        reading = Reading(param="messages", prompts=1, tokens=tokens, beginning=beginning, prepare=prepare)
         return self.generated(caller, job, reading, request_id, show)
 
     def hears(self, model: str) -> str:

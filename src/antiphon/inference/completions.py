@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from antiphon.admission.limits import guessed_tokens
 from antiphon.admission.rates import Show
 from antiphon.engines.base import ChatEngine
-from antiphon.inference.generation import Answer, Generation, Reading
+from antiphon.inference.generation import BEGINNING, BEGINNING_TOKENS, Answer, Generation, Reading
 from antiphon.values import Caller, CompletionJob, Prompt
 
 
@@ -24,5 +24,12 @@ class Completions(Generation):
 
         tokens = guessed_tokens(one for one in job.prompts if isinstance(one, str))
         tokens += sum(len(one) for one in job.prompts if not isinstance(one, str))
-        reading = Reading(param="prompt", prompts=len(job.prompts), tokens=tokens, prepare=prepare)
+        first = job.prompts[0]
+        reading = Reading(
+            param="prompt",
+            prompts=len(job.prompts),
+            tokens=tokens,
+            beginning=first[:BEGINNING] if isinstance(first, str) else str(first[:BEGINNING_TOKENS]),
+            prepare=prepare,
+        )
         return self.generated(caller, job.each, reading, request_id, show)

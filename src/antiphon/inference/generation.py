@@ -14,6 +14,7 @@ from antiphon.admission.limits import text_demand
 from antiphon.admission.rates import Place, Show
 from antiphon.engines.base import ChatEngine
 from antiphon.errors import ContextLengthExceeded, RequestTimeout, UnsupportedParameter
+from antiphon.inference.attempts import attempted
 from antiphon.inference.calls import told
 from antiphon.inference.conductor import Conductor, account
 from antiphon.inference.written import HandedTokens, written
@@ -22,6 +23,9 @@ from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable
 from antiphon.values import Caller, ChatJob, Delta, Feature, Prompt, Snapshot, Usage
 
+BEGINNING = 1024
+"""Characters by which prompts are taken for the same at their beginning."""
+BEGINNING_TOKENS = 256
 _PARAMETERS: dict[Feature, str] = {"grammar": "response_format", "lazy_grammar": "tools"}
 """What a request says that it needs by another name."""
 
@@ -34,6 +38,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     prompts: int
     tokens: int
     """A guess of how many the prompts have together, before they are counted."""
+    beginning: str
+    """Of what is read: others with the same are best computed where this one was."""
     prepare: Callable[[ChatEngine], Awaitable[list[Prompt]]]
     """Reads the prompts as the engine does."""
 
@@ -75,7 +81,7 @@ class Generation(Conductor):
         demand = text_demand(job, reading.tokens, reading.prompts)
         # What each choice may grow to, as far as it can be guessed before the prompt is read.
         length = reading.tokens // reading.prompts + (job.max_tokens or snapshot.context)
-        places = job.n * reading.prompts * pool.places(length)
+        places = job.n * reading.prompts * pool.weight(length)
         try:
             async with (
                 asyncio.timeout(self._settings.chat_seconds) as deadline,
@@ -89,7 +95,8 @@ class Generation(Conductor):
                     rated_as=snapshot.id,
                 ) as place,
             ):
-                with pool.acquire() as lease:
+                beginning = (caller.organization_id, reading.beginning)
+                with pool.acquire(beginning) as lease:
                     engine = cast(ChatEngine, lease.engine)
                     prompts = await reading.prepare(engine)
                     read = sum(len(prompt.tokens) for prompt in prompts)
@@ -99,7 +106,9 @@ class Generation(Conductor):
                     most = Usage(prompt_tokens=read, completion_tokens=_most(jobs))
                     async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
                         handed = HandedTokens(bill, prompts, job.n, counts=pool.kind.counts)
-                        text = written(engine, jobs, prompts)
+                        text = attempted(
+                            pool, lease, lambda engine: written(engine, jobs, prompts), beginning
+                        )
                         if job.functions:
                             text = told(text, job.n)
                         pieces = self._settled(snapshot, text, bill, place, deadline)

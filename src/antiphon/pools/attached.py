@@ -47,7 +47,7 @@ class AttachedReplica(Member):
             try:
                 await self._follow(report)
             except Exception as problem:
-                self._error = str(explain(problem, self._unit.name))
+                self._error = str(explain(problem, self._unit.process))
                 await asyncio.sleep(self._pace.backoff)
             self._restarts += 1
 
@@ -60,8 +60,8 @@ class AttachedReplica(Member):
             unusable = await self._answers(engine, report)
             if unusable is not None:
                 self._enter("ready", engine, self._without(left_out | dict.fromkeys(unusable, UNUSABLE)))
-                log.info("attached to the engine of %s", self._unit.name)
-                while self._told.of(self._key) == report:
+                log.info("attached to the engine of %s", self._unit.process)
+                while self._is(report):
                     await self._told.change()
             self._error = "The engine ended."
         finally:
@@ -70,13 +70,21 @@ class AttachedReplica(Member):
 
     async def _answers(self, engine: Engine, report: Report) -> Collection[str] | None:
         """Probe until it succeeds, and return what the probe does; None once the engine is not the one."""
-        while self._told.of(self._key) == report:
+        while self._is(report):
             try:
                 async with asyncio.timeout(self._settings.engine_silence_seconds):
                     return await engine.probe()
             except (EngineFailed, TimeoutError):
                 await asyncio.sleep(self._pace.retry)
         return None
+
+    def _is(self, report: Report) -> bool:
+        """Whether the engine is still the one that was reported."""
+        now = self._told.of(self._key)
+        if now is None or (now.address, now.serves) != (report.address, report.serves):
+            return False
+        self.retiring = now.retiring
+        return True
 
 
 class Wish:

@@ -7,12 +7,13 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import msgspec
 
+from antiphon.breaker import Breaker
 from antiphon.engines.base import Engine, EngineKind
 from antiphon.errors import AntiphonError
 from antiphon.pools.fingerprint import fingerprint
@@ -44,11 +45,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Serving:
-    """A ready engine, for one deployment, and how many requests for that hold it: what a lease gives."""
+    """A ready engine, for one deployment, and how many requests for that hold it."""
 
     engine: Engine
     deployment: Deployment
     busy: int = 0
+    breaker: Breaker = field(default_factory=Breaker)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -92,12 +94,14 @@ class Member(ABC):
         self._left_out: dict[str, str] = {}
         """The snapshots that the process goes on without, and why."""
         self._serving: dict[str, Serving] = {}
+        self.retiring = False
+        """Whether others are to be given new requests, if there are any."""
         self._grace = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin; it becomes ready later. Needs a running event loop."""
-        name = f"{type(self).__name__.lower()}-{self._unit.name}"
+        name = f"{type(self).__name__.lower()}-{self._unit.process}"
         self._task = asyncio.create_task(self._attend(), name=name)
 
     async def stop(self, grace: float) -> None:

@@ -19,19 +19,37 @@ class Unit(msgspec.Struct, frozen=True):
     name: str
     """The snapshot's id, or the name of the shared engine: what the runtime calls the process."""
     deployments: tuple[Deployment, ...]
-    key: str
-    """Another one as soon as the process would have to be another: by it, processes talk of engines."""
+    generation: str
+    """Another one as soon as the process would have to be another; the same for all replicas."""
+    replica: int = 0
+    """Its number among them."""
+
+    @property
+    def key(self) -> str:
+        """What processes call it when they talk of engines."""
+        return f"{self.generation}-{self.replica}"
+
+    @property
+    def process(self) -> str:
+        """What its process and its log are called."""
+        return f"{self.name}.{self.replica + 1}" if self.replica else self.name
 
     @property
     def on_demand(self) -> bool:
         """Whether it need not run while nobody asks for it."""
         return all(deployment.on_demand for deployment in self.deployments)
 
+    @property
+    def spare(self) -> bool:
+        """Whether it runs only while many wait."""
+        return self.replica >= max(deployment.replicas for deployment in self.deployments)
+
 
 def units(
     deployments: Iterable[Deployment], kinds: Mapping[str, EngineKind]
 ) -> list[tuple[Unit, EngineKind]]:
-    """What each process serves: the deployments of a shared kind together, every other one alone.
+    """What each process serves: the deployments of a shared kind together, every other one alone; and that
+    once for each replica.
 
     Raises `ConfigurationError` for an unknown engine, and for a deployment with the name of a shared one.
     """
@@ -45,7 +63,11 @@ def units(
                 f"The model '{name}' has the name of an engine", fix="in models.toml, give it another id"
             )
         together.append(deployment)
-    return [(Unit(name, tuple(these), _key(name, these)), kind) for name, (kind, these) in found.items()]
+    return [
+        (Unit(name, tuple(these), _generation(name, these), replica), kind)
+        for name, (kind, these) in found.items()
+        for replica in range(max(deployment.most_replicas for deployment in these))
+    ]
 
 
 def share(unit: Unit, of: int) -> Unit:
@@ -54,11 +76,11 @@ def share(unit: Unit, of: int) -> Unit:
     return replace(unit, deployments=tuple(shares))
 
 
-def _key(name: str, deployments: Iterable[Deployment]) -> str:
-    # Whether it runs all the time changes nothing in the process.
-    launched = [replace(deployment, on_demand=False) for deployment in deployments]
+def _generation(name: str, deployments: Iterable[Deployment]) -> str:
+    # When it runs, and beside how many others, changes nothing in the process.
+    launched = [replace(one, on_demand=False, replicas=1, most_replicas=1) for one in deployments]
     told = msgspec.json.encode([name, launched], enc_hook=str)
-    return hashlib.sha256(told).hexdigest()[:16]
+    return hashlib.sha256(told).hexdigest()[:12]
 
 
 def _kind(deployment: Deployment, kinds: Mapping[str, EngineKind]) -> EngineKind:

@@ -21,11 +21,35 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Once it has been ready for so long, earlier failures count no more."""
 
 
-def least_busy(loads: Sequence[tuple[int, int]]) -> int | None:
-    """The position of the replica to use next, from (requests, slots) of each; None if there is none."""
-    if not loads:
-        return None
-    return min(range(len(loads)), key=lambda i: loads[i][0] / loads[i][1])
+_FAVOUR = 0.25
+"""How much fuller than the emptiest a replica may be that has begun a prompt before: a share of its slots."""
+_CALM = 0.7
+"""How full the others may become when one of several replicas is given up."""
+
+
+def chosen(loads: Sequence[tuple[int, int]], home: int | None = None) -> int:
+    """The position of the replica to use next, from (requests, slots) of each: the emptiest.
+
+    `home` is the one that holds the beginning of the prompt: it is used unless it is much fuller.
+    """
+    full = [requests / slots for requests, slots in loads]
+    emptiest = min(range(len(full)), key=full.__getitem__)
+    return home if home is not None and full[home] < min(1.0, full[emptiest] + _FAVOUR) else emptiest
+
+
+def replicas_wanted(now: int, busy: int, waiting: int, slots: int, bounds: tuple[int, int]) -> int:
+    """How many replicas there should be, of `now`: enough for who waits; one less where the others suffice.
+
+    `slots` are of each; `bounds` the least and the most.
+    """
+    if waiting:
+        wanted = max(now + 1, -(-(busy + waiting) // slots))
+    elif busy <= _CALM * slots * (now - 1):
+        wanted = now - 1
+    else:
+        wanted = now
+    least, most = bounds
+    return max(least, min(most, wanted))
 
 
 def after_failure(failures: int, ready_seconds: float | None, pace: Pace) -> tuple[int, float]:

@@ -2,49 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-from antiphon.engines.base import EngineKind
-from antiphon.errors import Unavailable
+import msgspec
+
+from antiphon.engines.base import Engine, EngineKind
+from antiphon.errors import EngineFailed, EngineRefused, Unavailable
 from antiphon.pools.demand import Keeper
 from antiphon.pools.member import Member, Serving, Status
-from antiphon.pools.policy import least_busy
+from antiphon.pools.policy import chosen
 from antiphon.values import Deployment
 
 RETRY_AFTER = 2.0
 """Seconds that a client is told to wait: a crashed engine is usually back by then."""
 _BROKEN = 3
 """Ends of an engine, one after another, from which on it is not counted on."""
+_HOMES = 4096
+"""Beginnings of prompts of which it is known where they were computed last."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A member of a pool, with what keeps it; those of one generation are replicas of each other."""
+
+    member: Member
+    keeper: Keeper
+    generation: str
+
+
+class Lease:
+    """An engine that one request holds."""
+
+    def __init__(self, serving: Serving) -> None:
+        self.serving = serving
+        self.engine: Engine = serving.engine
+        self.deployment = serving.deployment
+        self.fingerprint = serving.fingerprint
+        self.failed = False
+        """Whether the engine broke off, for whoever has not let its error pass through the lease."""
 
 
 class Pool:
     """The engines of one deployment, by its name; those of a shared kind serve other pools as well.
 
-    While one is replaced by a successor there are two: the old serves until the new is ready, and from then
-    on only those requests that it has.
+    While they are replaced there are two generations: the old serves until one of the new is ready, and from
+    then on only those requests that it has.
     """
 
     def __init__(self, deployment: Deployment, kind: EngineKind) -> None:
         self.deployment = deployment
         """The newest."""
         self.kind = kind
-        self.members: list[tuple[Member, Keeper]] = []
-        """The newest last. Started and stopped by whoever made them."""
+        self.places: list[Place] = []
+        """The newest generation last. Started and stopped by whoever made them."""
         self.on_change: list[Callable[[], None]] = []
         """Called, in the event loop, after `capacity` may have changed."""
+        self._homes: OrderedDict[Hashable, Serving] = OrderedDict()
 
     def wake(self) -> None:
         """Somebody is about to ask: what runs on demand shall run."""
-        if self.members:
-            self.members[-1][1].wake()
+        if self.places:
+            newest = self.places[-1].generation
+            next(place for place in self.places if place.generation == newest).keeper.wake()
 
     @property
     def capacity(self) -> int:
         """Requests that can be served at once now: the slots of every ready engine that takes new ones."""
         return sum(serving.deployment.slots for serving in self._current())
 
-    def places(self, tokens: int) -> int:
+    def weight(self, tokens: int) -> int:
         """How many of the slots a request takes that may have so many tokens, prompt and answer together.
 
         Where all share one cache, a slot is an equal part of it.
@@ -61,42 +89,84 @@ class Pool:
     @property
     def broken(self) -> bool:
         """Whether its engines end again and again, so that another one is better asked."""
-        return not self.ready and all(member.failures >= _BROKEN for member, _ in self.members)
+        return not self.ready and all(place.member.failures >= _BROKEN for place in self.places)
 
     @contextmanager
-    def acquire(self) -> Iterator[Serving]:
-        """Hold an engine (`.engine`) for one request. Raises `Unavailable` when none is ready.
+    def acquire(self, beginning: Hashable = None, besides: Lease | None = None) -> Iterator[Lease]:
+        """Hold an engine for one request. Raises `Unavailable` when none is ready.
+
+        `beginning` of the prompt: where requests that have it in common went before is preferred. `besides`
+        is not given again.
 
         It bounds nothing: who may come in is admission's business, by `capacity`. If the engine dies
-        meanwhile, its client raises `EngineFailed`.
+        meanwhile, its client raises `EngineFailed`. One of several engines that fail again and again is left
+        out for a while.
         """
-        serving = self._current()
-        chosen = least_busy([(one.busy, one.deployment.slots) for one in serving])
-        if chosen is None:
-            raise Unavailable("The model is not ready. Please try again shortly.", retry_after=RETRY_AFTER)
-        held = serving[chosen]
+        held = self._chosen(beginning, besides)
+        lease = Lease(held)
         held.busy += 1
         try:
-            yield held
+            yield lease
+        except EngineFailed as problem:
+            lease.failed |= not isinstance(problem, EngineRefused)
+            raise
         finally:
             held.busy -= 1
+            if lease.failed:
+                held.breaker.failed(time.monotonic())
+            else:
+                held.breaker.succeeded()
 
     def passed_over(self, member: Member) -> bool:
         """Whether new requests go to a successor of a member."""
-        position = next(i for i, (one, _) in enumerate(self.members) if one is member)
-        return any(one.serving(self.deployment.snapshot) for one, _ in self.members[position + 1 :])
+        generation = next(place.generation for place in self.places if place.member is member)
+        newest = self._newest()
+        return newest is not None and newest != generation
 
     def status(self) -> list[Status]:
         """Of every engine, the newest first."""
-        return [member.status(self.deployment.snapshot) for member, _ in reversed(self.members)]
+        return [place.member.status(self.deployment.snapshot) for place in reversed(self.places)]
 
     def changed(self) -> None:
         """Tell everybody who asked to be told."""
         for callback in self.on_change:
             callback()
 
-    def _current(self) -> Sequence[Serving]:
-        """The engine that takes new requests: the newest that is ready."""
-        found = (member.serving(self.deployment.snapshot) for member, _ in reversed(self.members))
-        newest = next((serving for serving in found if serving), None)
-        return [newest] if newest else []
+    def _chosen(self, beginning: Hashable, besides: Lease | None) -> Serving:
+        serving = [one for one in self._current() if besides is None or one is not besides.serving]
+        if not serving:
+            raise Unavailable("The model is not ready. Please try again shortly.", retry_after=RETRY_AFTER)
+        if len(serving) == 1:
+            return serving[0]
+        for one in serving:
+            # One request finds out whether an engine that failed is well again.
+            if one.breaker.open and one.breaker.allows(time.monotonic()):
+                return one
+        well = [one for one in serving if not one.breaker.open] or serving
+        before = self._homes.get(beginning) if beginning is not None else None
+        home = next((i for i, one in enumerate(well) if one is before), None)
+        held = well[chosen([(one.busy, one.deployment.slots) for one in well], home)]
+        if beginning is not None:
+            self._homes[beginning] = held
+            self._homes.move_to_end(beginning)
+            if len(self._homes) > _HOMES:
+                self._homes.popitem(last=False)
+        return held
+
+    def _newest(self) -> str | None:
+        """The newest generation of which an engine is ready."""
+        snapshot = self.deployment.snapshot
+        ready = (place for place in reversed(self.places) if place.member.serving(snapshot))
+        return next((place.generation for place in ready), None)
+
+    def _current(self) -> list[Serving]:
+        """The engines that take new requests: those of the newest generation that is ready."""
+        newest = self._newest()
+        if newest is None:
+            return []
+        found = [
+            (serving, place.member.retiring)
+            for place in self.places
+            if place.generation == newest and (serving := place.member.serving(self.deployment.snapshot))
+        ]
+        return [serving for serving, retiring in found if not retiring] or [one for one, _ in found]

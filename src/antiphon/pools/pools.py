@@ -12,12 +12,15 @@ from antiphon.errors import Unavailable
 from antiphon.pools.demand import Keeper
 from antiphon.pools.member import Member, Status
 from antiphon.pools.plan import Unit, share, units
-from antiphon.pools.pool import RETRY_AFTER, Pool
+from antiphon.pools.policy import replicas_wanted
+from antiphon.pools.pool import RETRY_AFTER, Place, Pool
 from antiphon.pools.reports import Report
 from antiphon.values import Deployment, Feature
 
 log = logging.getLogger("antiphon.pools")
 
+_CALM_SECONDS = 60.0
+"""For how long fewer replicas must do before one is given up."""
 _LOOK = 0.25
 """Seconds between two looks at whether an engine that is replaced is still in use."""
 
@@ -31,6 +34,14 @@ class Incapable(Exception):
     def __init__(self, feature: Feature) -> None:
         super().__init__(feature)
         self.feature: Feature = feature
+
+
+@dataclass
+class _Scale:
+    """How many replicas of a generation are to run, and since when fewer would do."""
+
+    wanted: int
+    calm_since: float | None = None
 
 
 @dataclass
@@ -70,6 +81,8 @@ class Pools:
         """By snapshot, as the last plan has them."""
         self._by_name: dict[str, Pool] = {}
         """Also those that are leaving, by the names of their deployments."""
+        self._scales: dict[str, _Scale] = {}
+        """By the generations of units."""
         self._running: dict[str, _Running] = {}
         """By the keys of units."""
         self.on_pool: list[Callable[[Pool], None]] = []
@@ -92,11 +105,57 @@ class Pools:
                 self._welcome_back(running)
             for pool in running.pools:
                 pool.deployment = next(d for d in unit.deployments if d.name == pool.deployment.name)
-                self._planned.setdefault(pool.deployment.snapshot, []).append(pool)
-            running.keeper.require(not unit.on_demand)
+                planned = self._planned.setdefault(pool.deployment.snapshot, [])
+                if pool not in planned:
+                    planned.append(pool)
+            running.keeper.require(not (unit.on_demand or unit.spare))
         for key, running in self._running.items():
             if key not in plan and running.leaving is None:
                 running.leaving = asyncio.create_task(self._leave(key, running), name=f"leaving-{key}")
+
+    def scale(self, busy: Callable[[str], int], waiting: Callable[[str], int], now: float) -> None:
+        """Let as many replicas run as there is work for: more at once, fewer after a while.
+
+        `busy` are the requests of other processes that hold the engine of a unit, by its key; `waiting` those
+        that wait for a deployment anywhere, by its name; `now` is monotonic.
+        """
+        groups: dict[str, list[_Running]] = {}
+        for running in self._running.values():
+            if running.leaving is None:
+                groups.setdefault(running.unit.generation, []).append(running)
+        self._scales = {key: scale for key, scale in self._scales.items() if key in groups}
+        for generation, group in groups.items():
+            if any(one.unit.spare for one in group):
+                self._scale(generation, group, busy, waiting, now)
+
+    def _scale(
+        self,
+        generation: str,
+        group: Sequence[_Running],
+        busy: Callable[[str], int],
+        waiting: Callable[[str], int],
+        now: float,
+    ) -> None:
+        least = sum(not one.unit.spare for one in group)
+        scale = self._scales.setdefault(generation, _Scale(least))
+        wanted = replicas_wanted(
+            scale.wanted,
+            sum(one.member.busy + busy(one.unit.key) for one in group),
+            sum(waiting(pool.deployment.name) for pool in group[0].pools),
+            sum(deployment.slots for deployment in group[0].unit.deployments),
+            (least, len(group)),
+        )
+        if wanted >= scale.wanted:
+            scale.wanted, scale.calm_since = wanted, None
+        elif scale.calm_since is None:
+            scale.calm_since = now
+        elif now - scale.calm_since >= _CALM_SECONDS:
+            scale.wanted, scale.calm_since = wanted, now
+        for one in group:
+            if one.unit.spare:
+                runs = one.unit.replica < scale.wanted
+                one.member.retiring = not runs
+                one.keeper.require(runs)
 
     async def stop(self, grace: float) -> None:
         """End every engine; running requests are expected to be over. No task or process is left."""
@@ -166,7 +225,7 @@ class Pools:
         member, keeper = self._make(unit, kind, changed)
         for pool in pools:
             pool.kind = kind
-            pool.members.append((member, keeper))
+            pool.places.append(Place(member, keeper, unit.generation))
         return _Running(unit, member, keeper, pools)
 
     def _pool(self, deployment: Deployment, kind: EngineKind) -> Pool:
@@ -183,7 +242,7 @@ class Pools:
         running.leaving.cancel()
         running.leaving = None
         for pool in running.pools:
-            pool.members.sort(key=lambda one: one[0] is running.member)
+            pool.places.sort(key=lambda place: place.generation == running.unit.generation)
             pool.changed()
 
     async def _leave(self, key: str, running: _Running) -> None:
@@ -193,19 +252,19 @@ class Pools:
             async with asyncio.timeout(self._patience):
                 await _until(lambda: not (running.member.busy or self._in_use(key)))
         except TimeoutError:
-            log.warning("the engine of %s is ended under its last requests", running.unit.name)
+            log.warning("the engine of %s is ended under its last requests", running.unit.process)
         # From here on it is nobody's: who wants it back gets a new one.
         del self._running[key]
         for pool in running.pools:
-            pool.members = [one for one in pool.members if one[0] is not running.member]
-            if not pool.members:
+            pool.places = [place for place in pool.places if place.member is not running.member]
+            if not pool.places:
                 del self._by_name[pool.deployment.name]
             pool.changed()
         await running.keeper.stop(0.0)
 
     def _needed(self, running: _Running) -> bool:
         """Whether it stands in for a successor that is to be ready, and is not yet."""
-        if running.unit.on_demand:
+        if running.unit.on_demand or running.unit.spare:
             return False
         planned = [pool for pools in self._planned.values() for pool in pools]
         return any(pool in planned and not pool.passed_over(running.member) for pool in running.pools)

@@ -56,7 +56,7 @@ class Replica(Member):
     def report(self) -> Report | None:
         if self._process is None or not self._serving:
             return None
-        return Report(self._process.address, frozenset(self._serving))
+        return Report(self._process.address, frozenset(self._serving), self.retiring)
 
     async def _attend(self) -> NoReturn:
         while True:
@@ -64,7 +64,7 @@ class Replica(Member):
             self.failures, delay = after_failure(self.failures, ready_seconds, self._pace)
             log.warning(
                 "the engine of %s ended: %s Starting anew in %.1f s.",
-                self._unit.name,
+                self._unit.process,
                 self._error,
                 delay,
             )
@@ -82,7 +82,7 @@ class Replica(Member):
             self._enter("stopping")
             raise
         except Exception as problem:
-            ended = explain(problem, self._unit.name)
+            ended = explain(problem, self._unit.process)
             ready_seconds = None if self._ready_at is None else time.monotonic() - self._ready_at
             self._error = str(ended)
             self._enter(ended.state)
@@ -97,11 +97,13 @@ class Replica(Member):
         engine = self._engine = self._kind.connect(deployments, self._settings, process.address)
         unusable = await _while_running(process, self._become_ready(engine))
         if unusable:
-            log.warning("the engine of %s goes on without %s", self._unit.name, ", ".join(sorted(unusable)))
+            log.warning(
+                "the engine of %s goes on without %s", self._unit.process, ", ".join(sorted(unusable))
+            )
             deployments = self._without(self._left_out | dict.fromkeys(unusable, UNUSABLE))
         self._ready_at = time.monotonic()
         self._enter("ready", engine, deployments)
-        log.info("the engine of %s is ready (process %d)", self._unit.name, process.pid)
+        log.info("the engine of %s is ready (process %d)", self._unit.process, process.pid)
         await _while_running(process, self._keep_probing(engine))
 
     async def _verified(self) -> Sequence[Deployment]:
@@ -116,7 +118,7 @@ class Replica(Member):
         if not deployments:
             raise next(iter(failed.values()))
         for snapshot, ended in failed.items():
-            log.warning("the engine of %s starts without %s: %s", self._unit.name, snapshot, ended)
+            log.warning("the engine of %s starts without %s: %s", self._unit.process, snapshot, ended)
         return deployments
 
     async def _clean_up(self) -> None:
@@ -130,7 +132,7 @@ class Replica(Member):
     async def _launch(self, deployments: Sequence[Deployment]) -> Process:
         try:
             return await self._runtime.start(
-                self._unit.name,
+                self._unit.process,
                 lambda address: self._kind.command(deployments, self._settings, address),
             )
         except OSError as problem:

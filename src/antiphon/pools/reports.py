@@ -18,6 +18,8 @@ class Report(msgspec.Struct, frozen=True):
 
     address: Address
     serves: frozenset[str]
+    retiring: bool = False
+    """Whether others of its kind are to be given new requests."""
 
 
 class Engines(msgspec.Struct, frozen=True):
@@ -31,6 +33,8 @@ class Uses(msgspec.Struct, frozen=True):
 
     busy: Mapping[str, int] = {}
     woken: frozenset[str] = frozenset()
+    waiting: Mapping[str, int] = {}
+    """Requests that wait, by the names of deployments."""
     ready: bool = False
     """Whether the gateway has been ready."""
 
@@ -96,6 +100,10 @@ class Gateways:
     def busy(self, key: str) -> int:
         """Requests of all of them that hold an engine."""
         return sum(uses.busy.get(key, 0) for uses in self._uses.values())
+
+    def waiting(self, deployment: str) -> int:
+        """Requests in all of them that wait for a deployment."""
+        return sum(uses.waiting.get(deployment, 0) for uses in self._uses.values())
 
     def use(self, key: str) -> bool:
         """Whether any of them may send requests to an engine."""

@@ -172,7 +172,7 @@ def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str
 
 
 def _tcp(host: str) -> Address:
-    """An address that is free now. Should another process take it first, the engine ends, and gets another."""
+    """An address that is free now. Should another process take it first, the engine ends and gets another."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.bind((host, 0))

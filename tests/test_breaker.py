@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.admission.breaker import Breaker
+from antiphon.breaker import Breaker
 
 
 def test_three_failures_in_a_row_open_it() -> None:
