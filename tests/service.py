@@ -19,6 +19,7 @@ from antiphon.api.routes import Route
 from antiphon.app import build_edge
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.document import laid_over
+from antiphon.catalogue.listing import Listing, listing
 from antiphon.errors import Unauthenticated, Unavailable
 from antiphon.ledger.ledger import running
 from antiphon.pools.pools import Incapable
@@ -299,10 +300,17 @@ class Service:
         return await self.call("POST", "/v1/completions", json=body)
 
 
-def catalogue(home: Path, operators: Mapping[str, Any] = {}) -> Catalogue:
+class Fixed(Catalogue):
+    """A catalogue that nobody changes."""
+
+    def listing(self) -> list[Listing]:
+        return listing(self, {name: self.meaning(name) for name in self.aliases})
+
+
+def catalogue(home: Path, operators: Mapping[str, Any] = {}) -> Fixed:
     """The shipped catalogue and the operator's, as if everything in them were installed."""
     found = laid_over(operators)
-    return Catalogue(found.snapshots, found.aliases, frozenset(found.snapshots))
+    return Fixed(found.snapshots, found.aliases, frozenset(found.snapshots))
 
 
 @asynccontextmanager

@@ -31,14 +31,15 @@ from antiphon.api.edge import Edge
 from antiphon.api.embeddings import EmbeddingApi
 from antiphon.api.idempotency import Idempotency
 from antiphon.api.info import InfoApi
+from antiphon.api.model_page import ModelPage
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
 from antiphon.catalogue import preparing
-from antiphon.catalogue.catalogue import Names
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.entries import Entry
+from antiphon.catalogue.listing import Names
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.base import EngineKind
@@ -273,6 +274,7 @@ def build_edge(
         AudioApi(transcription, received, idempotency),
         InfoApi(catalogue, metrics, readiness, settings.public_metrics),
         reference,
+        ModelPage(catalogue.listing, settings.public_models),
         admin,
     )
     reference.describe(openapi.document(routes))

@@ -20,6 +20,8 @@ from antiphon.errors import ConfigurationError
 
 FILE_NAME = "antiphon.toml"
 PREFIX = "ANTIPHON_"
+DATABASE_NAME = "antiphon.db"
+"""Of SQLite, in the data folder."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -45,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processes: Annotated[int, Meta(ge=1, le=64, description="Gateway processes on this machine")] = 1
     log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
     public_metrics: Annotated[bool, Meta(description="Whether /metrics is open; false asks for a key")] = True
+    public_models: Annotated[bool, Meta(description="Whether /models is open; false asks for a key")] = False
 
     requests_per_minute: Annotated[
         int, Meta(ge=0, description="Requests a project may send a minute to a model; 0 sets no limit")
@@ -168,7 +171,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite+aiosqlite:///{self.home_path / 'antiphon.db'}"
+        return self.database or f"sqlite+aiosqlite:///{self.home_path / DATABASE_NAME}"
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ HEAD = "# The operator's own.\n\n"
         (
             f'[[aliases.x.changes]]\nsince = 2026-12-01T09:00:00\nsnapshot = "{TINY}"\n\n'
             f'[aliases.x]\nsnapshot = "{TINY}"\n',
-            4,
+            3,
             "timezone",
         ),
         (f'[[snapshots."{BASE}".prices]]\nsince = 2026-12-01\nsecond = 1\n', 5, "Expected `str`"),

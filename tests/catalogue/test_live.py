@@ -12,7 +12,7 @@ import pytest
 from antiphon.catalogue import live
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
-from antiphon.errors import ConfigurationError
+from antiphon.errors import ConfigurationError, ModelNotFound
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.values import Deployment
@@ -109,6 +109,18 @@ async def test_a_changed_file_is_followed(house: House, tmp_path: Path) -> None:
     write(tmp_path, f'{LLAMA}slots = 3\n\n[snapshots."{TINY}"]\nserve = true\n')
     await house.live.look()
     assert house.running[TINY] is False and house.live.resolve(SMOLLM2).slots == 3
+
+
+async def test_what_is_installed_and_removed_is_followed(house: House, tmp_path: Path) -> None:
+    weights = tmp_path / "models" / BASE / "model.bin"
+    kept = weights.rename(tmp_path / "kept")
+    await house.live.look()
+    assert BASE not in house.running
+    with pytest.raises(ModelNotFound, match="antiphon models pull"):
+        house.live.resolve("whisper-1")
+    kept.rename(weights)
+    await house.live.look()
+    assert house.running[BASE] is False and house.means == BASE
 
 
 async def test_a_server_that_starts_takes_what_is_meant(house: House) -> None:

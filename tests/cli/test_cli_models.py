@@ -78,7 +78,7 @@ def test_a_snapshot_of_the_catalogue_is_pulled_verified_and_removed(run: Run) ->
 
 
 def test_pulling_an_alias_pulls_its_snapshot(run: Run) -> None:
-    assert "A server serves it from its next start on." in run("pull", "whisper-1").stdout
+    assert "A server that runs starts its engine now." in run("pull", "whisper-1").stdout
     assert listed(run)["whisper-1"]["served"] is True
 
 

@@ -45,7 +45,7 @@ def test_list(run: Run) -> None:
 
 def test_a_new_price_holds_from_its_day_on_and_the_old_one_before(run: Run, tmp_path: Path) -> None:
     said = run("set", CHAT, "--input", "0.003", "--output", "0.004", "--since", "2027-01-01").stdout
-    assert "from 2027-01-01 on" in said and "next start" in said
+    assert "from 2027-01-01 on" in said and "in a second" in said
     old, new = load(tmp_path).entries[CHAT].prices
     assert (old.since, old.input) == (SHIPPED, 2_000_000)
     assert new == Price(since=date(2027, 1, 1), input=3_000_000, cached_input=3_000_000, output=4_000_000)

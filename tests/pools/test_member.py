@@ -67,7 +67,8 @@ def serve(tmp_path: Path) -> Callable[..., Any]:
             async with asyncio.timeout(15):
                 await pools.stop(1.0)
             left = asyncio.all_tasks() - before
-            assert not {task for task in left if "replica" in task.get_name()}
+            mine = "replica-" if told is None else "attachedreplica-"
+            assert not {task for task in left if task.get_name().startswith(mine)}
             assert {only(pools, name).state for name in pools.status()} == {"stopped"}
 
     return serving

@@ -20,7 +20,11 @@ from pools_house import attached, owned, wired
 from until import until
 
 SNAPSHOT = "fake-2024"
-KINDS = {"fake": fake_engine.kind(), "slow": fake_engine.kind(name="slow", ready_after=0.6)}
+KINDS = {
+    "fake": fake_engine.kind(),
+    "slow": fake_engine.kind(name="slow", ready_after=0.6),
+    "never": fake_engine.kind(name="never", ready_after="inf"),
+}
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def serve(tmp_path: Path, deployment: Deployment) -> Callable[..., Any]:
         finally:
             async with asyncio.timeout(15):
                 await pools.stop(1.0)
-            assert asyncio.all_tasks() == before
+            assert asyncio.all_tasks() <= before
             assert list((tmp_path / "run").iterdir()) == []
 
     return serving
@@ -84,9 +88,9 @@ async def test_a_successor_takes_over_once_it_is_ready_and_the_old_ends_its_requ
 async def test_a_successor_that_never_becomes_ready_replaces_nothing(
     serve: Callable[..., Any], deployment: Deployment
 ) -> None:
-    async with serve(patience=0.1, engine_start_seconds=0.3) as pools:
+    async with serve(patience=0.1, engine_start_seconds=2.0) as pools:
         [old] = pids(pools)
-        pools.follow([replace(deployment, engine="slow")])
+        pools.follow([replace(deployment, engine="never")])
         await until(lambda: pools.status()[SNAPSHOT][0].restarts >= 1)
         assert pids(pools)[-1] == old and pools.get(SNAPSHOT).capacity == 3
 
@@ -214,7 +218,7 @@ async def test_replicas_come_while_many_wait_and_go_when_they_are_not_needed(
         pools.follow([scaled(deployment, 1, 3)])
         pool = pools.get(SNAPSHOT)
         assert pool.capacity == 3 and len(pids(pools)) == 3
-        waiting = {SNAPSHOT: 4}
+        waiting = {SNAPSHOT: 7}
         pools.scale(lambda key: 0, lambda name: waiting[name], 0.0)
         await until(lambda: pool.capacity == 9)
         waiting[SNAPSHOT] = 0

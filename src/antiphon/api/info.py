@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from antiphon.api.exchange import Exchange
-from antiphon.catalogue.catalogue import Names
+from antiphon.catalogue.listing import Names
 from antiphon.errors import ModelNotFound
 from antiphon.inference.metrics import Metrics
 from antiphon.wire.models import Health, Model, ModelList, Readiness

@@ -12,7 +12,7 @@ import msgspec
 from antiphon.api.exchange import Exchange
 from antiphon.wire.fields import CHAT, COMPLETION, EMBEDDING, MESSAGE, SPEECH
 
-_CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
 class ReferenceApi:
@@ -50,7 +50,7 @@ class ReferenceApi:
 
     async def reference(self, exchange: Exchange) -> None:
         await exchange.answer(
-            self._page, "text/html; charset=utf-8", headers={"content-security-policy": _CSP}
+            self._page, "text/html; charset=utf-8", headers={"content-security-policy": CSP}
         )
 
     async def style(self, exchange: Exchange) -> None:

@@ -10,6 +10,7 @@ from antiphon.api.completions import CompletionApi, EngineCompletionRequest
 from antiphon.api.embeddings import EmbeddingApi, EngineEmbeddingRequest
 from antiphon.api.exchange import EVENTS, JSON
 from antiphon.api.info import InfoApi
+from antiphon.api.model_page import ModelPage
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Answer, Route
 from antiphon.wire.audio import (
@@ -45,6 +46,7 @@ def table(
     audio: AudioApi,
     info: InfoApi,
     reference: ReferenceApi,
+    page: ModelPage,
     admin: Sequence[Route] = (),
 ) -> list[Route]:
     """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them."""
@@ -68,6 +70,15 @@ def table(
             handler=info.retrieve_model,
             summary="Describe one model.",
             answers=(Answer(JSON, Model),),
+        ),
+        Route(
+            method="GET",
+            path="/models",
+            handler=page.models,
+            summary="What each name means today and next, with dates and prices, as a page.",
+            public=page.public,
+            needs="models",
+            answers=(Answer("text/html"),),
         ),
         *admin,
         *_open_rows(info),

@@ -11,7 +11,6 @@ import time as clock
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -32,16 +31,6 @@ LEAD_SECONDS = 600
 _NAMES_SHOWN = 20
 _REPLACEMENTS = 8
 """Of a model that has ended, and of its replacement, and so on."""
-
-
-class Names(Protocol):
-    """What the request path asks of a catalogue."""
-
-    def resolve(self, model: str) -> Entry:
-        """The snapshot behind an alias or a snapshot's own id. Raises `ModelNotFound`."""
-
-    def models(self) -> list[Model]:
-        """Every name that `resolve` knows, as `GET /v1/models` lists them."""
 
 
 class Meaning(msgspec.Struct, frozen=True):

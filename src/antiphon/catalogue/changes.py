@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import date
+from typing import Any
 
 import msgspec
 from sqlalchemy import delete, insert, select
@@ -29,7 +31,7 @@ class Changes:
             endings = await connection.execute(select(snapshot_ending).order_by(snapshot_ending.c.snapshot))
             return (
                 tuple(Switch(**row._mapping) for row in switches),
-                tuple(msgspec.convert(dict(row._mapping), Ending) for row in endings),
+                tuple(_ending(row) for row in endings),
             )
 
     async def switch(self, alias: str, snapshot: str, at: int | None = None, notes: str = "") -> Switch:
@@ -69,3 +71,12 @@ class Changes:
         async with self._database.begin() as connection:
             if not (await connection.execute(gone)).rowcount:
                 raise NotFound(f"No end of '{snapshot[:200]}' was announced.")
+
+
+def _ending(row: Any) -> Ending:
+    return Ending(
+        snapshot=row.snapshot,
+        deprecated=date.fromisoformat(row.deprecated),
+        shutdown=date.fromisoformat(row.shutdown),
+        replacement=row.replacement,
+    )

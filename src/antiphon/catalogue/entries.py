@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -173,10 +173,16 @@ def format_of(files: Iterable[Found]) -> Format:
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an alias means from a moment on: a day (UTC), or a time with its zone."""
 
-    since: date | Annotated[datetime, Meta(tz=True)]
+    since: Any
     snapshot: SnapshotId
     notes: Annotated[str, Meta(max_length=2000)] = ""
     """What its users are told of it."""
+
+    def __post_init__(self) -> None:
+        # msgspec knows no field that is one or the other.
+        known = isinstance(self.since, date) and getattr(self.since, "tzinfo", True)
+        if not known:
+            raise ValueError("`since` is neither a day nor a time with its timezone")
 
     @property
     def at(self) -> int:

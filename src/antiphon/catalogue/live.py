@@ -16,6 +16,7 @@ from antiphon.catalogue.catalogue import Catalogue, at
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.document import FILE_NAME, Document, document, read
 from antiphon.catalogue.entries import Ending, Entry, Switch
+from antiphon.catalogue.listing import Listing, listing
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import AntiphonError, ConfigurationError
 from antiphon.settings import Settings
@@ -72,6 +73,10 @@ class LiveCatalogue:
         """Every name that `resolve` knows."""
         return self.catalogue.models(self.means)
 
+    def listing(self) -> list[Listing]:
+        """The same for people."""
+        return listing(self.catalogue, self.means)
+
     async def start(self) -> None:
         """Take the catalogue as it is. Raises `ConfigurationError`, naming the line, or `Unavailable`."""
         self._file = await asyncio.to_thread(_mark, self._settings.home_path / FILE_NAME)
@@ -102,6 +107,8 @@ class LiveCatalogue:
             self._file = file
             self._document = await asyncio.to_thread(_document, self._settings.home_path)
             due = True
+        elif await asyncio.to_thread(self._installed) != self.catalogue.installed:
+            due = True
         if due or changed != self._changed:
             self._changed = changed
             await self._renew()
@@ -116,6 +123,10 @@ class LiveCatalogue:
         self._follow(deployments)
         self.catalogue = catalogue
         self.take()
+
+    def _installed(self) -> frozenset[str]:
+        entries = self.catalogue.entries.values()
+        return frozenset(entry.id for entry in entries if self._store.installed(entry))
 
     def _read(self) -> tuple[Catalogue, list[Deployment]]:
         catalogue = at(self._document, self._store, self._clock(), *self._changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterator
@@ -29,13 +30,15 @@ from rich.text import Text
 from antiphon import settings
 from antiphon.catalogue import preparing
 from antiphon.catalogue import pull as pulling
-from antiphon.catalogue.catalogue import Catalogue, load
+from antiphon.catalogue.catalogue import Catalogue, at, load
 from antiphon.catalogue.choices import choices
+from antiphon.catalogue.document import FILE_NAME, document, read
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore, Progress
 from antiphon.cli.options import Home, Json
 from antiphon.cli.output import err_console, line
 from antiphon.errors import ConfigurationError
+from antiphon.settings import DATABASE_NAME
 
 PIPE_WIDTH = 400
 
@@ -45,8 +48,7 @@ models = typer.Typer(help="List, pull, verify and remove models.", no_args_is_he
 @models.command("list")
 def list_models(as_json: Json = False, home: Home = None) -> None:
     """List every model of the catalogue: whether it is installed and served, and the names it answers to."""
-    catalogue = load(_folder(home))
-    rows = _rows(catalogue)
+    rows = _rows(current(settings.load({"home": home})))
     if as_json:
         typer.echo(json.dumps([msgspec.structs.asdict(row) for row in rows]))
     else:
@@ -91,7 +93,7 @@ def pull(
     served = entry.id in load(folder).served
     typer.echo(
         f"{entry.id} is installed ({decimal(entry.size)}). "
-        + ("A server serves it from its next start on." if served else "To serve it, point an alias to it.")
+        + ("A server that runs starts its engine now." if served else "To serve it, point an alias to it.")
     )
 
 
@@ -135,7 +137,7 @@ def remove(
         preparing.remove(store, entry)
     if not store.remove(model):
         raise ConfigurationError(f"There are no files of '{model}'", fix="see antiphon models list")
-    typer.echo(f"{model} is removed. A server that runs keeps it until it ends.")
+    typer.echo(f"{model} is removed. A server that runs stops serving it.")
 
 
 def prepare(store: ModelStore, entry: Entry, chosen: settings.Settings) -> None:
@@ -160,6 +162,26 @@ def prepare(store: ModelStore, entry: Entry, chosen: settings.Settings) -> None:
                 raise
             failed.add(kind.name)
             typer.echo(f"{entry.id} is served without {kind.name}. {problem.message}", err=True)
+
+
+def current(chosen: settings.Settings) -> Catalogue:
+    """The catalogue as a server knows it now, with what was changed while servers ran."""
+    folder = chosen.home_path
+    if not chosen.database and not (folder / DATABASE_NAME).exists():
+        return load(folder)  # no server ever ran here
+    # Imported here, since every other command starts without a database.
+    from antiphon.catalogue.changes import Changes
+    from antiphon.storage.database import Database
+    from antiphon.storage.migrations import upgrade
+
+    async def changed() -> Catalogue:
+        path = folder / FILE_NAME
+        async with Database(chosen.database_url) as database:
+            await upgrade(database)
+            found = await Changes(database).all()
+        return at(document(path, read(path)), ModelStore(folder), None, *found)
+
+    return asyncio.run(changed())
 
 
 def _folder(home: str | None) -> Path:
@@ -188,7 +210,8 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 
 def _rows(catalogue: Catalogue) -> list[_Row]:
     """The aliases first, then the snapshots."""
-    named = [(name, catalogue.entries[alias.snapshot], alias) for name, alias in catalogue.aliases.items()]
+    aliases = catalogue.aliases.items()
+    named = [(name, catalogue.entries[catalogue.meaning(name)], alias) for name, alias in aliases]
     return [
         _Row(
             id=name,

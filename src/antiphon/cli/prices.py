@@ -59,7 +59,7 @@ def set_price(
 ) -> None:
     """Set what a snapshot costs from a day on; a part that is not given is free from then on.
 
-    It is added to models.toml in the data folder, and holds from the next start of the server on. What was
+    It is added to models.toml in the data folder, and a server that runs knows it a second later. What was
     charged before stays as it was.
     """
     folder = _folder(home)
@@ -70,7 +70,7 @@ def set_price(
     cached = {} if cached_input is None else {"cached_input": cached_input}
     price = texts.parse(line | cached | {"second": second})
     _write(folder, entry, price)
-    typer.echo(f"{snapshot} has a new price from {price.since} on. A server knows it from its next start on.")
+    typer.echo(f"{snapshot} has a new price from {price.since} on. A server that runs knows it in a second.")
 
 
 def _write(folder: Path, entry: Entry, price: Price) -> None:

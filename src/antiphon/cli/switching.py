@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from antiphon import settings
@@ -18,7 +19,7 @@ from antiphon.catalogue.document import FILE_NAME, document, read
 from antiphon.catalogue.entries import Ending, Entry
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.administration import Csv, opened_database, show
-from antiphon.cli.models import prepare
+from antiphon.cli.models import current, prepare
 from antiphon.cli.options import Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.errors import ConfigurationError
@@ -35,6 +36,14 @@ _COLUMNS = {
     "state": "State",
     "notes": "Notes",
 }
+_USERS = {
+    "organization": "Organization",
+    "project": "Project",
+    "key_id": "Key",
+    "requests": "Requests",
+    "last_at": "Last used",
+}
+_DAY = 86_400
 _SOON = "A server that runs moves new requests to it as soon as it is ready; others end where they are."
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The name that clients ask for.")]
@@ -148,6 +157,30 @@ def list_changes(as_json: Json = False, as_csv: Csv = False, home: Home = None) 
     show(asyncio.run(run()), _COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
+def users(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A snapshot, or an alias for what it means.")],
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How far to look back.")] = 30,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    home: Home = None,
+) -> None:
+    """List who used a snapshot, by any of its names: whom to tell before it ends."""
+    # Imported here, since every other command starts without a database.
+    from antiphon.ledger.users import users as used
+
+    async def run() -> list[dict[str, Any]]:
+        async with opened_database(home) as (_, database):
+            catalogue = await asyncio.to_thread(current, settings.load({"home": home}))
+            snapshot = catalogue.meaning(model) if model in catalogue.aliases else model
+            _known_snapshot(catalogue, snapshot)
+            since = int(time.time()) - days * _DAY
+            async with database.connect() as connection:
+                found = await connection.run_sync(used, snapshot, since)
+        return [msgspec.structs.asdict(one) for one in found]
+
+    show(asyncio.run(run()), _USERS, as_json=as_json, as_csv=as_csv)
+
+
 def _meant(catalogue: Catalogue, ids: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
     rows = []
     for alias in catalogue.aliases:
@@ -258,12 +291,13 @@ def _text(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[..., None]] = {
     "switch": switch,
     "rollback": rollback,
     "changes": list_changes,
     "cancel": cancel,
     "retire": retire,
     "keep": keep,
+    "users": users,
 }
 """What `antiphon models` has of this module."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.admission.gate import Gate
-from antiphon.catalogue.catalogue import Names
+from antiphon.catalogue.listing import Names
 from antiphon.errors import UnsupportedParameter
 from antiphon.inference.metrics import Metrics
 from antiphon.ledger.meter import Account, Meter

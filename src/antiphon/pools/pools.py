@@ -85,6 +85,7 @@ class Pools:
         """By the generations of units."""
         self._running: dict[str, _Running] = {}
         """By the keys of units."""
+        self._ending: set[asyncio.Task[None]] = set()
         self.on_pool: list[Callable[[Pool], None]] = []
         """Called with every new pool."""
 
@@ -162,8 +163,7 @@ class Pools:
         leaving = {running.leaving for running in self._running.values() if running.leaving}
         for task in leaving:
             task.cancel()
-        if leaving:
-            await asyncio.wait(leaving)
+        await asyncio.gather(*leaving, *self._ending, return_exceptions=True)
         await asyncio.gather(*(running.keeper.stop(grace) for running in self._running.values()))
 
     def __iter__(self) -> Iterator[Pool]:
@@ -255,6 +255,9 @@ class Pools:
             log.warning("the engine of %s is ended under its last requests", running.unit.process)
         # From here on it is nobody's: who wants it back gets a new one.
         del self._running[key]
+        assert running.leaving is not None
+        self._ending.add(running.leaving)
+        running.leaving.add_done_callback(self._ending.discard)
         for pool in running.pools:
             pool.places = [place for place in pool.places if place.member is not running.member]
             if not pool.places:
