@@ -60,7 +60,9 @@ from antiphon.pools.policy import Pace
 from antiphon.pools.pools import Pools
 from antiphon.pools.replica import Replica
 from antiphon.pools.reports import Gateways, Told
+from antiphon.runtime.base import Runtime
 from antiphon.runtime.local import LocalRuntime
+from antiphon.runtime.ray import RayRuntime
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
@@ -200,13 +202,20 @@ def _own(settings: Settings, gateways: Gateways, entry: Callable[[str], Entry]) 
             await asyncio.to_thread(preparing.verify, deployment.prepared)
 
     idle = max(settings.engine_idle_seconds, settings.queue_seconds)
-    runtime = LocalRuntime(settings.home_path / "run", settings.home_path / "logs")
+    runtime = _runtime(settings)
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         replica = Replica(unit, kind, changed, settings=settings, runtime=runtime, verify=verify, pace=Pace())
         return replica, Demand(replica, lambda: replica.busy + gateways.busy(unit.key), idle)
 
     return Pools(engines.kinds(), make, in_use=gateways.use)
+
+
+def _runtime(settings: Settings) -> Runtime:
+    home = settings.home_path
+    if settings.runtime == "ray":
+        return RayRuntime(settings.ray_address)
+    return LocalRuntime(home / "run", home / "logs")
 
 
 def _attached(settings: Settings, told: Told) -> Pools:

@@ -45,6 +45,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     processes: Annotated[int, Meta(ge=1, le=64, description="Gateway processes on this machine")] = 1
+    runtime: Annotated[
+        Literal["local", "ray"], Meta(description="Where engines run: on this machine, or on a Ray cluster")
+    ] = "local"
+    ray_address: Annotated[
+        str, Meta(description="Address of the Ray cluster, as 10.0.0.1:6379; auto: the one of this machine")
+    ] = "auto"
     log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
     public_metrics: Annotated[bool, Meta(description="Whether /metrics is open; false asks for a key")] = True
     public_models: Annotated[bool, Meta(description="Whether /models is open; false asks for a key")] = False

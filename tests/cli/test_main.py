@@ -34,7 +34,18 @@ def test_help_lists_every_command_and_the_exit_codes(runner: CliRunner) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["serve", "keys", "keys create", "models", "models pull", "chat", "transcribe", "doctor", "docs"],
+    [
+        "serve",
+        "keys",
+        "keys create",
+        "models",
+        "models pull",
+        "models compare",
+        "chat",
+        "transcribe",
+        "doctor",
+        "docs",
+    ],
 )
 def test_every_command_has_help(runner: CliRunner, command: str) -> None:
     result = runner.invoke(app, [*command.split(), "--help"])

@@ -223,6 +223,7 @@ def _deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[De
             slots=entry.slots_of(choice.kind.name),
             replicas=entry.scale.least,
             most_replicas=entry.scale.most,
+            needs=entry.needs.capacity,
             options={
                 name: value
                 for name, value in (

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from antiphon.values import Format, Pooling, Snapshot
+from antiphon.values import Capacity, Format, Pooling, Snapshot
 
 _MODEL_FILE = (
     r"\A(?:[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(?:gguf|safetensors)"
@@ -44,6 +44,18 @@ class Replicas(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.most < self.least:
             raise ValueError("`most` must be at least `least`")
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Processors, accelerators, and memory in MiB."""
+
+    cpus: Annotated[float, Meta(ge=0, le=4096)] = 0
+    gpus: Annotated[int, Meta(ge=0, le=64)] = 0
+    memory_mib: Annotated[int, Meta(ge=0, le=2**24)] = 0
+
+    @property
+    def capacity(self) -> Capacity:
+        return Capacity(cpus=round(self.cpus * 1000), memory=self.memory_mib << 20, gpus=self.gpus)
 
 
 class PackageSource(msgspec.Struct, frozen=True, tag_field="kind", tag="package", forbid_unknown_fields=True):
@@ -107,6 +119,8 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Requests served at once: by any engine, or by each; one that is not named takes the least of them."""
     replicas: Number | Replicas = 1
     """Engines that run for it, each with all its slots."""
+    needs: Needs = Needs()
+    """What each of its engines takes of a machine."""
     cache_tokens: Annotated[int, Meta(ge=1)] | None = None
     """Tokens for which an engine has room whose requests share one cache; by default it says so itself."""
     template: str | None = None

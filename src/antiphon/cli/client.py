@@ -1,4 +1,4 @@
-"""The HTTP client of the commands that talk to a running server: streamed chat, and uploads with progress."""
+"""The HTTP client of the commands that talk to a running server: models, streamed chat, uploads."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.transcript import Transcribed
+from antiphon.wire.models import Model, ModelList
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 600.0
@@ -22,23 +23,63 @@ SILENCE_SECONDS = 600.0
 FRAME_BYTES = 1 << 20
 ANSWER_BYTES = 64 << 20
 ERROR_BYTES = 1 << 16
+MODELS_BYTES = 1 << 24
 
 
 class _Error(msgspec.Struct):
     message: str | None = None
 
 
-class _Delta(msgspec.Struct):
+class Function(msgspec.Struct):
+    """A piece of a call: its name comes once, its arguments in pieces."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(msgspec.Struct):
+    index: int = 0
+    function: Function = msgspec.field(default_factory=Function)
+
+
+class Delta(msgspec.Struct):
     content: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
 
 
-class _Choice(msgspec.Struct):
-    delta: _Delta
+class Choice(msgspec.Struct):
+    delta: Delta
+    finish_reason: str | None = None
 
 
-class _Frame(msgspec.Struct):
-    choices: list[_Choice] = []
+class PromptDetails(msgspec.Struct):
+    cached_tokens: int = 0
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: PromptDetails = msgspec.field(default_factory=PromptDetails)
+
+
+class Chunk(msgspec.Struct):
+    """As much of a chunk of a streamed answer as the commands read."""
+
+    choices: list[Choice] = []
+    usage: Usage | None = None
+
+
+class _Frame(Chunk):
     error: _Error | None = None
+
+
+class Busy(CommandFailed):
+    """A refusal by a server that says when to come back: in `wait` seconds."""
+
+    def __init__(self, message: str, *, fix: str, exit_code: ExitCode, wait: float) -> None:
+        super().__init__(message, fix=fix, exit_code=exit_code)
+        self.wait = wait
 
 
 class Client:
@@ -49,13 +90,29 @@ class Client:
         self._base_url = base_url
         self._headers = {"Authorization": f"Bearer {key}"}
 
+    async def models(self) -> list[Model]:
+        """The models that the server lists."""
+        async with self._send("GET", "/models") as response:
+            content = await _read(response, MODELS_BYTES)
+        try:
+            return msgspec.json.decode(content, type=ModelList).data
+        except msgspec.MsgspecError:
+            raise CommandFailed("the server sent something that is not a list of models") from None
+
     async def chat(self, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         """Ask for a chat completion; its text in pieces, as they come. Closing the iterator cancels."""
-        async with self._post("/chat/completions", json={**body, "stream": True}) as response:
+        async with aclosing(self.chunks(body)) as chunks:
+            async for chunk in chunks:
+                for choice in chunk.choices:
+                    if choice.delta.content:
+                        yield choice.delta.content
+
+    async def chunks(self, body: Mapping[str, Any]) -> AsyncGenerator[Chunk, None]:
+        """Ask for a chat completion; its chunks, as they come. Closing the iterator cancels."""
+        async with self._send("POST", "/chat/completions", json={**body, "stream": True}) as response:
             async with aclosing(_events(response)) as events:
                 async for data in events:
-                    for piece in _pieces(data):
-                        yield piece
+                    yield _chunk(data)
 
     async def transcribe(
         self,
@@ -77,7 +134,7 @@ class Client:
                 form.add_field(name, value)
             form.add_field("file", file, filename=path.name, content_type="application/octet-stream")
             task = "translations" if translate else "transcriptions"
-            async with self._post(f"/audio/{task}", data=form) as response:
+            async with self._send("POST", f"/audio/{task}", data=form) as response:
                 transcript, total = Transcribed(), _audio_seconds(response)
                 async with aclosing(_events(response)) as events:
                     async for data in events:
@@ -88,7 +145,7 @@ class Client:
         return transcript
 
     @asynccontextmanager
-    async def _post(self, path: str, **content: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _send(self, method: str, path: str, **content: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         try:
             async with (
@@ -96,7 +153,7 @@ class Client:
                     headers=self._headers, timeout=timeout, read_bufsize=FRAME_BYTES
                 ) as session,
                 # A redirect would carry the key to another server.
-                session.post(self._base_url + path, allow_redirects=False, **content) as response,
+                session.request(method, self._base_url + path, allow_redirects=False, **content) as response,
             ):
                 if response.status != 200:
                     raise await _refusal(response)
@@ -149,14 +206,14 @@ def _audio_seconds(response: aiohttp.ClientResponse) -> float | None:
     return seconds if 0 < seconds < math.inf else None
 
 
-def _pieces(data: bytes) -> list[str]:
+def _chunk(data: bytes) -> Chunk:
     try:
         frame = msgspec.json.decode(data, type=_Frame)
     except msgspec.MsgspecError:
         raise CommandFailed("the server sent something that is not a chat answer") from None
     if frame.error is not None:
         raise CommandFailed(frame.error.message or "the server broke off the answer")
-    return [choice.delta.content for choice in frame.choices if choice.delta.content]
+    return frame
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> CommandFailed:
@@ -172,11 +229,19 @@ async def _refusal(response: aiohttp.ClientResponse) -> CommandFailed:
     elif wait := response.headers.get("Retry-After"):
         fix = f"try again in {wait} s"
     refused = 300 <= response.status < 500 or response.status == 503
-    return CommandFailed(
-        said or f"the server answered with HTTP status {response.status}",
-        fix=fix,
-        exit_code=ExitCode.REFUSED if refused else ExitCode.FAILED,
-    )
+    exit_code = ExitCode.REFUSED if refused else ExitCode.FAILED
+    message = said or f"the server answered with HTTP status {response.status}"
+    if response.status in (429, 503) and (seconds := _wait(response)) is not None:
+        return Busy(message, fix=fix, exit_code=exit_code, wait=seconds)
+    return CommandFailed(message, fix=fix, exit_code=exit_code)
+
+
+def _wait(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds until the server wants to be asked again; None if it does not say, or says a date."""
+    for name, unit in (("retry-after-ms", 0.001), ("Retry-After", 1.0)):
+        if (said := response.headers.get(name, "")).isascii() and said.isdecimal():
+            return int(said[:12]) * unit
+    return None
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -12,6 +12,7 @@ import typer
 
 from antiphon import __version__
 from antiphon.cli.chat import chat
+from antiphon.cli.compare import compare
 from antiphon.cli.costs import costs
 from antiphon.cli.credits import credits
 from antiphon.cli.db import db
@@ -64,6 +65,7 @@ app.add_typer(prices, name="prices")
 app.add_typer(ledger, name="ledger")
 for name, command in COMMANDS.items():
     models.command(name)(command)
+models.command()(compare)
 app.add_typer(models, name="models")
 app.command()(chat)
 app.command()(transcribe)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError
-from antiphon.values import Deployment
+from antiphon.values import NOTHING, Capacity, Deployment
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -33,6 +33,11 @@ class Unit(msgspec.Struct, frozen=True):
     def process(self) -> str:
         """What its process and its log are called."""
         return f"{self.name}.{self.replica + 1}" if self.replica else self.name
+
+    @property
+    def needs(self) -> Capacity:
+        """What the process takes of the machine where it runs."""
+        return sum((deployment.needs for deployment in self.deployments), NOTHING)
 
     @property
     def on_demand(self) -> bool:

@@ -171,10 +171,13 @@ class Pools:
         for pools in self._planned.values():
             yield from pools
 
-    def get(self, snapshot: str, needs: Set[Feature] = frozenset()) -> Pool:
+    def get(
+        self, snapshot: str, needs: Set[Feature] = frozenset(), wishes: Set[Feature] = frozenset()
+    ) -> Pool:
         """The pool that serves a snapshot to a request with these needs: the preferred one that can.
 
-        One whose engines end again and again is passed over where another can do it.
+        One that can do what the request wishes, too, goes before one that cannot; one whose engines end again
+        and again is passed over where another can do it.
 
         Raises `Unavailable` when the snapshot is not served, and `Incapable` when no engine of it can do all.
         """
@@ -184,7 +187,7 @@ class Pools:
         able = [pool for pool in pools if needs <= pool.kind.features]
         if not able:
             raise Incapable(min(needs - pools[0].kind.features))
-        return _sound(able)
+        return _sound([pool for pool in able if wishes <= pool.kind.features] or able)
 
     def serves(self, snapshot: str) -> bool:
         """Whether a request for a snapshot would be served now."""

@@ -134,6 +134,7 @@ class Replica(Member):
             return await self._runtime.start(
                 self._unit.process,
                 lambda address: self._kind.command(deployments, self._settings, address),
+                self._unit.needs,
             )
         except OSError as problem:
             text = f"The engine process could not be started ({problem.strerror})."

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from antiphon.address import Address
+from antiphon.values import NOTHING, Capacity
 
 
 class Process(Protocol):
@@ -31,5 +32,8 @@ Command = Callable[[Address], list[str]]
 
 
 class Runtime(Protocol):
-    async def start(self, name: str, command: Command) -> Process:
-        """Start a process, which is called `name` in logs. Raises `OSError` if it cannot be started."""
+    async def start(self, name: str, command: Command, needs: Capacity = NOTHING) -> Process:
+        """Start a process, which is called `name` in logs, and which takes so much of a machine.
+
+        Returns once it has a place. Raises `OSError` if it cannot be started.
+        """

@@ -17,6 +17,7 @@ from pathlib import Path
 from antiphon.address import SECRET, Address
 from antiphon.runtime.base import Command
 from antiphon.runtime.log import ProcessLog
+from antiphon.values import NOTHING, Capacity
 
 _SOCKET_NAME = "engine.sock"
 _SOCKET_PATH_MAX = 100
@@ -102,11 +103,11 @@ class LocalRuntime:
         self._log_folder = log_folder
         self._host = host
 
-    async def start(self, name: str, command: Command) -> LocalProcess:
+    async def start(self, name: str, command: Command, needs: Capacity = NOTHING) -> LocalProcess:
         """Start what `command` says for an address of its own. Raises `OSError` if it cannot be started.
 
         The process leads a group of its own: Ctrl-C in the terminal is the gateway's, which ends its
-        engines when their requests are done.
+        engines when their requests are done. What it needs of this machine is the operator's business.
         """
         starting = asyncio.create_task(self._start(name, command), name=f"start-{name}")
         try:

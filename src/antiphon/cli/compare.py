@@ -1,0 +1,189 @@
+"""`antiphon models compare`: the evidence for a switch from one model to another, from a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich import progress as bars
+
+from antiphon import settings
+from antiphon.cli.options import BaseUrl, Home, Json, Key, required_key, server_address
+from antiphon.cli.output import CommandFailed, ExitCode, err_console, line
+
+if TYPE_CHECKING:
+    from antiphon.cli.comparison import Compared, Named, Summary
+    from antiphon.cli.replay import Replay
+    from antiphon.wire.models import Model
+
+NAMES_SHOWN = 20
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="An alias or a snapshot, for instance today's.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The one that might take its place.")],
+    prompts: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="A prompt on each line: text in FILE.txt; else JSON, a body of chat completions or a line "
+            "of a batch. At most 10,000.",
+        ),
+    ],
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at once.")] = 4,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer, in tokens, to prompts that set no bound.")
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="So many of the most different answers are shown.")] = 5,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            writable=True,
+            help="Write everything as JSON: the figures, and all prompts and answers in full.",
+        ),
+    ] = None,
+    as_json: Json = False,
+    base_url: BaseUrl = None,
+    key: Key = None,
+    home: Home = None,
+) -> None:
+    """Replay prompts on two models of a running server: how answers, latency and cost differ.
+
+    Both get the same requests, in turns; temperature is 0 and the seed fixed unless a prompt says otherwise.
+    Prices are those of the catalogue of this machine. Ctrl-C shows what was measured so far. The exit code is
+    1 if a request failed.
+    """
+    # Imported here, since the HTTP library would slow down every other command.
+    from antiphon.cli.client import Client
+    from antiphon.cli.comparison import compared, summary
+    from antiphon.cli.prompts import read
+    from antiphon.cli.replay import Replay
+
+    asked = read(prompts, max_tokens)
+    client = Client(server_address(base_url), required_key(key))
+    if out:
+        _try_out(out)
+    sides = _named(asyncio.run(client.models()), (a, b), home)
+    replay = Replay(client, (a, b), asked)
+    interrupted = _interrupted(replay, len(asked), concurrency)
+    found = compared(replay.pairs)
+    _tell(summary(found, *sides, prompts=len(asked), interrupted=interrupted), found, show, out, as_json)
+
+
+def _tell(summary: Summary, found: Sequence[Compared], show: int, out: Path | None, as_json: bool) -> None:
+    """Print and write the report. Ends the command with a code of its own unless all is well."""
+    from antiphon.cli import side_by_side
+    from antiphon.cli.comparison import most_different
+
+    if as_json:
+        typer.echo(_json(summary))
+    else:
+        side_by_side.show(summary, most_different(found, show))
+    if out:
+        _write(out, _json({"summary": summary, "prompts": found}) + "\n")
+    if summary.interrupted:
+        typer.echo(line("interrupted: this is what was measured so far"), err=True)
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if not summary.whole:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _named(listed: Sequence[Model], names: tuple[str, str], home: str | None) -> list[Named]:
+    """What the names mean on the server, with today's prices in the catalogue of this machine.
+
+    Raises `CommandFailed` for a name that the server does not list.
+    """
+    from antiphon.catalogue.catalogue import load
+    from antiphon.cli.comparison import Named
+    from antiphon.ledger.prices import effective
+
+    snapshots = {model.id: model.alias_of or model.id for model in listed}
+    for name in names:
+        if name not in snapshots:
+            raise CommandFailed(
+                f"the server has no model '{name}'",
+                fix=f"name one of {', '.join(list(snapshots)[:NAMES_SHOWN])}",
+                exit_code=ExitCode.REFUSED,
+            )
+    entries = load(settings.load({"home": home}).home_path).entries
+    today = datetime.now(UTC).date()
+    return [
+        Named(
+            model=name,
+            snapshot=snapshots[name],
+            price=effective(entries[snapshots[name]].prices, today) if snapshots[name] in entries else None,
+        )
+        for name in names
+    ]
+
+
+def _interrupted(replay: Replay, prompts: int, concurrency: int) -> bool:
+    """Ask everything, with a progress bar on stderr. Gives whether somebody broke it off."""
+    with _shown(replay, 2 * prompts):
+        try:
+            asyncio.run(replay.run(concurrency))
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+@contextmanager
+def _shown(replay: Replay, requests: int) -> Iterator[None]:
+    console = err_console()
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[told]}"),
+        bars.TimeRemainingColumn(),
+    )
+    # stdout is left alone: the bar would otherwise take what is printed there to stderr.
+    with bars.Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("comparing", total=requests, told="")
+
+        def show() -> None:
+            counts = {"failed": replay.failed, "told to wait": replay.waiting}
+            told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+            progress.update(task, completed=replay.done, told=told)
+
+        replay.changed = show
+        yield
+
+
+def _json(content: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(content)).decode()
+
+
+def _try_out(path: Path) -> None:
+    """See now that the file can be written: answers are paid before it is."""
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as problem:
+        raise _unwritable(path, problem) from problem
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the report, for nobody else to read if it is new: it holds prompts and answers."""
+    try:
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise _unwritable(path, problem) from problem
+
+
+def _unwritable(path: Path, problem: OSError) -> CommandFailed:
+    return CommandFailed(f"{path} cannot be written: {problem.strerror}")
