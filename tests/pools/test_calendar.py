@@ -1,0 +1,167 @@
+"""What is free, and when: compared with a look at every single second."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.pools.calendar import Conflict, Reservation, Span, calendar, conflict, free
+from antiphon.values import NOTHING, Capacity
+
+TOTAL = Capacity(cpus=8000, memory=64, gpus=2)
+HALF = Capacity(cpus=4000, memory=32, gpus=1)
+LONG = 40
+"""Seconds that random spans lie in; those without an end are looked at a little longer."""
+FOREVER = LONG + 5
+
+amounts = st.integers(0, 4)
+capacities = st.builds(Capacity, cpus=amounts, memory=amounts, gpus=amounts)
+ends = st.none() | st.integers(-3, LONG)
+reservations = st.builds(
+    Reservation, id=st.just("x"), begin=st.integers(-3, LONG), end=ends, needs=capacities
+)
+totals = st.builds(Capacity, cpus=st.integers(0, 9), memory=st.integers(0, 9), gpus=st.integers(0, 9))
+lists = st.lists(reservations, max_size=8)
+
+
+def reserved(id: str, begin: int, end: int | None, needs: Capacity = HALF) -> Reservation:
+    return Reservation(id=id, begin=begin, end=end, needs=needs)
+
+
+def seconds(begin: int, end: int | None) -> range:
+    return range(begin, FOREVER if end is None else end)
+
+
+def left(total: Capacity, taken: list[Reservation], second: int) -> tuple[int, int, int]:
+    """What is free in one second, by asking every reservation."""
+    there = [one.needs for one in taken if second in seconds(one.begin, one.end)]
+    return (
+        total.cpus - sum(needs.cpus for needs in there),
+        total.memory - sum(needs.memory for needs in there),
+        total.gpus - sum(needs.gpus for needs in there),
+    )
+
+
+def figures(capacity: Capacity) -> tuple[int, int, int]:
+    return capacity.cpus, capacity.memory, capacity.gpus
+
+
+def test_capacities_add_up_and_fit_or_do_not() -> None:
+    assert HALF + HALF == TOTAL and TOTAL - HALF == HALF
+    assert TOTAL.fits(TOTAL) and HALF.fits(TOTAL) and not TOTAL.fits(HALF)
+    assert not Capacity(gpus=3).fits(TOTAL) and not Capacity(cpus=8001).fits(TOTAL)
+    assert Capacity(cpus=5, memory=1).least(Capacity(cpus=2, memory=3)) == Capacity(cpus=2, memory=1)
+
+
+def test_what_needs_none_of_a_kind_lacks_none_of_it() -> None:
+    overdrawn = Capacity(cpus=-500, memory=1)
+    assert overdrawn.lacks(Capacity(memory=1)) == NOTHING
+    assert overdrawn.lacks(Capacity(cpus=100, memory=3)) == Capacity(cpus=600, memory=2)
+
+
+def test_a_reservation_cannot_need_less_than_nothing() -> None:
+    with pytest.raises(ValueError, match="less than nothing"):
+        reserved("a", 0, 10, Capacity(cpus=1, gpus=-1))
+
+
+def test_a_day_of_two_reservations() -> None:
+    taken = [reserved("b", 50, 80), reserved("a", 10, 60)]
+    assert calendar(TOTAL, taken, 0, 100) == [
+        Span(0, 10, TOTAL),
+        Span(10, 50, HALF),
+        Span(50, 60, NOTHING),
+        Span(60, 80, HALF),
+        Span(80, 100, TOTAL),
+    ]
+    assert free(TOTAL, taken, 0, 100) == NOTHING
+    assert free(TOTAL, taken, 60, 100) == HALF
+    assert conflict(TOTAL, taken, reserved("c", 20, 90)) == Conflict(50, HALF)
+    assert conflict(TOTAL, taken, reserved("c", 20, 50)) is None
+    assert conflict(TOTAL, taken, reserved("c", 60, None)) is None
+
+
+def test_one_that_ends_makes_room_for_one_that_begins() -> None:
+    taken = [reserved("a", 0, 50, TOTAL), reserved("b", 50, None, TOTAL)]
+    assert calendar(TOTAL, taken, 0, 100) == [Span(0, 100, NOTHING)]
+    assert calendar(TOTAL, taken[:1], 50, None) == [Span(50, None, TOTAL)]
+    assert conflict(TOTAL, taken[:1], taken[1]) is None
+
+
+def test_the_future_is_open() -> None:
+    taken = [reserved("a", 10, None)]
+    assert calendar(TOTAL, taken, 0, None) == [Span(0, 10, TOTAL), Span(10, None, HALF)]
+    assert free(TOTAL, taken, 0, None) == HALF
+    assert conflict(TOTAL, taken, reserved("b", 0, None, TOTAL)) == Conflict(10, HALF)
+
+
+def test_what_has_no_moments_takes_nothing_and_always_fits() -> None:
+    withdrawn = reserved("a", 50, 20, TOTAL)
+    assert calendar(TOTAL, [withdrawn], 0, 100) == [Span(0, 100, TOTAL)]
+    assert conflict(NOTHING, [], withdrawn) is None
+    assert calendar(TOTAL, [], 10, 10) == [] and free(TOTAL, [], 10, 10) == TOTAL
+
+
+def test_a_resize_is_another_list() -> None:
+    others, larger = [reserved("a", 0, 50)], reserved("b", 20, None, TOTAL)
+    assert conflict(TOTAL, [*others, reserved("b", 20, None)], larger) == Conflict(20, TOTAL)
+    assert conflict(TOTAL, others, larger) == Conflict(20, HALF)
+    assert conflict(TOTAL, others, reserved("b", 50, None, TOTAL)) is None
+
+
+@given(totals, lists, st.integers(-3, LONG), ends)
+def test_the_calendar_is_right_in_every_second(
+    total: Capacity, taken: list[Reservation], begin: int, end: int | None
+) -> None:
+    spans = calendar(total, taken, begin, end)
+    shown = {second: figures(span.free) for span in spans for second in seconds(span.begin, span.end)}
+    assert shown == {second: left(total, taken, second) for second in seconds(begin, end)}
+
+
+@given(totals, lists, st.integers(-3, LONG), ends)
+def test_spans_follow_each_other_and_differ(
+    total: Capacity, taken: list[Reservation], begin: int, end: int | None
+) -> None:
+    spans = calendar(total, taken, begin, end)
+    for earlier, later in zip(spans, spans[1:], strict=False):
+        assert earlier.end == later.begin and earlier.free != later.free
+    if end is None or begin < end:
+        assert (spans[0].begin, spans[-1].end) == (begin, end)
+
+
+@given(totals, lists, st.integers(-3, LONG), ends)
+def test_what_is_free_is_the_least_of_every_second(
+    total: Capacity, taken: list[Reservation], begin: int, end: int | None
+) -> None:
+    every = [left(total, taken, second) for second in seconds(begin, end)] or [figures(total)]
+    assert figures(free(total, taken, begin, end)) == tuple(map(min, zip(*every, strict=True)))
+
+
+@given(totals, lists, reservations)
+def test_a_conflict_is_the_first_second_without_room(
+    total: Capacity, taken: list[Reservation], wanted: Reservation
+) -> None:
+    expected = None
+    for second in seconds(wanted.begin, wanted.end):
+        needs, there = figures(wanted.needs), left(total, taken, second)
+        missing = [
+            need - have if need > have and need else 0 for need, have in zip(needs, there, strict=True)
+        ]
+        if any(missing):
+            expected = second, tuple(missing)
+            break
+    found = conflict(total, taken, wanted)
+    assert (found and (found.at, figures(found.lacks))) == expected
+
+
+@given(totals, lists, st.integers(-3, LONG), ends)
+def test_nothing_is_promised_twice(
+    total: Capacity, wishes: list[Reservation], begin: int, end: int | None
+) -> None:
+    accepted: list[Reservation] = []
+    for wish in wishes:
+        if conflict(total, accepted, wish) is None:
+            accepted.append(wish)
+    assert min(figures(free(total, accepted, -9, None))) >= 0
+    room = Reservation(id="rest", begin=begin, end=end, needs=free(total, accepted, begin, end))
+    assert conflict(total, accepted, room) is None
