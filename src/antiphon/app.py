@@ -6,10 +6,11 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -51,6 +52,8 @@ from antiphon.inference.metrics import Metrics
 from antiphon.inference.transcription import Transcription
 from antiphon.ledger import ledger as accounts
 from antiphon.ledger.ledger import Ledger
+from antiphon.operations.dedicated import Dedicated
+from antiphon.operations.timekeeping import Timekeeper
 from antiphon.pools import reports
 from antiphon.pools.attached import AttachedReplica, Wish
 from antiphon.pools.demand import Demand, Keeper
@@ -113,19 +116,24 @@ async def running(
         access = await opened(database, home, prompt)
         first_key = await access.ensure_default()
         keys = access.authenticator
+        runtime = _runtime(settings)
         pools = (
-            _attached(settings, told) if told else _own(settings, Gateways(), lambda id: catalogue.entry(id))
+            _attached(settings, told)
+            if told
+            else _own(settings, runtime, Gateways(), lambda id: catalogue.entry(id))
         )
         catalogue = LiveCatalogue(settings, Changes(prompt), pools.follow, pools.serves)
         uploads = await asyncio.to_thread(_uploads, home, process)
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
+        dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         administration = Administration(
             access=access,
             rate_limits=RateLimits(database, settings),
             spend_limits=SpendLimits(database),
             snapshots=lambda: catalogue.catalogue.served,
+            dedicated=dedicated,
             database=database,
             clock=time.time,
         )
@@ -134,19 +142,16 @@ async def running(
         ready = _first_readiness(pools)
         _whenever(pools, catalogue.take)
         await catalogue.start()
-        following = asyncio.create_task(catalogue.run(), name="catalogue")
-        flushing = asyncio.create_task(_flush_often(keys))
-        scaling = asyncio.create_task(
-            _scale(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0)), name="scale"
-        )
-        if told:
-            scaling.cancel()  # that is for the process that runs the engines to do
+        work = {"catalogue": catalogue.run(), "keys": _flush_often(keys)}
+        if told is None:
+            # In several processes that is for the one that runs the engines to do.
+            work["scale"] = _scale(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
+            time_of = Timekeeper(database, runtime, dedicated, pools.ready_instances, time.time)
+            work["time"] = time_of.run()
         try:
-            yield Antiphon(edge, first_key, ready, pools, gate.waiting)
+            async with _beside(work):
+                yield Antiphon(edge, first_key, ready, pools, gate.waiting)
         finally:
-            flushing.cancel()
-            scaling.cancel()
-            following.cancel()
             await pools.stop(_STOP_SECONDS)
             await _flush(keys)
 
@@ -160,7 +165,8 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         first_key = await (await opened(database, home)).ensure_default()
         await asyncio.to_thread(_uploads, home)
         gateways = Gateways()
-        pools = _own(settings, gateways, lambda id: catalogue.entry(id))
+        runtime = _runtime(settings)
+        pools = _own(settings, runtime, gateways, lambda id: catalogue.entry(id))
         catalogue = LiveCatalogue(settings, Changes(database), pools.follow, pools.serves)
         gateways.on_wake = pools.wake
 
@@ -169,14 +175,25 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
 
         _whenever(pools, tell)
         await catalogue.start()
-        following = asyncio.create_task(catalogue.run(), name="catalogue")
-        scaling = asyncio.create_task(_scale(pools, gateways.busy, gateways.waiting, tell), name="scale")
+        dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
+        time_of = Timekeeper(database, runtime, dedicated, pools.ready_instances, time.time)
+        scaling = _scale(pools, gateways.busy, gateways.waiting, tell)
         try:
-            yield Engines(first_key, gateways)
+            async with _beside({"catalogue": catalogue.run(), "scale": scaling, "time": time_of.run()}):
+                yield Engines(first_key, gateways)
         finally:
-            following.cancel()
-            scaling.cancel()
             await pools.stop(_STOP_SECONDS)
+
+
+@asynccontextmanager
+async def _beside(work: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Let this go on, by name, for as long as the block runs."""
+    tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _scale(
@@ -192,7 +209,7 @@ async def _scale(
         scaled()
 
 
-def _own(settings: Settings, gateways: Gateways, entry: Callable[[str], Entry]) -> Pools:
+def _own(settings: Settings, runtime: Runtime, gateways: Gateways, entry: Callable[[str], Entry]) -> Pools:
     """Pools that run the engines, for requests of this process or of `gateways`."""
     store = ModelStore(settings.home_path)
 
@@ -202,7 +219,6 @@ def _own(settings: Settings, gateways: Gateways, entry: Callable[[str], Entry]) 
             await asyncio.to_thread(preparing.verify, deployment.prepared)
 
     idle = max(settings.engine_idle_seconds, settings.queue_seconds)
-    runtime = _runtime(settings)
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         replica = Replica(unit, kind, changed, settings=settings, runtime=runtime, verify=verify, pace=Pace())

@@ -12,6 +12,7 @@
     ├── NotFound 404                  a path that is not served
     │   └── ModelNotFound             a model that is not served
     ├── MethodNotAllowed 405          a path that is served, by another method
+    ├── CapacityTaken 409             no machine has room for what is to be reserved
     ├── RequestTimeout 408            the request, or the work it asked for, took too long
     ├── TooLarge 413                  a body or a recording over the limit
     │   └── TranscriptionTooSlow      a transcript that would take too long to wait for as a whole: stream it
@@ -130,6 +131,13 @@ class MethodNotAllowed(AntiphonError):
     status = 405
     type = "invalid_request_error"
     default_code = "method_not_supported"
+
+
+class CapacityTaken(AntiphonError):
+    status = 409
+    type = "invalid_request_error"
+    default_code = "capacity_taken"
+    should_retry = False
 
 
 class RequestTimeout(AntiphonError):

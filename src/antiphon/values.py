@@ -125,6 +125,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Whether another engine is preferred for the snapshot, and this one is for what that cannot do."""
     on_demand: bool = False
     """Whether its engine runs only while it is asked for."""
+    instance: str = ""
+    """The dedicated instance that it is, by its id; empty for what everybody is served by."""
+    organization: str = ""
+    """Whose instance it is; nobody else's requests go there."""
+    spill_over: bool = False
+    """Whether requests that it has no place for go to what everybody is served by."""
     replicas: int = 1
     """Engines that run for it, each with all its slots, at least."""
     most_replicas: int = 1
@@ -150,6 +156,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """What its process, its pool and its log are called. Of a snapshot's deployments one has its id."""
+        if self.instance:
+            return f"{self.snapshot}@{self.instance}"
         return f"{self.snapshot}@{self.engine}" if self.alternative else self.snapshot
 
 

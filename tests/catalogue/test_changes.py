@@ -57,6 +57,6 @@ async def test_the_end_of_a_snapshot_is_said_said_anew_and_called_off(changes: C
     await changes.end(later)
     assert (await changes.all())[1] == (later,)
     await changes.keep("a")
-    assert await changes.all() == ((), ())
+    assert await changes.all() == ((), (), ())
     with pytest.raises(NotFound):
         await changes.keep("a")

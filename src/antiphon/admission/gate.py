@@ -91,11 +91,12 @@ class Gate:
         demand: Demand = _ONE_REQUEST,
         show: Show = unseen,
         greed: int | None = None,
-        rated_as: str = "",
+        rated_as: str | None = "",
     ) -> AsyncIterator[Place]:
         """Hold `weight` of the places that `capacity()` counts, for as long as the block runs.
 
-        `rated_as` is what the project's limits are set for, if that is not the deployment's own name.
+        `rated_as` is what the project's limits are set for, if that is not the deployment's own name; None
+        where they do not count.
 
         `greed`, always the same for one deployment, bounds what an organization may hold: see `queue`.
 
@@ -106,7 +107,8 @@ class Gate:
         queue = self._queues.setdefault(deployment, Queue())
         self._capacities[deployment], self._greed[deployment] = capacity, greed
         advice = self._predicted(deployment, queue)
-        async with self._rates.enter(caller, rated_as or deployment, demand, advice, show) as place:
+        rated = deployment if rated_as == "" else rated_as
+        async with self._rates.enter(caller, rated, demand, advice, show) as place:
             ticket = Ticket()
             try:
                 self._line_up(ticket, caller, deployment, queue, weight)

@@ -73,16 +73,17 @@ class Rates:
 
     @asynccontextmanager
     async def enter(
-        self, caller: Caller, snapshot: str, demand: Demand, advice: float, show: Show
+        self, caller: Caller, snapshot: str | None, demand: Demand, advice: float, show: Show
     ) -> AsyncIterator[Place]:
         """Let a request in, which counts as running for as long as the block runs. Raises `RateLimited`.
 
-        `advice`: seconds after which one of those that run is likely to have ended.
+        With no `snapshot` there is no limit. `advice`: seconds after which one of those that run is likely to
+        have ended.
         """
-        limits = await self._limits(caller.project_id, snapshot)
-        key, id = f"{caller.project_id}/{snapshot}", secrets.token_hex(8)
+        limits = Limits() if snapshot is None else await self._limits(caller.project_id, snapshot)
+        key, id = f"{caller.project_id}/{snapshot or ''}", secrets.token_hex(8)
         ask = Ask(key=key, limits=limits, demand=demand, place=id)
-        place = Place(ask, snapshot, self._counters, advice, show)
+        place = Place(ask, snapshot or "", self._counters, advice, show)
         try:
             await place.enter()
             yield place

@@ -46,7 +46,7 @@ class ChatApi:
         """What the model would read: the rendered prompt, its tokens and their number."""
         request = await body.read(exchange, RenderRequest, self._settings.json_bytes)
         job = ChatJob(id=exchange.id, model=request.model, messages=messages(request.messages))
-        snapshot, prompt = await self._chat.render(job)
+        snapshot, prompt = await self._chat.render(exchange.known_caller, job)
         await exchange.answer_json(
             RenderedPrompt(
                 model=snapshot.id,
@@ -59,7 +59,9 @@ class ChatApi:
     async def _answer(self, exchange: Exchange, request: ChatRequest) -> None:
         job_id = f"chatcmpl-{uuid.uuid4().hex}"
         heard: dict[str, str] = {}
-        if (found := recordings(request.messages)) and (hears := self._chat.hears(request.model)):
+        if (found := recordings(request.messages)) and (
+            hears := self._chat.hears(exchange.known_caller, request.model)
+        ):
             chat_job(request, job_id, dict.fromkeys(found, ""))  # what is wrong shall be told first
             heard = await self._hearing.texts(exchange, hears, found)
         if request.tools or request.functions or request.response_format:

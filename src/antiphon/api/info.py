@@ -27,11 +27,11 @@ class InfoApi:
         self._state = readiness
 
     async def list_models(self, exchange: Exchange) -> None:
-        await exchange.answer_json(ModelList(data=self._models()))
+        await exchange.answer_json(ModelList(data=self._models(exchange)))
 
     async def retrieve_model(self, exchange: Exchange) -> None:
         wanted = exchange.parameters["model"]
-        for model in self._models():
+        for model in self._models(exchange):
             if model.id == wanted:
                 return await exchange.answer_json(model)
         raise ModelNotFound(wanted)
@@ -46,5 +46,5 @@ class InfoApi:
     async def metrics(self, exchange: Exchange) -> None:
         await exchange.answer(self._metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
 
-    def _models(self) -> list[Model]:
-        return self._catalogue.models()
+    def _models(self, exchange: Exchange) -> list[Model]:
+        return self._catalogue.models(exchange.known_caller.organization_id)

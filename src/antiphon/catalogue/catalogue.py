@@ -6,7 +6,6 @@ The models that ship with Antiphon stand in `models.toml` beside this file; the 
 
 from __future__ import annotations
 
-import hashlib
 import time as clock
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
@@ -14,13 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon.catalogue import preparing
-from antiphon.catalogue.choices import choices
+from antiphon.catalogue import launching
 from antiphon.catalogue.document import FILE_NAME, Document, document, read
 from antiphon.catalogue.entries import Alias, Ending, Entry, PackageSource, Switch
+from antiphon.catalogue.instances import Instance
 from antiphon.catalogue.store import ModelStore
-from antiphon.engines.base import EngineKind
-from antiphon.engines.template import reviewed
 from antiphon.errors import ModelNotFound
 from antiphon.settings import Settings
 from antiphon.values import Deployment
@@ -54,6 +51,7 @@ class Catalogue:
         installed: frozenset[str],
         now: float | None = None,
         switches: tuple[Switch, ...] = (),
+        instances: tuple[Instance, ...] = (),
     ) -> None:
         self.entries = entries
         self.aliases = aliases
@@ -72,6 +70,10 @@ class Catalogue:
         self.wanted = (self.running | past) - self.ended
         """Those that are served: also what an alias meant before may still be asked for by its own id."""
         self.served = self.wanted & installed
+        self._sold = instances
+        self.instances = [one for one in instances if one.runs(self.now) and one.snapshot in installed]
+        """The dedicated instances that run: their snapshots may have ended for everybody else."""
+        self._own = {(one.organization_id, one.snapshot) for one in self.instances}
 
     @property
     def today(self) -> date:
@@ -97,17 +99,19 @@ class Catalogue:
             for meaning in self.coming(name)
             for moment in (meaning.since - LEAD_SECONDS, meaning.since)
         ]
+        moments += [moment for one in self._sold for moment in (one.begins_at, one.ends_at) if moment]
         moments += [_midnight(entry.shutdown) for entry in self.entries.values() if entry.shutdown]
         moments += [_midnight(entry.deprecated) for entry in self.entries.values() if entry.deprecated]
         return min((moment for moment in moments if moment > self.now), default=None)
 
-    def resolve(self, model: str, means: str | None = None) -> Entry:
+    def resolve(self, model: str, means: str | None = None, organization: str = "") -> Entry:
         """The snapshot behind an alias or a snapshot's own id. Raises `ModelNotFound`.
 
-        `means`: what the alias is taken for, if it is not yet, or not any more, what it means.
+        `means`: what the alias is taken for, if it is not yet, or not any more, what it means. An
+        `organization` is served by its own instances, too.
         """
         name = means or (self.meaning(model) if model in self.aliases else model)
-        if name in self.served:
+        if name in self.served or (organization, name) in self._own:
             return self.entries[name]
         raise ModelNotFound(model, self._hint(name))
 
@@ -124,15 +128,17 @@ class Catalogue:
         more = "" if len(names) <= _NAMES_SHOWN else ", …"
         return f" Served here: {', '.join(names[:_NAMES_SHOWN]) or 'nothing yet'}{more}."
 
-    def models(self, means: Mapping[str, str] | None = None) -> list[Model]:
+    def models(self, means: Mapping[str, str] | None = None, organization: str = "") -> list[Model]:
         """Every name that `resolve` knows, aliases first, as `GET /v1/models` lists them."""
+        own = {snapshot for owner, snapshot in self._own if owner == organization}
         taken = {name: self.meaning(name) for name in self.aliases} | dict(means or {})
         aliases = [
             _model(name, self.entries[taken[name]], alias)
             for name, alias in self.aliases.items()
             if taken[name] in self.served
         ]
-        return aliases + [_model(id, entry) for id, entry in self.entries.items() if id in self.served]
+        shown = self.served | own
+        return aliases + [_model(id, entry) for id, entry in self.entries.items() if id in shown]
 
     def missing(self) -> list[Entry]:
         """What `serve` installs before it starts: wanted, not there, and to be had without a network."""
@@ -143,13 +149,20 @@ class Catalogue:
         ]
 
     def deployments(self, store: ModelStore, settings: Settings) -> list[Deployment]:
-        """How each served snapshot is launched. Raises `ConfigurationError` if no engine can serve one."""
-        return [
+        """How each served snapshot is launched, and then each instance.
+
+        Raises `ConfigurationError` if no engine can serve a snapshot.
+        """
+        shared = [
             msgspec.structs.replace(one, on_demand=one.on_demand or id not in self.running)
             for id, entry in self.entries.items()
             if id in self.served
-            for one in _deployments(entry, store, settings)
+            for one in launching.deployments(entry, store, settings)
         ]
+        own = [
+            launching.dedicated(self.entries[one.snapshot], one, store, settings) for one in self.instances
+        ]
+        return shared + [one for one in own if one]
 
     def _between(self, alias: str, seconds: int) -> list[Meaning]:
         """What an alias will mean within so many seconds."""
@@ -185,6 +198,7 @@ def at(
     now: float | None = None,
     switches: tuple[Switch, ...] = (),
     endings: tuple[Ending, ...] = (),
+    instances: tuple[Instance, ...] = (),
 ) -> Catalogue:
     """The catalogue at a moment (default: this one), with what was changed beside it. Reads the disk."""
     entries = dict(found.snapshots)
@@ -194,7 +208,8 @@ def at(
     # A change that names what is no longer in the file is nobody's.
     known = tuple(one for one in switches if one.snapshot in entries and one.alias in found.aliases)
     installed = frozenset(e.id for e in entries.values() if store.installed(e))
-    return Catalogue(entries, found.aliases, installed, now, known)
+    sold = tuple(one for one in instances if one.snapshot in entries)
+    return Catalogue(entries, found.aliases, installed, now, known, sold)
 
 
 def _meanings(name: str, alias: Alias, switches: tuple[Switch, ...]) -> list[Meaning]:
@@ -206,45 +221,6 @@ def _meanings(name: str, alias: Alias, switches: tuple[Switch, ...]) -> list[Mea
 
 def _midnight(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
-
-
-def _deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[Deployment]:
-    """One for the engine that is preferred, and one for each that can do what it cannot."""
-    return [
-        Deployment(
-            snapshot=entry.id,
-            alternative=choice.alternative,
-            on_demand=choice.alternative,
-            task=entry.task,
-            engine=choice.kind.name,
-            model=store.path(entry),
-            prepared=preparing.folder(store, entry, choice.kind),
-            context=entry.context,
-            slots=entry.slots_of(choice.kind.name),
-            replicas=entry.scale.least,
-            most_replicas=entry.scale.most,
-            needs=entry.needs.capacity,
-            options={
-                name: value
-                for name, value in (
-                    ("template", entry.template),
-                    ("cache_tokens", entry.cache_tokens),
-                    ("pooling", entry.pooling),
-                )
-                if value
-            },
-            digest=_digest(entry, choice.kind, settings),
-        )
-        for choice in choices(entry, store, settings)
-    ]
-
-
-def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:
-    template = entry.template and reviewed(entry.template)
-    parts = [kind.name, kind.version(settings), kind.preparation_version, template, entry.context]
-    parts += [file.sha256 for file in entry.files]
-    parts += [entry.pooling] if entry.pooling else []
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _model(name: str, entry: Entry, alias: Alias | None = None) -> Model:

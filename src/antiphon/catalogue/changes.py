@@ -1,20 +1,24 @@
-"""What operators change while servers run: what aliases mean from a moment on, and when snapshots end."""
+"""What changes while servers run: what aliases mean, when snapshots end, and which instances there are."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import msgspec
 from sqlalchemy import delete, insert, select
 
 from antiphon.catalogue.entries import Ending, Switch
+from antiphon.catalogue.instances import Instance, instances
 from antiphon.errors import NotFound
 from antiphon.storage.database import Database
 from antiphon.storage.ids import ordered_id
 from antiphon.storage.tables import alias_switch, snapshot_ending
+
+Changed = tuple[tuple[Switch, ...], tuple[Ending, ...], tuple[Instance, ...]]
 
 
 class Changes:
@@ -24,14 +28,16 @@ class Changes:
         self._database = database
         self._clock = clock
 
-    async def all(self) -> tuple[tuple[Switch, ...], tuple[Ending, ...]]:
-        """Every change, of the switches the earliest announced first."""
+    async def all(self) -> Changed:
+        """Every change, of the switches the earliest announced first; no instances that are over."""
         async with self._database.connect() as connection:
             switches = await connection.execute(select(alias_switch).order_by(alias_switch.c.id))
             endings = await connection.execute(select(snapshot_ending).order_by(snapshot_ending.c.snapshot))
+            sold = await connection.run_sync(partial(instances, after=int(self._clock())))
             return (
                 tuple(Switch(**row._mapping) for row in switches),
                 tuple(_ending(row) for row in endings),
+                tuple(sold),
             )
 
     async def switch(self, alias: str, snapshot: str, at: int | None = None, notes: str = "") -> Switch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -32,6 +33,8 @@ or opened. None of it can carry code but a chat template, which is run in a sand
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
+_PROCESSOR = 1000
+"""In thousandths."""
 Number = Annotated[int, Meta(ge=1, le=64)]
 
 
@@ -56,6 +59,22 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def capacity(self) -> Capacity:
         return Capacity(cpus=round(self.cpus * 1000), memory=self.memory_mib << 20, gpus=self.gpus)
+
+
+class Dedicated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a snapshot is offered as an instance of an organization's own."""
+
+    price_per_hour: Annotated[str, Meta(pattern=r"\A[0-9]{1,7}(\.[0-9]{1,9})?\Z")]
+    """US dollars for each replica."""
+    context: Annotated[int, Meta(ge=1)] | None = None
+    """Tokens that an instance's context may have, at most; by default as many as the snapshot's."""
+    load: Slots = 256
+    """Requests that a replica may be told to serve together, at most."""
+
+    @property
+    def price(self) -> int:
+        """Nano-dollars an hour for each replica."""
+        return int(Decimal(self.price_per_hour).scaleb(9))
 
 
 class PackageSource(msgspec.Struct, frozen=True, tag_field="kind", tag="package", forbid_unknown_fields=True):
@@ -121,6 +140,8 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Engines that run for it, each with all its slots."""
     needs: Needs = Needs()
     """What each of its engines takes of a machine."""
+    dedicated: Dedicated | None = None
+    """How it is offered as a dedicated instance; it is not if this is missing."""
     cache_tokens: Annotated[int, Meta(ge=1)] | None = None
     """Tokens for which an engine has room whose requests share one cache; by default it says so itself."""
     template: str | None = None
@@ -166,6 +187,13 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if isinstance(self.replicas, Replicas):
             return self.replicas
         return Replicas(least=self.replicas, most=self.replicas)
+
+    @property
+    def reserved(self) -> Capacity:
+        """What is reserved for an engine of an instance: by default a processor, and twice its size."""
+        said = self.needs.capacity
+        cpus = said.cpus or (0 if said.gpus else _PROCESSOR)
+        return Capacity(cpus=cpus, memory=said.memory or 2 * self.size, gpus=said.gpus)
 
     @property
     def format(self) -> Format:

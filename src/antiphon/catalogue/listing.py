@@ -17,10 +17,13 @@ from antiphon.wire.models import Model
 class Names(Protocol):
     """What answers of the API ask of a catalogue."""
 
-    def resolve(self, model: str) -> Entry:
-        """The snapshot behind an alias or a snapshot's own id. Raises `ModelNotFound`."""
+    def resolve(self, model: str, organization: str = "") -> Entry:
+        """The snapshot behind an alias or a snapshot's own id, for an organization, which may have instances.
 
-    def models(self) -> list[Model]:
+        Raises `ModelNotFound`.
+        """
+
+    def models(self, organization: str = "") -> list[Model]:
         """Every name that `resolve` knows, as `GET /v1/models` lists them."""
 
     def listing(self) -> list[Listing]:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from antiphon.catalogue.catalogue import Catalogue, at
-from antiphon.catalogue.changes import Changes
+from antiphon.catalogue.changes import Changed, Changes
 from antiphon.catalogue.document import FILE_NAME, Document, document, read
-from antiphon.catalogue.entries import Ending, Entry, Switch
+from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.listing import Listing, listing
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import AntiphonError, ConfigurationError
@@ -27,8 +27,6 @@ _LOOK = 1.0
 """Seconds between two looks at whether anything is another."""
 
 log = logging.getLogger("antiphon.catalogue")
-
-Changed = tuple[tuple[Switch, ...], tuple[Ending, ...]]
 
 
 class LiveCatalogue:
@@ -55,23 +53,23 @@ class LiveCatalogue:
         self._clock = clock
         self._file: tuple[int, int] | None = None
         self._document = Document({}, {})
-        self._changed: Changed = ((), ())
+        self._changed: Changed = ((), (), ())
         self._complaint = ""
         self.catalogue = Catalogue({}, {}, frozenset(), 0)
         self.means: Mapping[str, str] = {}
         """What each alias is taken for."""
 
-    def resolve(self, model: str) -> Entry:
-        """The snapshot behind a name. Raises `ModelNotFound`."""
-        return self.catalogue.resolve(model, self.means.get(model))
+    def resolve(self, model: str, organization: str = "") -> Entry:
+        """The snapshot behind a name, for who asks for it. Raises `ModelNotFound`."""
+        return self.catalogue.resolve(model, self.means.get(model), organization)
 
     def entry(self, id: str) -> Entry:
         """A snapshot by its id; `KeyError` for one that is not in the catalogue."""
         return self.catalogue.entries[id]
 
-    def models(self) -> list[Model]:
-        """Every name that `resolve` knows."""
-        return self.catalogue.models(self.means)
+    def models(self, organization: str = "") -> list[Model]:
+        """Every name that `resolve` knows, for who asks."""
+        return self.catalogue.models(self.means, organization)
 
     def listing(self) -> list[Listing]:
         """The same for people."""
@@ -140,6 +138,12 @@ class LiveCatalogue:
             return taken
         log.info("%s means %s now", alias, meant)
         return meant
+
+
+async def changed(home: Path, changes: Changes) -> Catalogue:
+    """The catalogue of this moment, as a server with these changes has it. Raises `ConfigurationError`."""
+    made = await changes.all()
+    return await asyncio.to_thread(lambda: at(_document(home), ModelStore(home), None, *made))
 
 
 def _document(home: Path) -> Document:

@@ -42,7 +42,7 @@ def add(
     from antiphon.ledger import credits as ledger
     from antiphon.storage import audit
 
-    nano = _nano(amount)
+    value = nano(amount)
     if name == "":
         raise CommandFailed("the id is empty", fix="write --id invoice-7", exit_code=ExitCode.USAGE)
 
@@ -52,7 +52,7 @@ def add(
             organization = await access.organizations.find(org)
             async with database.begin() as connection:
                 give = partial(ledger.add, name=name)
-                made, new = await connection.run_sync(give, organization.id, nano, note, int(now))
+                made, new = await connection.run_sync(give, organization.id, value, note, int(now))
                 payload = {"id": made.id, "data": {"amount": amount, "note": note}}
                 if new:
                     await audit.record(
@@ -101,7 +101,8 @@ def _row(credit: Credit) -> dict[str, Any]:
     return asdict(credit) | {"amount": f"{dollars(credit.amount):f}"}
 
 
-def _nano(amount: str) -> int:
+def nano(amount: str) -> int:
+    """Nano-dollars of an amount of US dollars. Raises `CommandFailed`."""
     if not re.fullmatch(r"-?\d{1,12}(\.\d{1,9})?", amount, re.ASCII):
         raise CommandFailed(
             f"'{amount}' is not an amount of dollars",

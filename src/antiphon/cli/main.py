@@ -16,6 +16,7 @@ from antiphon.cli.compare import compare
 from antiphon.cli.costs import costs
 from antiphon.cli.credits import credits
 from antiphon.cli.db import db
+from antiphon.cli.dedicated import dedicated
 from antiphon.cli.docs import docs
 from antiphon.cli.doctor import doctor
 from antiphon.cli.keys import keys
@@ -67,6 +68,7 @@ for name, command in COMMANDS.items():
     models.command(name)(command)
 models.command()(compare)
 app.add_typer(models, name="models")
+app.add_typer(dedicated, name="dedicated")
 app.command()(chat)
 app.command()(transcribe)
 app.add_typer(db, name="db")

@@ -30,9 +30,8 @@ from rich.text import Text
 from antiphon import settings
 from antiphon.catalogue import preparing
 from antiphon.catalogue import pull as pulling
-from antiphon.catalogue.catalogue import Catalogue, at, load
+from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.choices import choices
-from antiphon.catalogue.document import FILE_NAME, document, read
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore, Progress
 from antiphon.cli.options import Home, Json
@@ -171,17 +170,16 @@ def current(chosen: settings.Settings) -> Catalogue:
         return load(folder)  # no server ever ran here
     # Imported here, since every other command starts without a database.
     from antiphon.catalogue.changes import Changes
+    from antiphon.catalogue.live import changed
     from antiphon.storage.database import Database
     from antiphon.storage.migrations import upgrade
 
-    async def changed() -> Catalogue:
-        path = folder / FILE_NAME
+    async def run() -> Catalogue:
         async with Database(chosen.database_url) as database:
             await upgrade(database)
-            found = await Changes(database).all()
-        return at(document(path, read(path)), ModelStore(folder), None, *found)
+            return await changed(folder, Changes(database))
 
-    return asyncio.run(changed())
+    return asyncio.run(run())
 
 
 def _folder(home: str | None) -> Path:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +14,12 @@ import msgspec
 import typer
 
 from antiphon import settings
-from antiphon.catalogue.catalogue import Catalogue, at
-from antiphon.catalogue.document import FILE_NAME, document, read
+from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.entries import Ending, Entry
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.administration import Csv, opened_database, show
 from antiphon.cli.models import current, prepare
+from antiphon.cli.moments import moment, written
 from antiphon.cli.options import Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.errors import ConfigurationError
@@ -60,15 +60,15 @@ def switch(
     home: Home = None,
 ) -> None:
     """Let an alias mean another snapshot, now or at a time that is announced from now on."""
-    moment = _moment(when) if when else None
+    at = moment(when, fix="leave --at out to switch now") if when else None
 
     async def run() -> None:
         async with _opened(home) as (changes, catalogue):
             entry = _fitting(catalogue, alias, snapshot)
             chosen = settings.load({"home": home})
             await asyncio.to_thread(prepare, ModelStore(chosen.home_path), entry, chosen)
-            made = await changes.switch(alias, snapshot, moment, notes)
-        told = f"{alias} means {snapshot} from {_text(made.at)} on." if when else f"{alias} means {snapshot}."
+            made = await changes.switch(alias, snapshot, at, notes)
+        told = f"{alias} means {snapshot}" + (f" from {written(made.at)} on." if when else ".")
         typer.echo(f"{told} {_SOON if not when else f'`antiphon models cancel {made.id}` calls it off.'}")
 
     asyncio.run(run())
@@ -151,7 +151,7 @@ def list_changes(as_json: Json = False, as_csv: Csv = False, home: Home = None) 
 
     async def run() -> list[dict[str, Any]]:
         async with _opened(home) as (changes, catalogue):
-            switches, _ = await changes.all()
+            switches, *_ = await changes.all()
         return [*_meant(catalogue, {(one.alias, one.at): one.id for one in switches}), *_ending(catalogue)]
 
     show(asyncio.run(run()), _COLUMNS, as_json=as_json, as_csv=as_csv)
@@ -195,7 +195,7 @@ def _meant(catalogue: Catalogue, ids: dict[tuple[str, int], str]) -> list[dict[s
                     "what": "alias",
                     "name": alias,
                     "to": meaning.snapshot,
-                    "since": _text(meaning.since) if meaning.since else "",
+                    "since": written(meaning.since) if meaning.since else "",
                     "state": state,
                     "notes": meaning.notes,
                 }
@@ -224,13 +224,12 @@ async def _opened(home: str | None) -> AsyncIterator[tuple[Changes, Catalogue]]:
     """What was changed, and the catalogue as a server knows it."""
     # Imported here, since every other command starts without a database.
     from antiphon.catalogue.changes import Changes
+    from antiphon.catalogue.live import changed
 
     folder: Path = settings.load({"home": home}).home_path
-    path = folder / FILE_NAME
     async with opened_database(home) as (_, database):
         changes = Changes(database)
-        found = document(path, read(path))
-        yield changes, at(found, ModelStore(folder), time.time(), *await changes.all())
+        yield changes, await changed(folder, changes)
 
 
 def _fitting(catalogue: Catalogue, alias: str, snapshot: str) -> Entry:
@@ -261,23 +260,6 @@ def _known_snapshot(catalogue: Catalogue, snapshot: str) -> Entry:
     return entry
 
 
-def _moment(text: str) -> int:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or (found.tzinfo is None and len(text) > len("2026-12-01")):
-        raise CommandFailed(
-            f"'{text}' is no time",
-            fix="write a day as 2026-12-01, or a time with its zone as 2026-12-01T09:00+01:00",
-            exit_code=ExitCode.USAGE,
-        )
-    moment = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
-    if moment <= time.time():
-        raise CommandFailed(f"{text} is over", fix="leave --at out to switch now", exit_code=ExitCode.USAGE)
-    return moment
-
-
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -285,10 +267,6 @@ def _day(text: str) -> date:
         raise CommandFailed(
             f"'{text}' is no day", fix="write it as 2026-12-01", exit_code=ExitCode.USAGE
         ) from None
-
-
-def _text(moment: int) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

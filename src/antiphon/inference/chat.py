@@ -29,19 +29,19 @@ class Chat(Generation):
         reading = Reading(param="messages", prompts=1, tokens=tokens, beginning=beginning, prepare=prepare)
         return self.generated(caller, job, reading, request_id, show)
 
-    def hears(self, model: str) -> str:
+    def hears(self, caller: Caller, model: str) -> str:
         """The model that transcribes recordings for this one; none if empty, or if that is not served.
 
         Raises `ModelNotFound`.
         """
-        named = self._resolve(model, "chat").hears
+        named = self._resolve(caller, model, "chat").hears
         try:
-            return self._resolve(named, "speech").id if named else ""
+            return self._resolve(caller, named, "speech").id if named else ""
         except (ModelNotFound, UnsupportedParameter):
             return ""
 
-    async def render(self, job: ChatJob) -> tuple[Snapshot, Prompt]:
+    async def render(self, caller: Caller, job: ChatJob) -> tuple[Snapshot, Prompt]:
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""
-        snapshot = self._resolve(job.model, "chat")
-        with self._awake(snapshot).acquire() as lease:
-            return snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages, job.functions)
+        way = self._way(caller, self._resolve(caller, job.model, "chat"))
+        with way.pool.acquire() as lease:
+            return way.snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages, job.functions)

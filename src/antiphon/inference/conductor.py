@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
+import msgspec
+
 from antiphon.admission.gate import Gate
 from antiphon.catalogue.listing import Names
 from antiphon.errors import UnsupportedParameter
 from antiphon.inference.metrics import Metrics
 from antiphon.ledger.meter import Account, Meter
 from antiphon.pools.pool import Pool
-from antiphon.pools.pools import Pools
+from antiphon.pools.pools import Incapable, Pools
 from antiphon.settings import Settings
-from antiphon.values import Caller, Snapshot, Task
+from antiphon.values import Caller, Feature, Snapshot, Task
+
+
+class Way(msgspec.Struct, frozen=True):
+    """Where a request goes, and the snapshot as it is billed there."""
+
+    pool: Pool
+    snapshot: Snapshot
+
+    @property
+    def limited(self) -> bool:
+        """Whether the rates of its project count: an instance of one's own is limited by its load alone."""
+        return not self.pool.deployment.instance
+
+    @property
+    def name(self) -> str:
+        """What its requests wait for, and what their rates are counted as."""
+        return self.pool.deployment.name
+
 
 _CANNOT: dict[Task, str] = {
     "chat": "does not answer chat requests",
@@ -38,20 +60,50 @@ class Conductor:
         self._meter = meter
         self._metrics = metrics
 
-    def _resolve(self, model: str, task: Task) -> Snapshot:
+    def _resolve(self, caller: Caller, model: str, task: Task) -> Snapshot:
         """The snapshot behind a name. Raises `ModelNotFound`, or `UnsupportedParameter` for another task."""
-        snapshot = self._catalogue.resolve(model)
+        snapshot = self._catalogue.resolve(model, caller.organization_id)
         if snapshot.task != task:
             raise UnsupportedParameter(
                 f"The model '{model}' {_CANNOT[task]}.", param="model", code="unsupported_value"
             )
         return snapshot
 
-    def _awake(self, snapshot: Snapshot) -> Pool:
-        """The pool of a snapshot of which nothing special is asked; if it sleeps, it begins to wake."""
-        pool = self._pools.get(snapshot.id)
+    def _way(
+        self,
+        caller: Caller,
+        snapshot: Snapshot,
+        needs: Set[Feature] = frozenset(),
+        wishes: Set[Feature] = frozenset(),
+    ) -> Way:
+        """The way of a request with these needs: to an instance of the caller's own, if there is one.
+
+        If that has no place now, or cannot do it, and may spill over, to what everybody is served by. What
+        sleeps begins to wake. Raises as `Pools.get` does.
+        """
+        own = self._own(caller, snapshot, needs)
+        if own is not None:
+            # It is paid for by time: what it serves costs nothing more.
+            return Way(own, msgspec.structs.replace(snapshot, prices=()))
+        pool = self._pools.get(snapshot.id, needs, wishes)
         pool.wake()
-        return pool
+        return Way(pool, snapshot)
+
+    def _own(self, caller: Caller, snapshot: Snapshot, needs: Set[Feature]) -> Pool | None:
+        """The instance of the caller's own that takes a request; None if it goes to where everybody goes."""
+        pools = self._pools.dedicated(caller.organization_id, snapshot.id)
+        if not pools:
+            return None
+        waiting = self._gate.waiting()
+        able = [pool for pool in pools if needs <= pool.kind.features]
+        best = max(able, key=lambda pool: pool.free - waiting.get(pool.deployment.name, 0), default=None)
+        if best is None:
+            if any(pool.deployment.spill_over for pool in pools):
+                return None
+            raise Incapable(min(needs - pools[0].kind.features))
+        full = not best.free or waiting.get(best.deployment.name, 0)
+        spills = full and best.deployment.spill_over and self._pools.serves(snapshot.id)
+        return None if spills else best
 
 
 def account(caller: Caller) -> Account:

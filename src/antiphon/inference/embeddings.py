@@ -54,21 +54,27 @@ class Embeddings(Conductor):
         Of several inputs, all take one place: the engine has a step's worth of them at a time. `show` is told
         how the caller stands against its limits. Raises any of `AntiphonError`, in the block as well.
         """
-        snapshot = self._resolve(job.model, "embedding")
+        way = self._way(caller, self._resolve(caller, job.model, "embedding"))
+        pool, snapshot = way.pool, way.snapshot
         _check_dimensions(job, snapshot)
-        pool = self._awake(snapshot)
         demand = Demand(tokens=_guessed(job.inputs))
         try:
             async with (
                 asyncio.timeout(self._settings.chat_seconds) as deadline,
-                self._gate.enter(caller, snapshot.id, lambda: pool.capacity, 1, demand, show) as place,
+                self._gate.enter(
+                    caller,
+                    way.name,
+                    lambda: pool.capacity,
+                    1,
+                    demand,
+                    show,
+                    rated_as=snapshot.id if way.limited else None,
+                ) as place,
             ):
                 with pool.acquire() as lease:
                     engine = cast(EmbeddingEngine, lease.engine)
                     inputs = await engine.tokenize(job.inputs)
-                    usage = Usage(
-                        prompt_tokens=_checked(inputs, min(snapshot.context, lease.deployment.context))
-                    )
+                    usage = Usage(prompt_tokens=_checked(inputs, lease.deployment.context))
                     await place.correct(usage.prompt_tokens)
                     async with self._meter.open(request_id, account(caller), snapshot, usage) as bill:
                         embedded = partial(self._embedded, snapshot, engine, inputs, usage, bill, deadline)

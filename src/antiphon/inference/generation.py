@@ -16,10 +16,9 @@ from antiphon.engines.base import ChatEngine
 from antiphon.errors import ContextLengthExceeded, RequestTimeout, UnsupportedParameter
 from antiphon.inference.attempts import attempted
 from antiphon.inference.calls import told
-from antiphon.inference.conductor import Conductor, account
+from antiphon.inference.conductor import Conductor, Way, account
 from antiphon.inference.written import HandedTokens, written
 from antiphon.ledger.meter import Bill
-from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable
 from antiphon.values import Caller, ChatJob, Delta, Feature, Prompt, Snapshot, Usage
 
@@ -75,24 +74,24 @@ class Generation(Conductor):
         Raises any of `AntiphonError`, in the block as well: a deadline, a failing engine or a ledger that
         cannot be written may end an answer midway.
         """
-        snapshot = self._resolve(job.model, "chat")
         job = msgspec.structs.replace(job, organization=caller.organization_id)
-        pool = self._pool(snapshot, job)
+        way = self._way_of(caller, self._resolve(caller, job.model, "chat"), job)
+        pool, snapshot = way.pool, way.snapshot
         demand = text_demand(job, reading.tokens, reading.prompts)
         # What each choice may grow to, as far as it can be guessed before the prompt is read.
-        length = reading.tokens // reading.prompts + (job.max_tokens or snapshot.context)
+        length = reading.tokens // reading.prompts + (job.max_tokens or pool.deployment.context)
         places = job.n * reading.prompts * pool.weight(length)
         try:
             async with (
                 asyncio.timeout(self._settings.chat_seconds) as deadline,
                 self._gate.enter(
                     caller,
-                    pool.deployment.name,
+                    way.name,
                     lambda: pool.capacity,
                     places,
                     demand,
                     show,
-                    rated_as=snapshot.id,
+                    rated_as=snapshot.id if way.limited else None,
                 ) as place,
             ):
                 beginning = (caller.organization_id, reading.beginning)
@@ -101,7 +100,7 @@ class Generation(Conductor):
                     prompts = await reading.prepare(engine)
                     read = sum(len(prompt.tokens) for prompt in prompts)
                     await place.correct(text_demand(job, read, reading.prompts).tokens)
-                    context = min(snapshot.context, lease.deployment.context)
+                    context = lease.deployment.context
                     jobs = [_fitted(job, prompt, context, reading.param) for prompt in prompts]
                     most = Usage(prompt_tokens=read, completion_tokens=_most(jobs))
                     async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
@@ -119,10 +118,10 @@ class Generation(Conductor):
         except TimeoutError:
             raise RequestTimeout("The answer took too long.") from None
 
-    def _pool(self, snapshot: Snapshot, job: ChatJob) -> Pool:
-        """The engine for a job. Raises `UnsupportedParameter` if none of the snapshot's can do it."""
+    def _way_of(self, caller: Caller, snapshot: Snapshot, job: ChatJob) -> Way:
+        """The way of a job. Raises `UnsupportedParameter` if no engine of the snapshot can do it."""
         try:
-            pool = self._pools.get(snapshot.id, job.needs, job.wishes)
+            return self._way(caller, snapshot, job.needs, job.wishes)
         except Incapable as problem:
             parameter = _PARAMETERS.get(problem.feature, problem.feature)
             if parameter == "response_format" and job.functions:
@@ -131,8 +130,6 @@ class Generation(Conductor):
                 f"No engine that serves '{snapshot.id}' here supports this use of '{parameter}'.",
                 param=parameter,
             ) from None
-        pool.wake()
-        return pool
 
     async def _settled(
         self,

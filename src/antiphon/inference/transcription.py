@@ -53,11 +53,18 @@ class Transcription(Conductor):
         moves on, or is silent for long, is not cut off. One that is not `streamed` and would take longer than
         `speech_answer_seconds` is refused.
         """
-        snapshot = self._resolve(job.model, "speech")
-        pool = self._awake(snapshot)
+        way = self._way(caller, self._resolve(caller, job.model, "speech"))
+        pool, snapshot = way.pool, way.snapshot
         demand = upload_demand((await asyncio.to_thread(job.file.stat)).st_size)
         async with self._gate.enter(
-            caller, snapshot.id, lambda: pool.capacity, 1, demand, show, greed=_GREED
+            caller,
+            way.name,
+            lambda: pool.capacity,
+            1,
+            demand,
+            show,
+            greed=_GREED if way.limited else None,
+            rated_as=snapshot.id if way.limited else None,
         ) as place:
             with pool.acquire() as lease:
                 engine = cast(SpeechEngine, lease.engine)

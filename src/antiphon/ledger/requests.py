@@ -16,7 +16,7 @@ from antiphon.ledger.allowances import Scope
 from antiphon.ledger.records import Reserve, Settle, Void
 
 Status = Literal["open", "settled", "voided", "lost"]
-Kind = Literal["reserve", "release", "charge", "loss", "credit"]
+Kind = Literal["reserve", "release", "charge", "loss", "credit", "time", "refund"]
 
 CLOSED = "epoch closed"
 """Why a request is void whose process was given up, or died."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
@@ -30,19 +31,27 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Tally:
-    """Sums over the requests and credits read so far: as many numbers as there are tenants and months."""
+    """Sums over what was read so far: as many numbers as there are tenants and months."""
 
     def __init__(self) -> None:
         self.balances: Counter[str] = Counter()
         """Of each account, by the entries."""
         self.charged: Counter[Scope] = Counter()
-        """Of each scope and period, by the requests."""
+        """Of each scope and period, by requests and for time."""
+        self.timed: Counter[Scope] = Counter()
+        """For time alone: what no limit holds back."""
         self.usage: Counter[str] = Counter()
         """Of all settled requests together, as in a rollup."""
 
     def enter(self, movement: Movement) -> None:
         """Count an entry."""
         self.balances.update(accounts.balances([movement]))
+
+    def charge(self, scopes: Iterable[Scope], cost: int) -> None:
+        """Count a charge for time."""
+        for scope in scopes:
+            self.charged[scope] += cost
+            self.timed[scope] += cost
 
     def settle(self, request: Request, cost: Cost) -> None:
         """Count a settled request."""

@@ -20,6 +20,7 @@ from antiphon.storage.tables import (
     request,
     spend_limit,
     spending,
+    time_charge,
     usage_rollup,
 )
 
@@ -27,12 +28,12 @@ _STRAYS = 100
 
 
 def check(connection: Connection, tally: Tally) -> Iterator[Finding]:
-    """Compare the sums that are written with a tally of every request and credit."""
+    """Compare the sums that are written with a tally of every request, credit and charge for time."""
     yield from _strays(connection)
     yield from _balances(connection, tally)
     yield from _spending(connection, tally)
     yield from _allowances(connection)
-    yield from _limits(connection)
+    yield from _limits(connection, tally)
     yield from _rollups(connection, tally)
 
 
@@ -40,9 +41,10 @@ def _strays(connection: Connection) -> Iterator[Finding]:
     """Entries that belong to nothing."""
     of_request = select(request.c.id).where(request.c.id == entry.c.request_id).exists()
     of_credit = select(credit.c.id).where(credit.c.id == entry.c.request_id).exists()
-    query = select(entry.c.request_id).where(~of_request, ~of_credit).limit(_STRAYS)
+    of_time = select(time_charge.c.id).where(time_charge.c.id == entry.c.request_id).exists()
+    query = select(entry.c.request_id).where(~of_request, ~of_credit, ~of_time).limit(_STRAYS)
     for row in connection.execute(query):
-        yield Finding("the entry belongs to no request and no credit", row.request_id)
+        yield Finding("the entry belongs to no request, credit or time", row.request_id)
 
 
 def _balances(connection: Connection, tally: Tally) -> Iterator[Finding]:
@@ -79,8 +81,11 @@ def _allowances(connection: Connection) -> Iterator[Finding]:
             yield Finding("the epoch is closed and has an allowance", of)
 
 
-def _limits(connection: Connection) -> Iterator[Finding]:
-    """Limits that have been in force for all of a period, which it therefore cannot have passed."""
+def _limits(connection: Connection, tally: Tally) -> Iterator[Finding]:
+    """Limits that have been in force for all of a period, which it therefore cannot have passed.
+
+    Time is charged whatever the limits say, for it was agreed.
+    """
     changed = {row.scope: row.updated_at for row in connection.execute(select(spend_limit))}
     lowered = select(credit.c.organization_id).where(credit.c.amount < 0).distinct()
     unsteady = {credit_scope(row.organization_id) for row in connection.execute(lowered)}
@@ -88,7 +93,7 @@ def _limits(connection: Connection) -> Iterator[Finding]:
     limits = leases.limits(connection, [(row.scope, row.period) for row in rows])
     for row in rows:
         place = (row.scope, row.period)
-        if place not in limits or row.charged + row.leased <= limits[place]:
+        if place not in limits or row.charged - tally.timed[place] + row.leased <= limits[place]:
             continue
         if _begins(row.period) > changed[row.scope] if row.period else row.scope not in unsteady:
             yield Finding("more is charged and leased than allowed", _name(place))

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, func, select
 
 from antiphon.ledger.buckets import Buckets, Page, Query, Width, rows
+from antiphon.storage.tables import time_charge
 from antiphon.values import Task
 
 LIMITS: Mapping[Width, tuple[int, int]] = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}
@@ -59,7 +60,7 @@ def usage(connection: Connection, query: Query, task: Task | None = None) -> Pag
 
 
 def costs(connection: Connection, query: Query) -> Page[CostResult]:
-    """A page of the costs of settled requests. Raises as `Buckets` does."""
+    """A page of the costs of settled requests and of instances. Raises as `Buckets` does."""
     buckets = Buckets(query, COST_LIMITS)
     by_item = "line_item" in query.group_by
     found: dict[int, dict[tuple[str | None, ...], CostResult]] = {}
@@ -73,7 +74,48 @@ def costs(connection: Connection, query: Query) -> Page[CostResult]:
             result.amount += amount
             if by_item:
                 result.quantity, result.unit = (result.quantity or 0) + quantity, unit
+    _add_time(connection, query, buckets, found)
     return buckets.page({start: list(results.values()) for start, results in found.items()})
+
+
+def _add_time(
+    connection: Connection,
+    query: Query,
+    buckets: Buckets,
+    found: dict[int, dict[tuple[str | None, ...], CostResult]],
+) -> None:
+    """What instances cost by time: an organization's, and of no project or key."""
+    if query.project_ids or query.user_ids or query.api_key_ids:
+        return
+    columns = time_charge.c
+    start = (columns.begins_at - columns.begins_at % buckets.width).label("start")
+    charges: Any = select(
+        start,
+        columns.snapshot,
+        func.sum(columns.charged - columns.credited).label("cost"),
+        func.sum(columns.ends_at - columns.begins_at).label("seconds"),
+    ).where(
+        columns.organization_id == query.organization_id,
+        columns.begins_at >= buckets.start,
+        columns.begins_at < buckets.end,
+    )
+    if query.models:
+        charges = charges.where(columns.snapshot.in_(query.models))
+    for row in connection.execute(charges.group_by(start, columns.snapshot).order_by(start)):
+        item = f"{row.snapshot}, dedicated"
+        if query.line_items and item not in query.line_items:
+            continue
+        group: dict[str, Any] = dict.fromkeys(query.groups)
+        if "model" in group:
+            group["model"] = row.snapshot
+        if "line_item" in query.group_by:
+            group["line_item"] = item
+        results = found.setdefault(row.start, {})
+        result = results.setdefault(tuple(group.values()), CostResult(**group))
+        result.amount += int(row.cost)
+        if "line_item" in group:
+            result.quantity = (result.quantity or 0) + int(row.seconds)
+            result.unit = "duration_seconds"
 
 
 def dollars(nano: int) -> Decimal:

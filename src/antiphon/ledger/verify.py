@@ -2,6 +2,7 @@
 
     usage x price -> cost of a request -> its entries -> balances of accounts
                                        -> rollups        what scopes have spent
+    rates x time, less outages -> charge for time -> its entries -> the same
 
 Reads some rows at a time, of one moment if the transaction does, and keeps only sums.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select, tuple_
 
-from antiphon.ledger import credits, rollups, totals
+from antiphon.ledger import credits, rollups, time_proof, totals
 from antiphon.ledger.posting import price_id
 from antiphon.ledger.prices import Cost, capped, cost
 from antiphon.ledger.requests import Movement, Request
@@ -38,6 +39,11 @@ def _findings(connection: Connection) -> Iterator[Finding]:
     tally = Tally()
     yield from _check_requests(connection, tally)
     yield from _check_credits(connection, tally)
+
+    def check_entries(of: str, expected: dict[Any, Movement], tally: Tally) -> Iterator[Finding]:
+        return _check_entries(of, expected, _entries(connection, [of])[of], tally)
+
+    yield from time_proof.check(connection, tally, check_entries)
     yield from totals.check(connection, tally)
 
 

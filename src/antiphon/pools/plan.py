@@ -53,15 +53,15 @@ class Unit(msgspec.Struct, frozen=True):
 def units(
     deployments: Iterable[Deployment], kinds: Mapping[str, EngineKind]
 ) -> list[tuple[Unit, EngineKind]]:
-    """What each process serves: the deployments of a shared kind together, every other one alone; and that
-    once for each replica.
+    """What each process serves: the deployments of a shared kind together, every other one and each dedicated
+    instance alone; and that once for each replica.
 
     Raises `ConfigurationError` for an unknown engine, and for a deployment with the name of a shared one.
     """
     found: dict[str, tuple[EngineKind, list[Deployment]]] = {}
     for deployment in deployments:
         kind = _kind(deployment, kinds)
-        name = kind.name if kind.shared else deployment.name
+        name = kind.name if kind.shared and not deployment.instance else deployment.name
         other, together = found.setdefault(name, (kind, []))
         if other is not kind:
             raise ConfigurationError(
@@ -82,8 +82,9 @@ def share(unit: Unit, of: int) -> Unit:
 
 
 def _generation(name: str, deployments: Iterable[Deployment]) -> str:
-    # When it runs, and beside how many others, changes nothing in the process.
-    launched = [replace(one, on_demand=False, replicas=1, most_replicas=1) for one in deployments]
+    # When it runs, and beside how many or which others, changes nothing in the process.
+    same = {"on_demand": False, "replicas": 1, "most_replicas": 1, "spill_over": False}
+    launched = [replace(one, **same) for one in deployments]
     told = msgspec.json.encode([name, launched], enc_hook=str)
     return hashlib.sha256(told).hexdigest()[:12]
 

@@ -72,6 +72,11 @@ class Pool:
         """Requests that can be served at once now: the slots of every ready engine that takes new ones."""
         return sum(serving.deployment.slots for serving in self._current())
 
+    @property
+    def free(self) -> int:
+        """Requests that could be served beside those that run: none, if as many run as can."""
+        return max(0, self.capacity - sum(serving.busy for serving in self._current()))
+
     def weight(self, tokens: int) -> int:
         """How many of the slots a request takes that may have so many tokens, prompt and answer together.
 

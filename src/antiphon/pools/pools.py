@@ -78,7 +78,9 @@ class Pools:
         self._patience = patience
         self._sharers = sharers
         self._planned: dict[str, list[Pool]] = {}
-        """By snapshot, as the last plan has them."""
+        """By snapshot, as the last plan has them: what everybody is served by."""
+        self._dedicated: dict[tuple[str, str], list[Pool]] = {}
+        """By organization and snapshot: what an organization has for itself."""
         self._by_name: dict[str, Pool] = {}
         """Also those that are leaving, by the names of their deployments."""
         self._scales: dict[str, _Scale] = {}
@@ -97,7 +99,7 @@ class Pools:
         """
         found = units(deployments, self._kinds)
         plan = {unit.key: (share(unit, self._sharers), kind) for unit, kind in found}
-        self._planned = {}
+        self._planned, self._dedicated = {}, {}
         for key, (unit, kind) in plan.items():
             running = self._running.get(key)
             if running is None:
@@ -106,7 +108,7 @@ class Pools:
                 self._welcome_back(running)
             for pool in running.pools:
                 pool.deployment = next(d for d in unit.deployments if d.name == pool.deployment.name)
-                planned = self._planned.setdefault(pool.deployment.snapshot, [])
+                planned = self._place_of(pool.deployment)
                 if pool not in planned:
                     planned.append(pool)
             running.keeper.require(not (unit.on_demand or unit.spare))
@@ -168,7 +170,7 @@ class Pools:
 
     def __iter__(self) -> Iterator[Pool]:
         """Those of the plan."""
-        for pools in self._planned.values():
+        for pools in (*self._planned.values(), *self._dedicated.values()):
             yield from pools
 
     def get(
@@ -188,6 +190,19 @@ class Pools:
         if not able:
             raise Incapable(min(needs - pools[0].kind.features))
         return _sound([pool for pool in able if wishes <= pool.kind.features] or able)
+
+    def dedicated(self, organization: str, snapshot: str) -> Sequence[Pool]:
+        """The instances of a snapshot that an organization has for itself."""
+        return self._dedicated.get((organization, snapshot), ())
+
+    def ready_instances(self) -> set[tuple[str, int]]:
+        """The dedicated instances that would serve a request now, by id, and which of their replicas."""
+        return {
+            (deployment.instance, running.unit.replica)
+            for running in self._running.values()
+            for deployment in running.unit.deployments
+            if deployment.instance and running.member.serving(deployment.snapshot)
+        }
 
     def serves(self, snapshot: str) -> bool:
         """Whether a request for a snapshot would be served now."""
@@ -217,6 +232,11 @@ class Pools:
     def status(self) -> dict[str, list[Status]]:
         """The engines of each deployment, by its name."""
         return {name: pool.status() for name, pool in self._by_name.items()}
+
+    def _place_of(self, deployment: Deployment) -> list[Pool]:
+        if deployment.instance:
+            return self._dedicated.setdefault((deployment.organization, deployment.snapshot), [])
+        return self._planned.setdefault(deployment.snapshot, [])
 
     def _begin(self, unit: Unit, kind: EngineKind) -> _Running:
         pools = [self._pool(deployment, kind) for deployment in unit.deployments]
@@ -272,7 +292,7 @@ class Pools:
         """Whether it stands in for a successor that is to be ready, and is not yet."""
         if running.unit.on_demand or running.unit.spare:
             return False
-        planned = [pool for pools in self._planned.values() for pool in pools]
+        planned = list(self)
         return any(pool in planned and not pool.passed_over(running.member) for pool in running.pools)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from antiphon.address import Address
@@ -32,6 +32,9 @@ Command = Callable[[Address], list[str]]
 
 
 class Runtime(Protocol):
+    async def machines(self) -> Mapping[str, Capacity]:
+        """What there is for engines, by the names of the machines where they may run."""
+
     async def start(self, name: str, command: Command, needs: Capacity = NOTHING) -> Process:
         """Start a process, which is called `name` in logs, and which takes so much of a machine.
 

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from antiphon.address import SECRET, Address
+from antiphon.cores import cores
+from antiphon.runtime.affinity import Affinity
 from antiphon.runtime.base import Command
 from antiphon.runtime.log import ProcessLog
 from antiphon.values import NOTHING, Capacity
@@ -47,13 +49,19 @@ class LocalProcess:
     """A running engine process of this machine: a `Process`."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, address: Address, folder: Path, log: ProcessLog
+        self,
+        process: asyncio.subprocess.Process,
+        address: Address,
+        folder: Path,
+        log: ProcessLog,
+        affinity: Affinity,
     ) -> None:
         self.pid = process.pid
         self.address = address
         self._process = process
         self._folder = folder
         self._log = log
+        self._affinity = affinity
         self._ended = asyncio.create_task(self._reap(), name=f"reap-{process.pid}")
 
     async def wait(self) -> int:
@@ -84,6 +92,7 @@ class LocalProcess:
 
     async def _reap(self) -> int:
         code = await self._process.wait()
+        self._affinity.ended(self.pid)
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
             os.killpg(self.pid, signal.SIGKILL)  # what it started itself
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
@@ -102,14 +111,20 @@ class LocalRuntime:
         self._folder = folder
         self._log_folder = log_folder
         self._host = host
+        self._affinity = Affinity()
+
+    async def machines(self) -> Mapping[str, Capacity]:
+        """This machine alone."""
+        return {socket.gethostname(): await asyncio.to_thread(here)}
 
     async def start(self, name: str, command: Command, needs: Capacity = NOTHING) -> LocalProcess:
         """Start what `command` says for an address of its own. Raises `OSError` if it cannot be started.
 
         The process leads a group of its own: Ctrl-C in the terminal is the gateway's, which ends its
-        engines when their requests are done. What it needs of this machine is the operator's business.
+        engines when their requests are done. Whole processors that it needs are its alone; the rest of what
+        it needs is taken to be there.
         """
-        starting = asyncio.create_task(self._start(name, command), name=f"start-{name}")
+        starting = asyncio.create_task(self._start(name, command, needs), name=f"start-{name}")
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -119,7 +134,7 @@ class LocalRuntime:
                 await starting.result().stop(0)
             raise
 
-    async def _start(self, name: str, command: Command) -> LocalProcess:
+    async def _start(self, name: str, command: Command, needs: Capacity) -> LocalProcess:
         folder = await asyncio.to_thread(self._private_folder)
         address = _tcp(self._host) if self._host else Address(path=str(folder / _SOCKET_NAME))
         log = None
@@ -141,7 +156,8 @@ class LocalRuntime:
         finally:
             if log is not None:
                 log.started()
-        return LocalProcess(process, address, folder, log)
+        self._affinity.started(process.pid, needs.cpus)
+        return LocalProcess(process, address, folder, log, self._affinity)
 
     def _private_folder(self) -> Path:
         """A new folder (mode 0700) whose name tells whose it is; those of gateways that are gone go now."""
@@ -154,6 +170,15 @@ class LocalRuntime:
             if pid.isdigit() and not _alive(int(pid)):
                 shutil.rmtree(left, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=base))
+
+
+def here(root: Path = Path("/")) -> Capacity:
+    """What this machine has: processors and memory, or a container's share of them, and NVIDIA's devices."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # no control groups, or no limit (`max`)
+        pages = min(pages, int((root / "sys/fs/cgroup/memory.max").read_text()))
+    devices = [one for one in root.glob("dev/nvidia*") if one.name.removeprefix("nvidia").isdigit()]
+    return Capacity(cpus=cores() * 1000, memory=pages, gpus=len(devices))
 
 
 def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,10 @@ class Host:
         """End with an owner that is lost: a detached actor outlives whoever made it."""
         import ray
 
-        while time.monotonic() - self._beat < LEASE_SECONDS:
+        while True:
             await asyncio.sleep(BEAT_SECONDS)
+            if time.monotonic() - self._beat >= LEASE_SECONDS:
+                break
         await self.stop(0)
         ray.actor.exit_actor()
 
@@ -124,6 +126,12 @@ class RayRuntime:
         self._address = address
         self._joining = asyncio.Lock()
 
+    async def machines(self) -> Mapping[str, Capacity]:
+        """The nodes of the cluster that are alive, by their addresses."""
+        async with self._joining:
+            await asyncio.to_thread(_join, self._address)
+        return await asyncio.to_thread(_nodes)
+
     async def start(self, name: str, command: Command, needs: Capacity = NOTHING) -> RayProcess:
         """Start a process where the cluster has room for it: returns once it has. Raises `OSError`."""
         async with self._joining:
@@ -166,6 +174,20 @@ def _join(address: str) -> None:
             f"There is no Ray cluster at '{address}': {str(problem).splitlines()[0]}",
             fix="start one with `ray start --head`, and name it by --ray-address",
         ) from None
+
+
+def _nodes() -> dict[str, Capacity]:
+    import ray
+
+    return {
+        node["NodeManagerAddress"] + ":" + str(node["NodeManagerPort"]): Capacity(
+            cpus=round(node["Resources"].get("CPU", 0) * 1000),
+            memory=int(node["Resources"].get("memory", 0)),
+            gpus=int(node["Resources"].get("GPU", 0)),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    }
 
 
 def _placed(name: str, needs: Capacity) -> Any:

@@ -51,6 +51,59 @@ snapshot_ending = Table(
     Column("replacement", Text, nullable=False),
 )
 
+# --- dedicated instances ------------------------------------------------------------------------------------
+
+# What there is where engines run: told by the process that runs them.
+machine = Table(
+    "machine",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("cpus", BigInteger, nullable=False),  # thousandths of a processor
+    Column("memory", BigInteger, nullable=False),  # bytes
+    Column("gpus", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+dedicated_instance = Table(
+    "dedicated_instance",
+    metadata,
+    Column("id", Text, primary_key=True),  # dedicated_…
+    Column("organization_id", ForeignKey("organization.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("context", BigInteger, nullable=False),  # tokens; 0 for speech
+    Column("load", BigInteger, nullable=False),  # requests that a replica serves together
+    Column("replicas", BigInteger, nullable=False),
+    Column("spill_over", Boolean, nullable=False),
+    Column("cpus", BigInteger, nullable=False),  # of each replica, as in `machine`
+    Column("memory", BigInteger, nullable=False),
+    Column("gpus", BigInteger, nullable=False),
+    Column("begins_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),  # none: until it is deleted
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# Append-only once it has begun: what an instance costs from a moment on.
+dedicated_rate = Table(
+    "dedicated_rate",
+    metadata,
+    Column("instance_id", ForeignKey("dedicated_instance.id"), primary_key=True),
+    Column("begins_at", BigInteger, primary_key=True),
+    Column("replicas", BigInteger, nullable=False),
+    Column("price", BigInteger, nullable=False),  # an hour, for each replica
+)
+
+# When the engine of a replica was ready: `ends_at` grows while it is.
+dedicated_ready = Table(
+    "dedicated_ready",
+    metadata,
+    Column("instance_id", ForeignKey("dedicated_instance.id"), primary_key=True),
+    Column("replica", BigInteger, primary_key=True, autoincrement=False),
+    Column("begins_at", BigInteger, primary_key=True),
+    Column("ends_at", BigInteger, nullable=False),
+)
+
 # --- who ----------------------------------------------------------------------------------------------------
 
 organization = Table(
@@ -241,16 +294,36 @@ Index(
 # Append-only, double entry: each row moves `amount` from the account `credit` to the account `debit`.
 # `reserve` and its `release` move between `held/<project>` and `holds`; `charge` from `revenue/<snapshot>` to
 # `charged/<project>`; `loss`, what arrived too late to be charged, from `revenue/<snapshot>` to `loss`;
-# `credit` (request_id: the credit's id) from `credit/<organization>` to `cash`.
+# `credit` (request_id: the credit's id) from `credit/<organization>` to `cash`; `time` (a time_charge's)
+# from `revenue/<snapshot>` to `charged/<organization>`, and its `refund` back.
 entry = Table(
     "entry",
     metadata,
     Column("request_id", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),  # reserve, release, charge, loss, credit
+    Column("kind", Text, primary_key=True),  # reserve, release, charge, loss, credit, time, refund
     Column("debit", Text, nullable=False),
     Column("credit", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("posted_at", BigInteger, nullable=False),
+)
+
+# Append-only: what an instance costs for a time of at most an hour, and what is given back for its outages.
+time_charge = Table(
+    "time_charge",
+    metadata,
+    Column("id", Text, primary_key=True),  # time_…
+    Column("instance_id", ForeignKey("dedicated_instance.id"), nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("period", Text, nullable=False),  # as of a request
+    Column("prepaid", Boolean, nullable=False),
+    Column("begins_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("charged", BigInteger, nullable=False),
+    Column("credited", BigInteger, nullable=False),
+    Column("posted_at", BigInteger, nullable=False),
+    UniqueConstraint("instance_id", "begins_at"),
+    Index("ix_time_charge_organization", "organization_id", "begins_at"),
 )
 
 # Sums of entries, kept as they are posted: debits less credits.

@@ -10,6 +10,7 @@ from antiphon.access.access import Access
 from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.admin_keys import AdminKeysApi
 from antiphon.api.admin.audit_logs import AuditLogsApi
+from antiphon.api.admin.dedicated import DedicatedApi
 from antiphon.api.admin.operator import OperatorApi
 from antiphon.api.admin.project_keys import ProjectKeysApi
 from antiphon.api.admin.projects import ProjectsApi
@@ -19,6 +20,7 @@ from antiphon.api.admin.spend_limits import SpendLimitsApi
 from antiphon.api.admin.usage import UsageApi
 from antiphon.api.admin.users import UsersApi
 from antiphon.api.routes import Route
+from antiphon.operations.dedicated import Dedicated
 from antiphon.storage.database import Database
 
 
@@ -29,6 +31,7 @@ class Administration(msgspec.Struct, frozen=True, kw_only=True):
     rate_limits: RateLimits
     spend_limits: SpendLimits
     snapshots: Callable[[], Collection[str]]
+    dedicated: Dedicated
     database: Database
     clock: Callable[[], float]
 
@@ -45,6 +48,7 @@ def rows(services: Administration) -> list[Route]:
         *RateLimitsApi(services.rate_limits, access.projects, services.snapshots).rows(),
         *SpendLimitsApi(services.spend_limits).rows(),
         *UsageApi(database, clock).rows(),
+        *DedicatedApi(services.dedicated, clock).rows(),
         *AuditLogsApi(access.audit).rows(),
         *OperatorApi(access.organizations, database, clock).rows(),
     ]

@@ -1,0 +1,77 @@
+"""How snapshots are launched: the deployments of an entry, and of a dedicated instance of it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from antiphon.catalogue import preparing
+from antiphon.catalogue.choices import choices
+from antiphon.catalogue.entries import Entry
+from antiphon.catalogue.instances import Instance
+from antiphon.catalogue.store import ModelStore
+from antiphon.engines.base import EngineKind
+from antiphon.engines.template import reviewed
+from antiphon.settings import Settings
+from antiphon.values import Deployment
+
+
+def deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[Deployment]:
+    """One for the engine that is preferred, and one for each that can do what it cannot."""
+    return [
+        Deployment(
+            snapshot=entry.id,
+            alternative=choice.alternative,
+            on_demand=choice.alternative,
+            task=entry.task,
+            engine=choice.kind.name,
+            model=store.path(entry),
+            prepared=preparing.folder(store, entry, choice.kind),
+            context=entry.context,
+            slots=entry.slots_of(choice.kind.name),
+            replicas=entry.scale.least,
+            most_replicas=entry.scale.most,
+            needs=entry.needs.capacity,
+            options={
+                name: value
+                for name, value in (
+                    ("template", entry.template),
+                    ("cache_tokens", entry.cache_tokens),
+                    ("pooling", entry.pooling),
+                )
+                if value
+            },
+            digest=_digest(entry, choice.kind, settings),
+        )
+        for choice in choices(entry, store, settings)
+    ]
+
+
+def dedicated(entry: Entry, instance: Instance, store: ModelStore, settings: Settings) -> Deployment | None:
+    """How an instance is launched: by its engine, as its snapshot is, at its own size."""
+    # Its cache is as large as its own context and load make it.
+    sized = msgspec.structs.replace(entry, context=instance.context, cache_tokens=None)
+    for one in deployments(sized, store, settings):
+        if one.engine == instance.engine:
+            return msgspec.structs.replace(
+                one,
+                instance=instance.id,
+                organization=instance.organization_id,
+                spill_over=instance.spill_over,
+                alternative=False,
+                on_demand=False,
+                slots=instance.load,
+                replicas=instance.replicas,
+                most_replicas=instance.replicas,
+                needs=instance.needs,
+            )
+    return None  # the engine is not to be had any more
+
+
+def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:
+    template = entry.template and reviewed(entry.template)
+    parts = [kind.name, kind.version(settings), kind.preparation_version, template, entry.context]
+    parts += [file.sha256 for file in entry.files]
+    parts += [entry.pooling] if entry.pooling else []
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
