@@ -189,11 +189,19 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
 async def _beside(work: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Let this go on, by name, for as long as the block runs."""
     tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
+    for task in tasks:
+        task.add_done_callback(_tell_of_end)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _tell_of_end(task: asyncio.Task[None]) -> None:
+    """What was to go on for ever has ended: nobody awaits it, who could tell why."""
+    if not task.cancelled() and (problem := task.exception()):
+        _log.error("%s has ended", task.get_name(), exc_info=problem)
 
 
 async def _scale(

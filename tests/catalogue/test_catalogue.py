@@ -168,6 +168,7 @@ def test_what_has_ended_is_refused_and_names_what_to_use(tmp_path: Path) -> None
     before = seen(tmp_path, last - 1, *switches, endings=(ending,))
     assert before.resolve(TINY).shutdown == date(2026, 12, 31)
     assert before.next_moment() == last
+    assert seen(tmp_path, NOON + 60, *switches, endings=(ending,)).next_moment() == last - LEAD_SECONDS
     after = seen(tmp_path, last, *switches, endings=(ending,))
     with pytest.raises(
         ModelNotFound, match=r"shut down on 2026-12-31\. Use 'whisper-1' instead\."
@@ -184,6 +185,16 @@ def test_an_alias_of_what_has_ended_means_the_replacement(tmp_path: Path) -> Non
     circle = f'{text}[snapshots."{TINY}"]\nshutdown = 2026-12-01\nreplacement = "whisper-1"\n'
     with pytest.raises(ModelNotFound):
         seen(tmp_path, NOON, text=circle).resolve("whisper-1")
+
+
+def test_what_takes_the_place_of_what_ends_is_started_before(tmp_path: Path) -> None:
+    last = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp())
+    text = f'[snapshots."{BASE}"]\nshutdown = 2026-12-01\nreplacement = "{TINY}"\n'
+    early = seen(tmp_path, last - LEAD_SECONDS - 1, text=text)
+    assert TINY not in early.served and early.next_moment() == last - LEAD_SECONDS
+    soon = seen(tmp_path, last - LEAD_SECONDS, text=text)
+    assert {TINY, BASE} <= soon.running and soon.meaning("whisper-1") == BASE
+    assert soon.next_moment() == last
 
 
 def test_a_switch_to_what_is_no_longer_in_the_file_is_passed_over(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def test_the_end_of_a_snapshot_is_announced_and_called_off(home: Path) -> None:
     assert (row["what"], row["name"], row["to"], row["since"]) == ("end", TINY, "whisper-1", "2999-01-01")
     assert "replacement" not in run(home, "keep", TINY)
     assert changes(home) == []
+    assert "whisper-1 means nothing from then on" in run(home, "retire", BASE, "--on", "2999-01-01")
+    assert "nothing" not in run(home, "retire", BASE, "--on", "2999-01-01", "--replacement", TINY)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,8 @@ def test_the_end_of_a_snapshot_is_announced_and_called_off(home: Path) -> None:
         (("rollback", "whisper-1"), "has never meant anything"),
         (("retire", TINY, "--on", "soon"), "no day"),
         (("retire", TINY, "--on", "2999-01-01", "--replacement", TINY), "no other model"),
+        (("retire", BASE, "--on", "2999-01-01", "--replacement", "whisper-1"), f"means '{BASE}' itself"),
+        (("retire", BASE, "--on", "2999-01-01", "--replacement", SMOLLM2), "is for speech"),
     ],
 )
 def test_what_cannot_be_is_refused(home: Path, words: tuple[str, ...], said: str) -> None:
@@ -87,3 +91,5 @@ def test_what_is_not_installed_is_not_switched_to(tmp_path: Path) -> None:
     pretend_installed(tmp_path, BASE)
     with pytest.raises(ConfigurationError, match="not installed"):
         run(tmp_path, "switch", "whisper-1", TINY)
+    with pytest.raises(ConfigurationError, match="not installed"):
+        run(tmp_path, "retire", BASE, "--on", "2999-01-01", "--replacement", TINY)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 
@@ -178,6 +180,19 @@ async def test_one_that_was_put_is_heard_to_its_end(source: Source) -> None:
     await turn()
     source.open.set()
     assert await source.lookups.get(bytes([0])) == 1 and source.asked == [bytes([0])]
+
+
+async def test_what_was_answered_while_the_process_stood_still_is_heard() -> None:
+    source = Source()
+    source.lookups = Lookups(source.find, seconds=0.5, patience=0.5, bound=3, clock=lambda: source.now)
+    source.open.clear()
+    asking = asyncio.create_task(source.lookups.get(b"a"))
+    await turn()
+    answering = threading.Timer(0.2, asyncio.get_running_loop().call_soon_threadsafe, (source.open.set,))
+    answering.start()
+    time.sleep(1)  # noqa: ASYNC251 - that it stands still is the point
+    assert await asking == 1
+    answering.join()
 
 
 async def test_an_answer_stands_in_for_one_that_does_not_come_in_time_and_no_longer_than_it_may() -> None:

@@ -24,7 +24,7 @@ from antiphon.values import Deployment
 from antiphon.wire.models import Model
 
 LEAD_SECONDS = 600
-"""How long before an alias means another snapshot that one is started."""
+"""How long before an alias means another snapshot that one is started: also one that takes the place of another."""
 _NAMES_SHOWN = 20
 _REPLACEMENTS = 8
 """Of a model that has ended, and of its replacement, and so on."""
@@ -58,11 +58,10 @@ class Catalogue:
         self.installed = installed
         self.now = int(clock.time() if now is None else now)
         self._meanings = {name: _meanings(name, alias, switches) for name, alias in aliases.items()}
-        ended = {id for id, entry in entries.items() if entry.shutdown and self.today >= entry.shutdown}
-        self.ended: frozenset[str] = frozenset(ended)
+        self.ended = _ended(entries, self.now)
         """The snapshots whose last day is over."""
         current = {self.meaning(name) for name in aliases}
-        soon = {meaning.snapshot for name in aliases for meaning in self._between(name, LEAD_SECONDS)}
+        soon = {snapshot for name in aliases for snapshot in self._soon(name)}
         marked = {id for id, entry in entries.items() if entry.serve}
         past = {meaning.snapshot for name in aliases for meaning in self.past(name)}
         self.running = (current | soon | marked) - self.ended
@@ -81,7 +80,7 @@ class Catalogue:
 
     def meaning(self, alias: str) -> str:
         """What an alias means: of a snapshot that has ended, the replacement."""
-        return self._successor(self.past(alias)[-1].snapshot)
+        return self._successor(self.past(alias)[-1].snapshot, self.ended)
 
     def past(self, alias: str) -> list[Meaning]:
         """What an alias has meant, the last first known to be in force."""
@@ -99,8 +98,9 @@ class Catalogue:
             for meaning in self.coming(name)
             for moment in (meaning.since - LEAD_SECONDS, meaning.since)
         ]
+        ends = [_midnight(entry.shutdown) for entry in self.entries.values() if entry.shutdown]
+        moments += [moment for end in ends for moment in (end - LEAD_SECONDS, end)]
         moments += [moment for one in self._sold for moment in (one.begins_at, one.ends_at) if moment]
-        moments += [_midnight(entry.shutdown) for entry in self.entries.values() if entry.shutdown]
         moments += [_midnight(entry.deprecated) for entry in self.entries.values() if entry.deprecated]
         return min((moment for moment in moments if moment > self.now), default=None)
 
@@ -164,14 +164,17 @@ class Catalogue:
         ]
         return shared + [one for one in own if one]
 
-    def _between(self, alias: str, seconds: int) -> list[Meaning]:
-        """What an alias will mean within so many seconds."""
-        return [meaning for meaning in self.coming(alias) if meaning.since <= self.now + seconds]
+    def _soon(self, alias: str) -> list[str]:
+        """What an alias means or will mean within the lead, also since what it means ends then."""
+        until = self.now + LEAD_SECONDS
+        meanings = [self.past(alias)[-1], *(one for one in self.coming(alias) if one.since <= until)]
+        ended = _ended(self.entries, until)
+        return [self._successor(one.snapshot, ended) for one in meanings]
 
-    def _successor(self, snapshot: str) -> str:
-        """The snapshot that serves in its place, if it has ended and names one."""
+    def _successor(self, snapshot: str, ended: frozenset[str]) -> str:
+        """The snapshot that serves in its place, if it is among those that have ended and names one."""
         for _ in range(_REPLACEMENTS):
-            if snapshot not in self.ended or not self.entries[snapshot].replacement:
+            if snapshot not in ended or not self.entries[snapshot].replacement:
                 break
             named = self.entries[snapshot].replacement
             snapshot = self.past(named)[-1].snapshot if named in self.aliases else named
@@ -217,6 +220,11 @@ def _meanings(name: str, alias: Alias, switches: tuple[Switch, ...]) -> list[Mea
     written = [Meaning(change.at, change.snapshot, change.notes) for change in alias.changes]
     switched = [Meaning(one.at, one.snapshot, one.notes) for one in switches if one.alias == name]
     return [Meaning(0, alias.snapshot), *sorted([*written, *switched], key=lambda meaning: meaning.since)]
+
+
+def _ended(entries: Mapping[str, Entry], moment: float) -> frozenset[str]:
+    """The snapshots whose last day is over at a moment (unix seconds)."""
+    return frozenset(id for id, one in entries.items() if one.shutdown and _midnight(one.shutdown) <= moment)
 
 
 def _midnight(day: date) -> int:

@@ -51,7 +51,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def listing(catalogue: Catalogue, means: Mapping[str, str]) -> list[Listing]:
-    """Every name that is served, aliases first, and every alias and snapshot whose end is known."""
+    """Every name that is served, aliases first; every snapshot that an alias will mean, and that has ended."""
     aliases = [
         msgspec.structs.replace(
             _snapshot(catalogue, name, means[name]),
@@ -62,7 +62,8 @@ def listing(catalogue: Catalogue, means: Mapping[str, str]) -> list[Listing]:
         for name, alias in catalogue.aliases.items()
         if means.get(name) in catalogue.served
     ]
-    shown = catalogue.served | (catalogue.ended & catalogue.installed)
+    coming = {meaning.snapshot for name in catalogue.aliases for meaning in catalogue.coming(name)}
+    shown = catalogue.served | ((catalogue.ended | coming) & catalogue.installed)
     return aliases + [_snapshot(catalogue, id, id) for id in catalogue.entries if id in shown]
 
 

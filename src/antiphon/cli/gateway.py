@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
 
 import msgspec
 import uvicorn
@@ -135,17 +134,17 @@ def configure_logging(settings: Settings, process: int | None = None) -> None:
 
 def main() -> None:
     """Be one of several: the exit code says how it went."""
-    with open(0, "rb", closefd=False) as lines:
-        post = msgspec.json.decode(lines.readline(), type=Post)
-        configure_logging(post.settings, post.process)
-        try:
-            with socket.socket(fileno=post.listener) as listener:
-                uvloop.run(_one_of_several(post, listener, lines))
-        except Exception as problem:
-            raise SystemExit(report(problem)) from None
+    lines = _lines(sys.stdin.fileno())
+    post = msgspec.json.decode(next(lines), type=Post)
+    configure_logging(post.settings, post.process)
+    try:
+        with socket.socket(fileno=post.listener) as listener:
+            uvloop.run(_one_of_several(post, listener, lines))
+    except Exception as problem:
+        raise SystemExit(report(problem)) from None
 
 
-async def _one_of_several(post: Post, listener: socket.socket, lines: BinaryIO) -> None:
+async def _one_of_several(post: Post, listener: socket.socket, lines: Iterator[bytes]) -> None:
     told, voice = Told(), Voice(sys.stdout.fileno())
     loop = asyncio.get_running_loop()
     hearing = (lines, lambda engines: loop.call_soon_threadsafe(told.hear, engines))
@@ -199,10 +198,22 @@ async def _speak(voice: Voice, told: Told, antiphon: Antiphon, ready: asyncio.Ev
         await asyncio.sleep(_SAY_SECONDS)
 
 
-def _hear(lines: BinaryIO, told: Callable[[Engines], object]) -> None:
+def _lines(pipe: int) -> Iterator[bytes]:
+    """The lines that come through a pipe, until it is closed.
+
+    They are read without a lock: one that a thread holds while it waits would keep this process from its end.
+    """
+    rest = b""
+    while data := os.read(pipe, 65_536):
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
+
+
+def _hear(lines: Iterator[bytes], told: Callable[[Engines], object]) -> None:
     """Pass on what the parent tells, until the pipe is closed: when it has ended, however it did."""
     for line in lines:
-        told(msgspec.json.decode(line, type=Engines))
+        with suppress(RuntimeError):  # its last words, when the loop that would hear them is closed
+            told(msgspec.json.decode(line, type=Engines))
     # The engines end with the parent, so that nothing runs on that a drain would wait for.
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(_ORPHAN_SECONDS)

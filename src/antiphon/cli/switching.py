@@ -105,15 +105,16 @@ def retire(
     async def run() -> None:
         async with _opened(home) as (changes, catalogue):
             _known_snapshot(catalogue, snapshot)
-            if replacement and replacement not in {*catalogue.entries, *catalogue.aliases} - {snapshot}:
-                raise ConfigurationError(
-                    f"There is no other model '{replacement}'", fix="see antiphon models list"
-                )
+            if replacement:
+                _fitting_replacement(catalogue, snapshot, replacement)
             ending = Ending(
                 snapshot=snapshot, deprecated=catalogue.today, shutdown=day, replacement=replacement
             )
             await changes.end(ending)
         typer.echo(f"{snapshot} ends on {day}. `antiphon models keep {snapshot}` calls it off.")
+        if not replacement:
+            for alias in (name for name in catalogue.aliases if catalogue.meaning(name) == snapshot):
+                typer.echo(f"Unless it is switched before, {alias} means nothing from then on.")
 
     asyncio.run(run())
 
@@ -246,6 +247,22 @@ def _fitting(catalogue: Catalogue, alias: str, snapshot: str) -> Entry:
             f"'{alias}' is for {meant.task}, and '{snapshot}' is for {entry.task}", fix="choose another"
         )
     return entry
+
+
+def _fitting_replacement(catalogue: Catalogue, snapshot: str, replacement: str) -> None:
+    """Raises `ConfigurationError` if the users of a snapshot could not use this instead."""
+    if replacement not in {*catalogue.entries, *catalogue.aliases} - {snapshot}:
+        raise ConfigurationError(f"There is no other model '{replacement}'", fix="see antiphon models list")
+    id = catalogue.meaning(replacement) if replacement in catalogue.aliases else replacement
+    if id == snapshot:
+        raise ConfigurationError(f"'{replacement}' means '{snapshot}' itself", fix="name another model")
+    if id not in catalogue.installed:
+        raise ConfigurationError(f"'{id}' is not installed", fix=f"antiphon models pull {id}")
+    task, other = catalogue.entries[snapshot].task, catalogue.entries[id].task
+    if task != other:
+        raise ConfigurationError(
+            f"'{snapshot}' is for {task}, and '{replacement}' is for {other}", fix="name another model"
+        )
 
 
 def _known_alias(catalogue: Catalogue, alias: str) -> None:

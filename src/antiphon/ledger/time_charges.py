@@ -69,7 +69,8 @@ def bill(connection: Connection, now: int) -> list[TimeCharge]:
         time_charge.c.instance_id
     )
     billed = {id: int(end) for id, end in connection.execute(latest)}
-    prepaid = dict(connection.execute(select(organization.c.id, organization.c.prepaid)).tuples())
+    owners = connection.execute(select(organization.c.id, organization.c.prepaid))
+    prepaid = {id: advance for id, advance in owners}
     posted = []
     for agreement in instances.agreements(connection):
         times = list(due(agreement, billed.get(agreement.id, agreement.begins_at), now))

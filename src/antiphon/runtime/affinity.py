@@ -16,41 +16,48 @@ class Affinity:
 
     def __init__(self) -> None:
         self._all = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
-        self._reserved: dict[int, frozenset[int]] = {}
-        """By the leaders of process groups."""
-        self._others: set[int] = set()
+        self._wants: dict[int, int] = {}
+        """Whole processors that running processes want for themselves: by the leaders of their groups."""
+        self._given: dict[int, frozenset[int]] = {}
+        """What those have for themselves for which there were enough."""
 
     @property
     def rest(self) -> frozenset[int]:
-        """What those run on for which none is reserved: everywhere, if all are reserved."""
-        return self._all.difference(*self._reserved.values()) or self._all
+        """What those run on that have none for themselves: everywhere, if all are given."""
+        return self._free or self._all
 
     def started(self, pid: int, cpus: int) -> None:
         """A process has begun for which so many thousandths of a processor are reserved: whole ones are its
-        alone, if there are so many left."""
-        if not self._all:
-            return
-        whole = cpus // 1000
-        free = sorted(self._all.difference(*self._reserved.values()))
-        if 0 < whole <= len(free):
-            self._reserved[pid] = frozenset(free[:whole])
-            _set(pid, self._reserved[pid])
-            self._move_others()
-        else:
-            self._others.add(pid)
-            _set(pid, self.rest)
+        alone, now or as soon as there are so many."""
+        if self._all:
+            self._wants[pid] = cpus // 1000
+            self._deal()
 
     def ended(self, pid: int) -> None:
         """A process has ended."""
-        self._others.discard(pid)
-        if self._reserved.pop(pid, None):
-            self._move_others()
+        if self._wants.pop(pid, None) is not None:
+            self._given.pop(pid, None)
+            self._deal()
 
-    def _move_others(self) -> None:
-        for pid in self._others:
-            for member in _group(pid):
-                for thread in _threads(member):
-                    _set(thread, self.rest)
+    @property
+    def _free(self) -> frozenset[int]:
+        return self._all.difference(*self._given.values())
+
+    def _deal(self) -> None:
+        """Give what is free to those that want it, the oldest first, and move all others to what is left."""
+        for pid, whole in self._wants.items():
+            if whole and pid not in self._given and whole <= len(self._free):
+                self._given[pid] = frozenset(sorted(self._free)[:whole])
+                _move(pid, self._given[pid])
+        for pid in self._wants.keys() - self._given.keys():
+            _move(pid, self.rest)
+
+
+def _move(leader: int, cpus: frozenset[int]) -> None:
+    """Let a process and what it has started run on these."""
+    for pid in (leader, *_group(leader)):
+        for thread in (pid, *_threads(pid)):
+            _set(thread, cpus)
 
 
 def _set(thread: int, cpus: frozenset[int]) -> None:

@@ -12,6 +12,9 @@ T = TypeVar("T")
 
 AT_ONCE = 2
 """Questions that are put to the database at once: they leave most of its connections to others."""
+_LOOKS = 5
+"""Into so many parts patience is divided: of a time in which this process stood still, one counts. What the
+database answered meanwhile is heard."""
 
 
 class Lookups(Generic[T]):
@@ -63,8 +66,7 @@ class Lookups(Generic[T]):
         if question.known:
             return question.task.result()
         try:
-            async with asyncio.timeout(self._patience):
-                return await question.answer()
+            return await question.answer(self._patience)
         except TimeoutError:
             before = question.before
             if before is None or before.until + self._spare <= self._clock():
@@ -113,10 +115,15 @@ class _Question(Generic[T]):
         self.before = None  # no chain of answers is kept
         return self
 
-    async def answer(self) -> T:
+    async def answer(self, patience: float) -> T:
+        """Raises `TimeoutError` after so many seconds."""
         self._waiting += 1
         try:
-            return await asyncio.shield(self.task)
+            for _ in range(_LOOKS):
+                await asyncio.wait({self.task}, timeout=patience / _LOOKS)
+                if self.task.done():
+                    return self.task.result()
+            raise TimeoutError
         finally:
             self._waiting -= 1
             # One that was put is heard to its end: to break it off would cost a connection.
