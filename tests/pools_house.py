@@ -47,7 +47,7 @@ def owned(
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         replica = Replica(unit, kind, changed, settings=chosen, runtime=runtime, verify=verify, pace=pace)
-        return replica, Demand(replica, lambda: replica.busy + told.busy(unit.key), idle)
+        return replica, Demand(replica, lambda: replica.busy + told.busy(unit.key), idle, told.heard)
 
     pools = Pools(kinds, make, in_use=told.use, patience=patience)
     told.on_wake = pools.wake
@@ -71,10 +71,12 @@ async def wired(gateways: Gateways, told: Told, pools: Pools, process: int = 1) 
     """What a pipe does between two processes: each hears what the other says, a moment later."""
 
     async def carry() -> None:
+        heard = 0
         while True:
             if told.engines != gateways.engines:
                 told.hear(gateways.engines)
-            gateways.hear(process, Uses(pools.busy(), told.wishes()))
+            gateways.hear(process, Uses(pools.busy(), told.wishes(), heard=heard))
+            heard = told.engines.number
             await asyncio.sleep(0.02)
 
     carrying = asyncio.create_task(carry(), name="wire")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,6 +39,7 @@ from antiphon.api.routes import Route
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
 from antiphon.catalogue import preparing
+from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.listing import Names
@@ -53,7 +55,9 @@ from antiphon.inference.transcription import Transcription
 from antiphon.ledger import ledger as accounts
 from antiphon.ledger.ledger import Ledger
 from antiphon.operations.dedicated import Dedicated
+from antiphon.operations.telling import Teller
 from antiphon.operations.timekeeping import Timekeeper
+from antiphon.operations.webhook import Webhook, load_secret
 from antiphon.pools import reports
 from antiphon.pools.attached import AttachedReplica, Wish
 from antiphon.pools.demand import Demand, Keeper
@@ -148,6 +152,7 @@ async def running(
             work["scale"] = _scale(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             time_of = Timekeeper(database, runtime, dedicated, pools.ready_instances, time.time)
             work["time"] = time_of.run()
+            work |= await _telling(settings, database, lambda: catalogue.catalogue)
         try:
             async with _beside(work):
                 yield Antiphon(edge, first_key, ready, pools, gate.waiting)
@@ -178,8 +183,10 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         time_of = Timekeeper(database, runtime, dedicated, pools.ready_instances, time.time)
         scaling = _scale(pools, gateways.busy, gateways.waiting, tell)
+        work = {"catalogue": catalogue.run(), "scale": scaling, "time": time_of.run()}
+        work |= await _telling(settings, database, lambda: catalogue.catalogue)
         try:
-            async with _beside({"catalogue": catalogue.run(), "scale": scaling, "time": time_of.run()}):
+            async with _beside(work):
                 yield Engines(first_key, gateways)
         finally:
             await pools.stop(_STOP_SECONDS)
@@ -196,6 +203,17 @@ async def _beside(work: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterato
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def _telling(
+    settings: Settings, database: Database, catalogue: Callable[[], Catalogue]
+) -> dict[str, Coroutine[Any, Any, None]]:
+    """What tells the operator's webhook, if there is one."""
+    if not settings.webhook:
+        return {}
+    webhook = Webhook(settings.webhook, await asyncio.to_thread(load_secret, settings.home_path))
+    name = f"{socket.gethostname()}:{settings.home}"
+    return {"webhook": Teller(database, catalogue, webhook, settings.webhook_days, name, time.time).run()}
 
 
 def _tell_of_end(task: asyncio.Task[None]) -> None:
@@ -230,7 +248,8 @@ def _own(settings: Settings, runtime: Runtime, gateways: Gateways, entry: Callab
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         replica = Replica(unit, kind, changed, settings=settings, runtime=runtime, verify=verify, pace=Pace())
-        return replica, Demand(replica, lambda: replica.busy + gateways.busy(unit.key), idle)
+        busy = lambda: replica.busy + gateways.busy(unit.key)  # noqa: E731
+        return replica, Demand(replica, busy, idle, gateways.heard)
 
     return Pools(engines.kinds(), make, in_use=gateways.use)
 

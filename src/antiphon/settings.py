@@ -54,6 +54,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
     public_metrics: Annotated[bool, Meta(description="Whether /metrics is open; false asks for a key")] = True
     public_models: Annotated[bool, Meta(description="Whether /models is open; false asks for a key")] = False
+    webhook: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https://[^\s/?#@]+(/[^\s#]*)?"
+            r"|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^\s#]*)?)?\Z",
+            description="Address that is told of switchovers and ends of models: https, or http on this "
+            "machine; empty: none",
+        ),
+    ] = ""
+    webhook_days: Annotated[
+        int, Meta(ge=0, le=365, description="Days before a change on which the webhook is reminded of it")
+    ] = 7
 
     requests_per_minute: Annotated[
         int, Meta(ge=0, description="Requests a project may send a minute to a model; 0 sets no limit")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -18,61 +18,76 @@ import httpx
 import openai
 import pytest
 from benchmarks.processes import Server, antiphon
+from typer.testing import CliRunner
 
 from antiphon.catalogue.pull import pull
+from antiphon.cli.main import app
+from receiver import Receiver, receiving_beside
+from until import until
 
 OLD, NEW = "paced-a-2024-01-01", "paced-b-2024-02-01"
 ALIAS = "paced"
 PROGRAM = (sys.executable, str(Path(__file__).with_name("paced.py")))
 SETTINGS = {"ANTIPHON_PUBLIC_MODELS": "true", "ANTIPHON_PROCESSES": "2"}
+pytestmark = pytest.mark.timeout(400)
 MESSAGES: Any = [{"role": "user", "content": "x"}]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[Server]:
+def receiver() -> Iterator[Receiver]:
+    with receiving_beside() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path, receiver: Receiver) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("home")
     pull(home, str(smollm2), OLD, alias=ALIAS)
     pull(home, str(smollm2), NEW)
     file = home / "models.toml"
     text = re.sub("(?m)^engine = .*$", 'engine = "llama"', file.read_text()).replace("serve = true\n", "")
     file.write_text(text)
-    with antiphon(home, SETTINGS, program=PROGRAM) as started:
+    webhook = {"ANTIPHON_WEBHOOK": f"{receiver.address}/hook"}
+    with antiphon(home, SETTINGS | webhook, program=PROGRAM) as started:
         yield started
 
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=server.url, api_key=server.key) as client:
+    # With a connection for each request, any process may be the one that answers it.
+    close = {"Connection": "close"}
+    async with openai.AsyncOpenAI(base_url=server.url, api_key=server.key, default_headers=close) as client:
         yield client
 
 
 async def command(server: Server, *words: str) -> str:
-    """What `antiphon models …` prints."""
+    """What `antiphon models …` prints, beside the running server."""
 
     def run() -> str:
-        told = [*PROGRAM, "models", *words, "--home", str(server.home)]
-        return subprocess.run(told, check=True, capture_output=True, text=True).stdout
+        done = CliRunner().invoke(app, ["models", *words, "--home", str(server.home)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
 
     return await asyncio.to_thread(run)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+async def everywhere(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+    """Return once a condition holds in every process: many times after one another."""
+    held = 0
     async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.1)
+        while held < 20:
+            held = held + 1 if await condition() else 0
+            await asyncio.sleep(0.05)
 
 
 async def settled(client: openai.AsyncOpenAI, means: str) -> None:
-    """Wait until every process takes the alias for a snapshot: none says else, many times."""
-    agreed = 0
+    """Wait until every process takes the alias for a snapshot."""
 
     async def look() -> bool:
-        nonlocal agreed
         shown = (await client.models.retrieve(ALIAS)).model_extra or {}
-        agreed = agreed + 1 if shown["alias_of"] == means else 0
-        return agreed >= 20
+        return bool(shown["alias_of"] == means)
 
-    await until(look)
+    await everywhere(look)
 
 
 async def means(client: openai.AsyncOpenAI) -> str:
@@ -90,7 +105,7 @@ async def test_a_switchover_is_announced_in_the_file_and_happens_at_its_time(
 ) -> None:
     assert await means(client) == OLD
     file = server.home / "models.toml"
-    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=15)
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=20)
     change = f'{{ since = {at.isoformat()}, snapshot = "{NEW}", notes = "Knows <more>." }}'
     file.write_text(
         file.read_text().replace(f'snapshot = "{OLD}"\n', f'snapshot = "{OLD}"\nchanges = [{change}]\n')
@@ -99,7 +114,7 @@ async def test_a_switchover_is_announced_in_the_file_and_happens_at_its_time(
     async def announced() -> bool:
         return "Knows &lt;more&gt;." in await page(server)
 
-    await until(announced, 10)
+    await everywhere(announced, 20)
     while time.time() < at.timestamp() - 0.5:
         assert await means(client) == OLD
         await asyncio.sleep(0.2)
@@ -118,7 +133,7 @@ async def test_one_is_announced_by_command_called_off_and_made_and_rolled_back(
     assert "coming" in await command(server, "changes")
     await command(server, "cancel", id)
     assert "coming" not in await command(server, "changes")
-    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=15)
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=20)
     await command(server, "switch", ALIAS, OLD, "--at", at.isoformat(), "--notes", "back for a while")
     while time.time() < at.timestamp() - 0.5:
         assert await means(client) == NEW
@@ -149,8 +164,7 @@ async def test_a_snapshot_that_ends_says_so_and_is_refused_after_its_day(
         )
         return "sunset" in retiring.headers
 
-    await until(told)
-    await asyncio.sleep(2)  # then every process knows
+    await everywhere(told)
     retiring = await client.chat.completions.with_raw_response.create(
         model=OLD, messages=MESSAGES, max_tokens=1
     )
@@ -166,8 +180,7 @@ async def test_a_snapshot_that_ends_says_so_and_is_refused_after_its_day(
     async def gone() -> bool:
         return OLD not in {model.id for model in (await client.models.list()).data}
 
-    await until(gone)
-    await asyncio.sleep(2)
+    await everywhere(gone)
     with pytest.raises(openai.NotFoundError, match=f"Use '{ALIAS}' instead") as refusal:
         await client.chat.completions.create(model=OLD, messages=MESSAGES)
     assert refusal.value.code == "model_not_found"
@@ -182,10 +195,26 @@ async def test_who_used_a_snapshot_is_told(server: Server, client: openai.AsyncO
         found: list[dict[str, Any]] = json.loads(await command(server, "users", name, "--json"))
         return found
 
-    async def known() -> bool:
-        return bool(await users(ALIAS))
-
-    await until(known)
+    async with asyncio.timeout(60):
+        while not await users(ALIAS):
+            await asyncio.sleep(0.5)
     for name in (ALIAS, NEW, OLD):
         [user] = await users(name)
         assert user["requests"] > 0 and user["organization"] and user["key_id"].startswith("key_")
+
+
+async def test_the_webhook_was_told_each_thing_once(server: Server, receiver: Receiver) -> None:
+    await until(lambda: "model.end.happened" in receiver.types, 30)
+    told = receiver.told(server.home)
+    things = Counter((one["type"], one["data"]["at"], one["data"].get("to")) for one in told)
+    assert set(things.values()) == {1}
+    happened = [one["data"] for one in told if one["type"] == "model.switch.happened"]
+    assert [one["to"] for one in happened] == [NEW, OLD, NEW]
+    assert happened[0]["notes"] == "Knows <more>."
+    assert {"model.switch.announced", "model.end.announced"} <= set(receiver.types)
+    [ended] = [one["data"] for one in told if one["type"] == "model.end.happened"]
+    assert (ended["model"], ended["replacement"]) == (OLD, ALIAS)
+    [user] = ended["users"]
+    assert (
+        user["requests"] > 0 and user["project"] and user["last_used_at"] == f"{datetime.now(UTC):%Y-%m-%d}"
+    )

@@ -80,6 +80,29 @@ def pool_of(pools: Pools) -> Pool:
     return pools.get(SNAPSHOT)
 
 
+async def test_one_that_idles_ends_under_no_request_of_another_process(
+    own: Callable[..., Any], use: Callable[..., Any], deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon.pools.demand._LOOK", 0.02)
+    on_demand = [msgspec.structs.replace(deployment, on_demand=True)]
+    async with own(idle=0.1) as owners, use() as users:
+        pool = pool_of(users)
+        for pools in (owners, users):
+            pools.follow(on_demand)
+        ends = 0
+        for turn in range(60):
+            # Requests come as often as it is about to end, now a little before, now a little after that.
+            await asyncio.sleep(0.08 + turn % 20 * 0.005)
+            ends += not pool.ready
+            pool.wake()
+            await until(lambda: pool.ready)
+            with pool.acquire() as lease:
+                await asyncio.sleep(0.03)
+                await cast(fake_engine.ProbeClient, lease.engine).probe()
+        await until(lambda: not pool.ready)
+        assert 0 < ends
+
+
 async def probed(pool: Pool) -> None:
     with pool.acquire() as lease:
         await cast(fake_engine.ProbeClient, lease.engine).probe()

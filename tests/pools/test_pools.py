@@ -128,6 +128,16 @@ async def test_what_is_gone_from_the_plan_ends_with_its_requests_or_its_patience
             pass
 
 
+async def test_who_was_on_the_way_as_it_left_the_plan_is_served(serve: Callable[..., Any]) -> None:
+    async with serve() as pools:
+        pool = pools.get(SNAPSHOT)
+        pools.follow([])
+        await asyncio.sleep(0.4)
+        with pool.acquire() as lease:
+            await cast(fake_engine.ProbeClient, lease.engine).probe()
+        await until(lambda: pools.status() == {})
+
+
 async def test_a_plan_that_cannot_be_changes_nothing(
     serve: Callable[..., Any], deployment: Deployment
 ) -> None:

@@ -45,6 +45,23 @@ def test_uses_are_added_up_until_who_has_them_is_gone() -> None:
     assert (gateways.busy("k"), gateways.use("j")) == (3, False)
 
 
+def test_it_is_known_who_has_heard() -> None:
+    gateways = Gateways()
+    assert gateways.heard()
+    gateways.tell(ONE)
+    assert gateways.engines == Engines(ONE.ready, 1) and gateways.heard(), "there is none yet"
+    gateways.hear(1, Uses(heard=1))
+    gateways.hear(2, Uses())
+    assert not gateways.heard()
+    gateways.hear(2, Uses(heard=1))
+    assert gateways.heard()
+    gateways.tell(Engines())
+    assert not gateways.heard()
+    gateways.gone(1)
+    gateways.hear(2, Uses(heard=2))
+    assert gateways.heard()
+
+
 def test_only_news_are_told() -> None:
     gateways = Gateways()
     first = gateways.change

@@ -24,7 +24,7 @@ from antiphon.values import Deployment
 from antiphon.wire.models import Model
 
 LEAD_SECONDS = 600
-"""How long before an alias means another snapshot that one is started: also one that takes the place of another."""
+"""How long before an alias means another snapshot that one is started: also what replaces one that ends."""
 _NAMES_SHOWN = 20
 _REPLACEMENTS = 8
 """Of a model that has ended, and of its replacement, and so on."""

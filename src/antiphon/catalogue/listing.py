@@ -51,7 +51,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def listing(catalogue: Catalogue, means: Mapping[str, str]) -> list[Listing]:
-    """Every name that is served, aliases first; every snapshot that an alias will mean, and that has ended."""
+    """Every name that is served, aliases first; the snapshots that aliases will mean, and that have ended."""
     aliases = [
         msgspec.structs.replace(
             _snapshot(catalogue, name, means[name]),

@@ -188,11 +188,13 @@ class Voice:
 
 async def _speak(voice: Voice, told: Told, antiphon: Antiphon, ready: asyncio.Event) -> None:
     """Say what is used, whenever that is something else, and whom to wake."""
-    said, woken = None, frozenset[str]()
+    said, woken, heard = None, frozenset[str](), 0
     while True:
         woken |= told.wishes()
         waiting = {name: number for name, number in antiphon.waiting().items() if number}
-        uses = Uses(antiphon.pools.busy(), waiting=waiting, ready=ready.is_set())
+        uses = Uses(antiphon.pools.busy(), waiting=waiting, ready=ready.is_set(), heard=heard)
+        # By the next time the pools act according to it, and their requests are counted.
+        heard = told.engines.number
         if (woken or uses != said) and voice.say(encode(replace(uses, woken=woken))):
             said, woken = uses, frozenset()
         await asyncio.sleep(_SAY_SECONDS)

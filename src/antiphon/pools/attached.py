@@ -84,6 +84,7 @@ class AttachedReplica(Member):
         if now is None or (now.address, now.serves) != (report.address, report.serves):
             return False
         self.retiring = now.retiring
+        self.leave(now.leaving)
         return True
 
 

@@ -12,6 +12,9 @@ from antiphon.pools.member import Member
 _LOOK = 1.0
 """Seconds between two looks at whether anybody still asks."""
 _GRACE = 5.0
+_SOON = 0.1
+_LOOKS = 50
+"""So often, `_SOON` seconds after one another, it is looked whether all have heard that one will end."""
 
 
 class Keeper(Protocol):
@@ -32,13 +35,17 @@ class Demand:
     `idle` seconds.
 
     `busy` counts the requests that hold it. Whoever waits for it to become ready has woken it: `idle` must
-    be longer than that may take.
+    be longer than that may take. `heard` says whether the processes that use it act according to what they
+    were told of it.
     """
 
-    def __init__(self, member: Member, busy: Callable[[], int], idle: float) -> None:
+    def __init__(
+        self, member: Member, busy: Callable[[], int], idle: float, heard: Callable[[], bool] = lambda: True
+    ) -> None:
         self._member = member
         self._busy = busy
         self._idle = idle
+        self._heard = heard
         self._always = False
         self._asked = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -65,6 +72,8 @@ class Demand:
         while True:
             self._member.start()
             await self._until_idle()
+            while not await self._let_go():
+                await self._until_idle()
             await self._member.stop(_GRACE)
             # Who woke it while it was ending waits for the next one.
             if not self._wanted():
@@ -75,6 +84,19 @@ class Demand:
             await asyncio.sleep(_LOOK)
             if self._busy():
                 self._asked = time.monotonic()
+
+    async def _let_go(self) -> bool:
+        """Let nobody send it new requests: whether it may end, since nobody has done so meanwhile."""
+        self._member.leave(True)
+        for _ in range(_LOOKS):
+            if self._heard() or self._wanted():
+                break
+            await asyncio.sleep(_SOON)
+        if self._heard() and not self._busy() and not self._wanted():
+            return True
+        self._member.leave(False)
+        self._asked = time.monotonic()
+        return False
 
     def _wanted(self) -> bool:
         return self._always or time.monotonic() - self._asked < self._idle

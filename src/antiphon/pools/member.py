@@ -96,11 +96,13 @@ class Member(ABC):
         self._serving: dict[str, Serving] = {}
         self.retiring = False
         """Whether others are to be given new requests, if there are any."""
+        self._leaving = False
         self._grace = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin; it becomes ready later. Needs a running event loop."""
+        self._leaving = False
         name = f"{type(self).__name__.lower()}-{self._unit.process}"
         self._task = asyncio.create_task(self._attend(), name=name)
 
@@ -117,9 +119,15 @@ class Member(ABC):
         self._task = None
         self._enter("stopped")
 
+    def leave(self, leaving: bool) -> None:
+        """Give its engine no new requests, or give it some again; those that it has go on."""
+        if leaving != self._leaving:
+            self._leaving = leaving
+            self._changed()
+
     def serving(self, snapshot: str) -> Serving | None:
-        """The engine, while it is ready to serve the snapshot."""
-        return self._serving.get(snapshot)
+        """The engine, while it is ready to serve new requests for the snapshot."""
+        return None if self._leaving else self._serving.get(snapshot)
 
     def report(self) -> Report | None:
         """What others, who are to use its engine, have to know; None while it is not ready."""

@@ -23,6 +23,8 @@ _CALM_SECONDS = 60.0
 """For how long fewer replicas must do before one is given up."""
 _LOOK = 0.25
 """Seconds between two looks at whether an engine that is replaced is still in use."""
+_IDLE_LOOKS = 5
+"""After one another at which it must not be: a request that was let in may be on its way to it."""
 
 Make = Callable[[Unit, EngineKind, Callable[[], None]], tuple[Member, Keeper]]
 """Makes a member and what keeps it; the member calls the function whenever what it serves changes."""
@@ -273,7 +275,7 @@ class Pools:
         await _until(lambda: not self._needed(running))
         try:
             async with asyncio.timeout(self._patience):
-                await _until(lambda: not (running.member.busy or self._in_use(key)))
+                await _until(lambda: not (running.member.busy or self._in_use(key)), _IDLE_LOOKS)
         except TimeoutError:
             log.warning("the engine of %s is ended under its last requests", running.unit.process)
         # From here on it is nobody's: who wants it back gets a new one.
@@ -296,9 +298,12 @@ class Pools:
         return any(pool in planned and not pool.passed_over(running.member) for pool in running.pools)
 
 
-async def _until(condition: Callable[[], bool]) -> None:
+async def _until(condition: Callable[[], bool], looks: int = 1) -> None:
+    """Return once a condition has held at so many looks after one another."""
+    held = 0
     while True:
-        if condition():
+        held = held + 1 if condition() else 0
+        if held == looks:
             return
         await asyncio.sleep(_LOOK)
 

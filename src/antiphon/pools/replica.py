@@ -56,7 +56,7 @@ class Replica(Member):
     def report(self) -> Report | None:
         if self._process is None or not self._serving:
             return None
-        return Report(self._process.address, frozenset(self._serving), self.retiring)
+        return Report(self._process.address, frozenset(self._serving), self.retiring, self._leaving)
 
     async def _attend(self) -> NoReturn:
         while True:

@@ -20,12 +20,16 @@ class Report(msgspec.Struct, frozen=True):
     serves: frozenset[str]
     retiring: bool = False
     """Whether others of its kind are to be given new requests."""
+    leaving: bool = False
+    """Whether it ends as soon as it has no requests: it is given no new ones."""
 
 
 class Engines(msgspec.Struct, frozen=True):
     """To a gateway: every ready engine, by the key of its unit."""
 
     ready: Mapping[str, Report] = {}
+    number: int = 0
+    """Higher each time."""
 
 
 class Uses(msgspec.Struct, frozen=True):
@@ -37,6 +41,8 @@ class Uses(msgspec.Struct, frozen=True):
     """Requests that wait, by the names of deployments."""
     ready: bool = False
     """Whether the gateway has been ready."""
+    heard: int = 0
+    """The number of the last `Engines` according to which it acts."""
 
 
 class Told:
@@ -83,8 +89,8 @@ class Gateways:
 
     def tell(self, engines: Engines) -> None:
         """Let all of them know."""
-        if engines != self.engines:
-            self.engines = engines
+        if engines.ready != self.engines.ready:
+            self.engines = Engines(engines.ready, self.engines.number + 1)
             self.change.set()
             self.change = asyncio.Event()
 
@@ -104,6 +110,10 @@ class Gateways:
     def waiting(self, deployment: str) -> int:
         """Requests in all of them that wait for a deployment."""
         return sum(uses.waiting.get(deployment, 0) for uses in self._uses.values())
+
+    def heard(self) -> bool:
+        """Whether all of them act according to what they were told."""
+        return all(uses.heard >= self.engines.number for uses in self._uses.values())
 
     def use(self, key: str) -> bool:
         """Whether any of them may send requests to an engine."""

@@ -51,6 +51,21 @@ snapshot_ending = Table(
     Column("replacement", Text, nullable=False),
 )
 
+# What the operator's webhook is told, and was.
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", Text, primary_key=True),  # msg_…, in the order in which they were noted
+    Column("key", Text, nullable=False, unique=True),  # the same for the same thing, whoever notes it
+    Column("at", BigInteger, nullable=False),  # when that happens which it tells of
+    Column("about", Text, nullable=False),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("noted_by", Text, nullable=False),  # whose catalogue says so: a machine and its data folder
+    Column("attempts", BigInteger, nullable=False),
+    Column("next_at", BigInteger),  # the next try; none: it is given up
+    Column("sent_at", BigInteger),
+)
+
 # --- dedicated instances ------------------------------------------------------------------------------------
 
 # What there is where engines run: told by the process that runs them.

@@ -1,4 +1,4 @@
-"""What aliases mean from a moment on, and when snapshots end."""
+"""What aliases mean from a moment on, when snapshots end, and what is told of that."""
 
 from __future__ import annotations
 
@@ -27,4 +27,18 @@ def upgrade() -> None:
         sa.Column("shutdown", sa.Text, nullable=False),
         sa.Column("replacement", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("snapshot", name="pk_snapshot_ending"),
+    )
+    op.create_table(
+        "notice",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("about", sa.Text, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("noted_by", sa.Text, nullable=False),
+        sa.Column("attempts", sa.BigInteger, nullable=False),
+        sa.Column("next_at", sa.BigInteger),
+        sa.Column("sent_at", sa.BigInteger),
+        sa.PrimaryKeyConstraint("id", name="pk_notice"),
+        sa.UniqueConstraint("key", name="uq_notice_key"),
     )
