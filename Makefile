@@ -12,7 +12,7 @@ SERVED := tests/engines/test_contract.py tests/workers/test_chat_app.py tests/wo
 	tests/bad_input tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve install dev check format test coverage bench gateway reliability cancels soak metering bill fuzz docs lock clean
+.PHONY: help serve install dev check format test coverage bench gateway vllm reliability cancels soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -67,6 +67,9 @@ bench: dev  ## Chat and speech through Antiphon beside the bare engines (SPEECH=
 gateway: dev  ## What the gateway costs, beside others, which it installs; goes on where it stopped
 	$(BIN)/python -m benchmarks.gateway
 
+vllm: dev  ## Chat on vLLM's build for processors, which it installs; goes on where it stopped
+	$(BIN)/python -m benchmarks.vllm
+
 cancels: dev  ## Thousands of clients that leave at random moments (CASES=10000); goes on where it stopped
 	$(BIN)/python -m benchmarks.cancels --cases $(CASES) --seed $(SEED)
 
@@ -94,6 +97,8 @@ lock: $(UV)  ## Renew the hash-locked requirements
 		--extra bundled --group build pyproject.toml -o requirements/serve.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra bundled --group build --group dev --group clients pyproject.toml -c requirements/serve.txt -o requirements/dev.txt
+	$(UV) pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--torch-backend cpu --excludes benchmarks/vllm/excludes.txt benchmarks/vllm/requirements.in -o requirements/vllm.txt
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

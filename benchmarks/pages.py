@@ -14,9 +14,11 @@ from benchmarks.chat import tables as chat
 from benchmarks.gateway import tables as gateway
 from benchmarks.runs import RESULTS, ROOT
 from benchmarks.speech import tables as speech
+from benchmarks.vllm import tables as vllm
 
-PAGES = tuple(ROOT / name for name in ("README.md", "docs/benchmarks.md", "docs/chat.md", "docs/gateway.md"))
-BLOCK = re.compile(r"(<!-- (chat|gateway|speech): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+NAMES = ("README.md", "docs/benchmarks.md", "docs/chat.md", "docs/gateway.md", "docs/vllm.md")
+PAGES = tuple(ROOT / name for name in NAMES)
+BLOCK = re.compile(r"(<!-- (chat|gateway|speech|vllm): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 Block = Callable[[str], str]
 """The text of the table with that name, empty if there is none. Raises `KeyError` for an unknown name."""
@@ -24,9 +26,8 @@ Block = Callable[[str], str]
 
 def blocks() -> dict[str, Block]:
     """One for each benchmark that has results."""
-    found = {
-        "chat": chat.newest(RESULTS), "gateway": gateway.newest(RESULTS), "speech": speech.newest(RESULTS)
-    }  # fmt: skip
+    kinds = {"chat": chat, "gateway": gateway, "speech": speech, "vllm": vllm}
+    found = {kind: tables.newest(RESULTS) for kind, tables in kinds.items()}
     return {kind: block for kind, block in found.items() if block}
 
 

@@ -57,11 +57,12 @@ def antiphon(
     settings: Mapping[str, str] | None = None,
     key: str | None = None,
     program: Sequence[str] = (str(Path(sys.executable).with_name("antiphon")),),
+    seconds: float = START_SECONDS,
 ) -> Iterator[Server]:
     """Start `antiphon serve` in the data folder `home`, on a free port, and wait until it is ready.
 
     `settings` are environment variables; `key` is one from an earlier start, since a later one prints none;
-    `program` is what is run as `antiphon`.
+    `program` is what is run as `antiphon`; `seconds` are what a start may take.
     Raises `RuntimeError`, with the end of the log, when it does not get ready in time or does not end
     cleanly after SIGTERM.
     """
@@ -72,8 +73,8 @@ def antiphon(
     _copy_folders(kept, prepared)
     log = home / "serve.log"
     with _process([*program, "serve"], log, {**inherited, **own}) as process:
-        root, secret = _until(process, log, lambda: _announced(log, key))
-        _until(process, log, lambda: _ready(f"{root}/readyz"))
+        root, secret = _until(process, log, lambda: _announced(log, key), seconds)
+        _until(process, log, lambda: _ready(f"{root}/readyz"), seconds)
         _copy_folders(prepared, kept)
         yield Server(url=f"{root}/v1", key=secret, home=home, log=log, pid=process.pid)
     if process.returncode != 0:
@@ -102,13 +103,19 @@ def _copy_folders(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def peer(command: Sequence[str], log: Path, environment: Mapping[str, str], health: str) -> Iterator[int]:
+def peer(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    health: str,
+    seconds: float = START_SECONDS,
+) -> Iterator[int]:
     """Run another server until the block ends: its process id, once the address `health` answers with 200.
 
     Raises `RuntimeError`, with the end of the log, or `OSError` if it cannot be started.
     """
     with _process(command, log, {**os.environ, **environment}) as process:
-        _until(process, log, lambda: _ready(health))
+        _until(process, log, lambda: _ready(health), seconds)
         yield process.pid
 
 
@@ -184,16 +191,21 @@ def _process(
             process.wait(STOP_SECONDS)
 
 
-def _until(process: subprocess.Popen[bytes], log: Path, look: Callable[[], Found | None]) -> Found:
+def _until(
+    process: subprocess.Popen[bytes],
+    log: Path,
+    look: Callable[[], Found | None],
+    seconds: float = START_SECONDS,
+) -> Found:
     """What `look` finds, asked again and again until the deadline."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the process ended with {process.returncode}:\n{tail(log)}")
         if (found := look()) is not None:
             return found
         time.sleep(POLL_SECONDS)
-    raise RuntimeError(f"not ready within {START_SECONDS:.0f} s:\n{tail(log)}")
+    raise RuntimeError(f"not ready within {seconds:.0f} s:\n{tail(log)}")
 
 
 def _announced(log: Path, key: str | None) -> tuple[str, str] | None:

@@ -40,7 +40,7 @@ def smollm2() -> Path:
 @pytest.fixture(scope="session")
 def smollm2_folder(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled chat model as a folder of the hub's, in 16 bits."""
-    from hugging_face import write_folder_of  # slow to import, for every test
+    from benchmarks.folders import write_folder_of  # slow to import, for every test
 
     return write_folder_of(smollm2, tmp_path_factory.mktemp("folder") / "smollm2", "BF16")
 
@@ -48,7 +48,7 @@ def smollm2_folder(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def smollm2_words(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same but for its weights, for who reads its words alone."""
-    from hugging_face import write_words_of  # slow to import, for every test
+    from benchmarks.folders import write_words_of  # slow to import, for every test
 
     return write_words_of(smollm2, tmp_path_factory.mktemp("words") / "smollm2")
 

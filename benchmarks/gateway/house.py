@@ -62,13 +62,18 @@ def furnish(home: Path) -> None:
     for id in MODELS:
         (home / "models" / id).mkdir(parents=True)
         (home / "models" / id / FILE).write_bytes(content)
-    shipped = load(home)
-    # Every alias that ships leads to one of them: nothing else is installed or started, and none hears.
-    aliases = "".join(f'"{name}" = {{ snapshot = "{MODELS[0]}" }}\n' for name in shipped.aliases)
-    deaf = "".join(f'[snapshots."{id}"]\nhears = ""\n' for id, e in shipped.entries.items() if e.hears)
     digest = hashlib.sha256(content).hexdigest()
     entries = "".join(_entry(id, len(content), digest, home) for id in MODELS)
-    (home / FILE_NAME).write_text(f"{entries}\n{deaf}\n[aliases]\n{aliases}", encoding="utf-8")
+    (home / FILE_NAME).write_text(f"{entries}\n{alone(home, MODELS[0])}", encoding="utf-8")
+
+
+def alone(home: Path, snapshot: str) -> str:
+    """What models.toml says so that every alias that ships leads to that snapshot: nothing else is installed
+    or started, and none hears."""
+    shipped = load(home)
+    aliases = "".join(f'"{name}" = {{ snapshot = "{snapshot}" }}\n' for name in shipped.aliases)
+    deaf = "".join(f'[snapshots."{id}"]\nhears = ""\n' for id, e in shipped.entries.items() if e.hears)
+    return f"{deaf}\n[aliases]\n{aliases}"
 
 
 def _entry(id: str, size: int, digest: str, home: Path) -> str:

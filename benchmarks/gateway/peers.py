@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +15,11 @@ from benchmarks.gateway.measure import Target
 from benchmarks.gateway.stub import MODELS
 from benchmarks.gateway.values import LITELLM, SMG
 from benchmarks.processes import free_port, peer
-from benchmarks.runs import ROOT
+from benchmarks.uv import uv
 
 KEY = "sk-0123456789abcdef0123456789abcdef"
 NEWEST = "2026-11-19"
 """Nothing that was published later is installed."""
-INSTALL_SECONDS = 900
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,22 +93,11 @@ def installed(peer: Peer, folder: Path) -> Path:
     if not whole.exists():
         shutil.rmtree(place, ignore_errors=True)
         package = f"{peer.package}=={peer.version}"
-        _uv("venv", "--quiet", "--python", "3.11", str(place))
+        uv("venv", "--quiet", "--python", "3.11", str(place))
         python = str(place / "bin" / "python")
-        _uv("pip", "install", "--quiet", "--python", python, "--exclude-newer", NEWEST, package)
+        uv("pip", "install", "--quiet", "--python", python, "--exclude-newer", NEWEST, package)
         whole.touch()
     return place / "bin"
-
-
-def _uv(*arguments: str) -> None:
-    own = ROOT / ".uv" / "bin" / "uv"
-    command = [str(own) if own.exists() else "uv", "--no-config", *arguments]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-    except subprocess.CalledProcessError as problem:
-        raise RuntimeError(f"cannot be installed: {problem.stderr.strip()[-400:]}") from None
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        raise RuntimeError(f"cannot be installed: {problem}") from None
 
 
 @contextmanager

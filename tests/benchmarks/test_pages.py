@@ -8,10 +8,16 @@ import pytest
 from benchmarks.chat import tables as chat
 from benchmarks.gateway import tables as gateway
 from benchmarks.speech import tables as speech
+from benchmarks.vllm import tables as vllm
 
 from benchmarks import pages
 
-TABLES = {"chat": chat.GRIDS, "gateway": gateway.GRIDS, "speech": {**speech.GRIDS, "headline": None}}
+TABLES = {
+    "chat": chat.GRIDS,
+    "gateway": gateway.GRIDS,
+    "speech": {**speech.GRIDS, "headline": None},
+    "vllm": {**vllm.GRIDS, "about": None},
+}
 
 
 def test_blocks_are_filled_and_the_rest_is_left() -> None:

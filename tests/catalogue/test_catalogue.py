@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from pretended import BASE, SMOLLM2, TINY, pretend_installed, write
 STAND_INS = [
     f"gpt-3.5-turbo-{ending}" for ending in ("0301", "0613", "16k", "16k-0613", "1106", "0125")
 ]  # fmt: skip
+
+FOLDER = f'files = [{{ name = "model.safetensors", size = 5, sha256 = "{"0" * 64}" }}]\n'
 
 
 def test_the_default_aliases_answer_once_installed(tmp_path: Path) -> None:
@@ -85,6 +89,19 @@ def test_deployments_are_what_is_served_and_tell_the_engine_what_it_needs(tmp_pa
     assert reviewed(chat.options["template"])
     assert (speech.snapshot, speech.engine, speech.slots, speech.options) == (BASE, "speech", 32, {})
     assert speech.model == tmp_path / "models" / BASE
+
+
+def test_what_vllm_is_told_besides(tmp_path: Path) -> None:
+    """Under its own names; another way to compute is another `system_fingerprint`."""
+    settings = Settings(vllm_command=sys.executable)  # some program
+    digests = set()
+    for told in ({}, {"tensor_parallel_size": 2}, {"dtype": "float16", "enforce_eager": True}):
+        options = "".join(f"vllm.{name} = {json.dumps(value)}\n" for name, value in told.items())
+        write(tmp_path, f'[snapshots."{SMOLLM2}"]\nengine = "vllm"\n{FOLDER}{options}')
+        [chat] = pretend_installed(tmp_path, SMOLLM2).deployments(ModelStore(tmp_path), settings)
+        assert chat.options.get("vllm", {}) == told
+        digests.add(chat.digest)
+    assert len(digests) == 3
 
 
 @pytest.mark.parametrize("engine", ["nonesuch", "speech"])

@@ -116,6 +116,11 @@ def test_an_id_that_is_no_folder_name_is_refused(id: str) -> None:
         {"slots": 0},
         {"slots": {}},
         {"slots": {"llama": 0}},
+        {"vllm": {"tensor_parallel_size": 0}},
+        {"vllm": {"tensor_parallel_size": True}},
+        {"vllm": {"distributed_executor_backend": "external_launcher"}},
+        {"vllm": {"gpu_memory_utilization": 1.5}},
+        {"vllm": {"trust_remote_code": True}},
         {"colour": "red"},
     ],
 )

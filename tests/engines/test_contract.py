@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHAT = sorted(name for name, kind in kinds().items() if kind.task == "chat")
 SECONDS = 150.0
-"""Of an engine's start: vLLM takes most of it, if it is there."""
+"""Of an engine's start, unless the settings say more: vLLM takes most of it, if it is there."""
 GIVEN: dict[str, dict[str, Any]] = {
     "logit_bias": {"logit_bias": {33: 50.0}},
     "logprobs": {"logprobs": True},
@@ -59,7 +59,8 @@ async def engine(kind: EngineKind, request: pytest.FixtureRequest) -> AsyncItera
         pytest.skip(f"{kind.name} {reason}")
     model = request.getfixturevalue("smollm2" if "gguf" in kind.reads else "smollm2_folder")
     prepared = request.getfixturevalue("prepared_smollm2") if kind.preparation else None
-    async with running(kind, deployment(kind.name, model, prepared), chosen, SECONDS) as (client, _):
+    seconds = max(SECONDS, chosen.engine_start_seconds)
+    async with running(kind, deployment(kind.name, model, prepared), chosen, seconds) as (client, _):
         yield client
 
 

@@ -24,7 +24,7 @@ from fake_vllm import program
 @pytest.fixture
 async def engine(smollm2_words: Path, tmp_path: Path) -> AsyncIterator[VllmEngine]:
     """A client that knows its words, and has nobody to ask."""
-    made = VllmEngine(deployment("vllm", smollm2_words, None), tmp_path / "none")
+    made = VllmEngine(deployment("vllm", smollm2_words, None), unix(tmp_path / "none"))
     with pytest.raises(EngineFailed):
         await made.probe()
     yield made
@@ -136,6 +136,13 @@ def test_how_it_is_launched(tmp_path: Path) -> None:
         "--home": "/h/cache/vllm",
     }
     assert ENGINE.cache(served) == 0
+    told = {"tensor_parallel_size": 2, "distributed_executor_backend": "ray", "enforce_eager": True}
+    several = type(served)(**{**_fields(served), "options": {"vllm": told}})
+    argv = ENGINE.command([several], Settings(home="/h", ray_address="10.0.0.1:6379"), unix(tmp_path / "s"))
+    assert argv[-8:] == [
+        *("--set", "tensor-parallel-size=2", "--set", "distributed-executor-backend=ray"),
+        *("--set", "enforce-eager", "--ray-address", "10.0.0.1:6379"),
+    ]
     bounded = deployment("vllm", tmp_path, None)
     assert ENGINE.cache(type(bounded)(**{**_fields(bounded), "options": {"cache_tokens": 4096}})) == 4096
 

@@ -55,7 +55,7 @@ def recorded(case: str) -> list[list[dict[str, Any]]]:
     return [[json.loads(event) for event in events if event != "[DONE]"] for events in told]
 
 
-@pytest.mark.parametrize("case", sorted(set(CASES) - {"unreadable"}))
+@pytest.mark.parametrize("case", sorted(set(CASES) - {"refused", "unreadable"}))
 async def test_answers_are_those_that_vllm_gave(replaying: VllmEngine, case: str) -> None:
     """Text, ends and counts, whole and in order, from what was sent for the same request."""
     deltas, usage = await answer(replaying, CASES[case])
@@ -109,6 +109,12 @@ async def test_logprobs_are_of_the_bytes_of_tokens(replaying: VllmEngine) -> Non
     assert last[-1].finish_reason == "stop"
     spoken = [one.token for delta in last for one in delta.logprobs]
     assert "".join(spoken) == text(last) and len(spoken) == usage.completion_tokens - 1, "the end is no text"
+
+
+async def test_a_request_that_vllm_refuses(replaying: VllmEngine) -> None:
+    """One that the gateway lets through, but is longer than vLLM's context."""
+    with pytest.raises(EngineFailed, match=r"status 400\.$"):
+        await answer(replaying, CASES["refused"])
 
 
 async def test_a_grammar_that_vllm_refuses_is_the_requests_fault(replaying: VllmEngine) -> None:

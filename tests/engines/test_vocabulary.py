@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.folders import write_words_of
+
 from antiphon.engines import vocabulary
-from hugging_face import write_tiny, write_words_of
+from hugging_face import write_tiny
 from tiny_models import TEMPLATE, write_gguf
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy
 import pytest
+from benchmarks.folders import write_folder_of
 
 from antiphon.engines import kinds
 from antiphon.tokens import folder as folders
@@ -19,7 +20,7 @@ from antiphon.workers.chat import tokenizer
 from antiphon.workers.chat.hugging_face import convert
 from antiphon.workers.chat.tokenizer import Unsupported
 from chat_engines import answer, deployment, job, running, text
-from hugging_face import FIGURES, tiny_tensors, write_folder_of, write_safetensors, write_tiny
+from hugging_face import FIGURES, tiny_tensors, write_safetensors, write_tiny
 from plain_transformer import logits
 
 needs_openvino = pytest.mark.skipif(not find_spec("openvino_genai"), reason="there is no OpenVINO here")

@@ -30,13 +30,14 @@ def given(folder: Path, **changed: object) -> Namespace:
         "context": 1024,
         "slots": 2,
         "cache_tokens": 0,
+        "set": [],
     }
     return Namespace(**values | changed)
 
 
 def argv(folder: Path, vllm: Path) -> list[str]:
     flags = vars(given(folder, program=vllm, home=folder / "home"))
-    words = ((f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items())
+    words = ((f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items() if name != "set")
     return [*COMMAND, *(word for pair in words for word in pair)]
 
 
@@ -49,6 +50,8 @@ def test_what_vllm_is_told(tmp_path: Path) -> None:
     bounded = command(given(tmp_path, cache_tokens=1000))
     assert bounded[bounded.index("--num-gpu-blocks-override") + 1] == "16"
     assert bounded[bounded.index("--block-size") + 1] == "64"
+    several = command(given(tmp_path, set=["tensor-parallel-size=2", "enforce-eager"]))
+    assert several[-2:] == ["--tensor-parallel-size=2", "--enforce-eager"]
 
 
 def test_by_tcp_it_is_guarded(tmp_path: Path) -> None:
@@ -56,7 +59,7 @@ def test_by_tcp_it_is_guarded(tmp_path: Path) -> None:
     assert "--uds" not in told and not any("s3cret" in word for word in told)
     for flag, value in (("--host", "10.0.0.1"), ("--port", "8100"), ("--middleware", "antiphon_guard.Guard")):
         assert told[told.index(flag) + 1] == value
-    folder = environment(tmp_path, {})["PYTHONPATH"]
+    folder = environment(tmp_path, given={})["PYTHONPATH"]
     program = f"import sys; sys.path.insert(0, {folder!r}); import antiphon_guard"
     subprocess.run([sys.executable, "-I", "-c", program], check=True)
     modules = {name for name in os.listdir(folder) if name != "__pycache__"}
@@ -65,11 +68,14 @@ def test_by_tcp_it_is_guarded(tmp_path: Path) -> None:
 
 def test_what_its_environment_says(tmp_path: Path) -> None:
     told = environment(
-        tmp_path, {"PATH": "/bin", "HOME": "/private", "VLLM_SERVER_DEV_MODE": "0", "HF_HUB_OFFLINE": "0"}
+        tmp_path,
+        given={"PATH": "/bin", "HOME": "/private", "VLLM_SERVER_DEV_MODE": "0", "HF_HUB_OFFLINE": "0"},
     )
     assert told["PATH"] == "/bin" and told["HOME"] == str(tmp_path)
     assert told["VLLM_SERVER_DEV_MODE"] == told["VLLM_NO_USAGE_STATS"] == told["HF_HUB_OFFLINE"] == "1"
-    assert environment(tmp_path, {"VLLM_CACHE_ROOT": "/own"})["VLLM_CACHE_ROOT"] == "/own"
+    assert environment(tmp_path, given={"VLLM_CACHE_ROOT": "/own"})["VLLM_CACHE_ROOT"] == "/own"
+    assert "RAY_ADDRESS" not in told
+    assert environment(tmp_path, "10.0.0.1:6379", {})["RAY_ADDRESS"] == "10.0.0.1:6379"
 
 
 def test_its_exit_is_ours(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -75,6 +75,17 @@ class Dedicated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def price(self) -> int:
         """Nano-dollars an hour for each replica."""
         return int(Decimal(self.price_per_hour).scaleb(9))
+
+
+class VllmOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What vLLM is told besides, under its own names; what is not said is as vLLM has it."""
+
+    tensor_parallel_size: Number = 1
+    pipeline_parallel_size: Number = 1
+    distributed_executor_backend: Literal["mp", "ray"] | None = None
+    gpu_memory_utilization: Annotated[float, Meta(gt=0, le=1)] | None = None
+    dtype: Literal["bfloat16", "float16", "float32"] | None = None
+    enforce_eager: bool = False
 
 
 class PackageSource(msgspec.Struct, frozen=True, tag_field="kind", tag="package", forbid_unknown_fields=True):
@@ -144,6 +155,7 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How it is offered as a dedicated instance; it is not if this is missing."""
     cache_tokens: Annotated[int, Meta(ge=1)] | None = None
     """Tokens for which an engine has room whose requests share one cache; by default it says so itself."""
+    vllm: VllmOptions = VllmOptions()
     template: str | None = None
     """A reviewed chat template to use instead of the one in the model file."""
     pooling: Pooling | None = None

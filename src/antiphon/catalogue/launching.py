@@ -38,6 +38,7 @@ def deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[Dep
                 for name, value in (
                     ("template", entry.template),
                     ("cache_tokens", entry.cache_tokens),
+                    ("vllm", msgspec.to_builtins(entry.vllm)),
                     ("pooling", entry.pooling),
                 )
                 if value
@@ -74,4 +75,5 @@ def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:
     parts = [kind.name, kind.version(settings), kind.preparation_version, template, entry.context]
     parts += [file.sha256 for file in entry.files]
     parts += [entry.pooling] if entry.pooling else []
+    parts += [told] if kind.name == "vllm" and (told := msgspec.to_builtins(entry.vllm)) else []
     return hashlib.sha256(repr(parts).encode()).hexdigest()

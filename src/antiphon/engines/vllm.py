@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 from importlib.metadata import distributions
@@ -205,7 +205,22 @@ def _command(deployments: Sequence[Deployment], settings: Settings, address: Add
         "--slots", str(deployment.slots),
         "--cache-tokens", str(_cache(deployment)),
         "--home", str(settings.home_path / "cache" / "vllm"),
+        *_besides(deployment.options.get("vllm", {}), settings),
     ]  # fmt: skip
+
+
+def _besides(options: Mapping[str, Any], settings: Settings) -> Iterator[str]:
+    """What the catalogue has vLLM told besides."""
+    for word in told(options):
+        yield from ("--set", word)
+    if options.get("distributed_executor_backend") == "ray":
+        yield from ("--ray-address", settings.ray_address)
+
+
+def told(options: Mapping[str, Any]) -> list[str]:
+    """Options of the catalogue as vLLM's program has them, without the dashes before them."""
+    flags = ((name.replace("_", "-"), value) for name, value in options.items())
+    return [flag if value is True else f"{flag}={value}" for flag, value in flags]
 
 
 def _cache(deployment: Deployment) -> int:

@@ -51,12 +51,14 @@ def command(given: argparse.Namespace) -> list[str]:
     if given.cache_tokens:
         blocks = -(-given.cache_tokens // _BLOCK)
         arguments += ["--block-size", str(_BLOCK), "--num-gpu-blocks-override", str(blocks)]
-    return arguments
+    return [*arguments, *(f"--{one}" for one in given.set)]
 
 
-def environment(home: Path, given: Mapping[str, str] = os.environ) -> dict[str, str]:
+def environment(home: Path, ray_address: str = "", given: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What it is told besides. `home` outlives the process: compiling takes minutes."""
-    return {**given, "HOME": str(home), "PYTHONPATH": str(Path(guard.__file__).parent), **_ALWAYS}
+    # A cluster of this machine is found by what it left in Ray's usual folder, which is not this process's.
+    ray = {"RAY_ADDRESS": ray_address, "RAY_TMPDIR": "/tmp"} if ray_address else {}
+    return {**given, "HOME": str(home), "PYTHONPATH": str(Path(guard.__file__).parent), **ray, **_ALWAYS}
 
 
 def main() -> None:
@@ -71,12 +73,18 @@ def main() -> None:
         "--cache-tokens", type=int, required=True, help="tokens kept in memory; 0: all it has"
     )
     parser.add_argument("--home", type=Path, required=True, help="folder where it keeps what it compiled")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a further option of vLLM's own"
+    )
+    parser.add_argument("--ray-address", default="", help="the Ray cluster on which it computes, if on any")
     given = parser.parse_args()
     exit_with_parent(group=True)
     # Who ends an engine ends its group: vLLM is told as well, and takes its time.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     given.home.mkdir(parents=True, exist_ok=True)
-    code = subprocess.run(command(given), env=environment(given.home), check=False).returncode
+    code = subprocess.run(
+        command(given), env=environment(given.home, given.ray_address), check=False
+    ).returncode
     sys.exit(code if code >= 0 else 128 - code)
 
 
