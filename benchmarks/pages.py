@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from benchmarks.chat import tables as chat
 from benchmarks.gateway import tables as gateway
 from benchmarks.runs import RESULTS, ROOT
+from benchmarks.scale import tables as scale
 from benchmarks.speech import tables as speech
 from benchmarks.vllm import tables as vllm
 
-NAMES = ("README.md", "docs/benchmarks.md", "docs/chat.md", "docs/gateway.md", "docs/vllm.md")
+NAMES = ("README.md", *(f"docs/{name}.md" for name in ("benchmarks", "chat", "gateway", "scale", "vllm")))
 PAGES = tuple(ROOT / name for name in NAMES)
-BLOCK = re.compile(r"(<!-- (chat|gateway|speech|vllm): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (chat|gateway|scale|speech|vllm): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 Block = Callable[[str], str]
 """The text of the table with that name, empty if there is none. Raises `KeyError` for an unknown name."""
@@ -26,7 +27,7 @@ Block = Callable[[str], str]
 
 def blocks() -> dict[str, Block]:
     """One for each benchmark that has results."""
-    kinds = {"chat": chat, "gateway": gateway, "speech": speech, "vllm": vllm}
+    kinds = {"chat": chat, "gateway": gateway, "scale": scale, "speech": speech, "vllm": vllm}
     found = {kind: tables.newest(RESULTS) for kind, tables in kinds.items()}
     return {kind: block for kind, block in found.items() if block}
 

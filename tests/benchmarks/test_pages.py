@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from benchmarks.chat import tables as chat
 from benchmarks.gateway import tables as gateway
+from benchmarks.scale import tables as scale
 from benchmarks.speech import tables as speech
 from benchmarks.vllm import tables as vllm
 
@@ -15,6 +16,7 @@ from benchmarks import pages
 TABLES = {
     "chat": chat.GRIDS,
     "gateway": gateway.GRIDS,
+    "scale": scale.GRIDS,
     "speech": {**speech.GRIDS, "headline": None},
     "vllm": {**vllm.GRIDS, "about": None},
 }
