@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from antiphon.access.projects import Project
 from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.routes import Route
+from antiphon.operations.dedicated import Dedicated
+from antiphon.pools import machines
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.storage.tables import usage_rollup
-from service import CHAT, SPEECH, Service, serving
+from antiphon.values import Capacity
+from service import CHAT, SPEECH, Service, catalogue, serving
 from tenants import PEPPER, World
 
 ORGANIZATION = "/v1/organization"
@@ -37,12 +41,14 @@ class House:
         organization: Organization,
         project: Project,
         keys: tuple[str, str],
+        dedicated: Dedicated,
     ) -> None:
         self.world = world
         self.service = service
         self.organization = organization
         self.project = project
         self.owner, self.operator = keys
+        self.dedicated = dedicated
 
     @property
     def realm(self) -> Realm:
@@ -85,6 +91,13 @@ class House:
         assert status >= 400, answer
         return status, answer["error"]["code"], answer["error"]["param"]
 
+    async def equip(self, cpus: int, memory: int = 64 << 30, *, seconds: int = 0) -> None:
+        """Let there be a machine with so many processors, which is heard of for so many seconds longer."""
+        at = int(self.world.wall) + seconds
+        there = {"rack-1": Capacity(cpus=cpus * 1000, memory=memory)}
+        async with self.world.database.begin() as connection:
+            await connection.run_sync(partial(machines.tell, machines=there, now=at))
+
     async def use(self, start: int, **row: Any) -> None:
         """Usage as the ledger writes it: for the minute, the hour and the day of `start`."""
         common = {
@@ -114,7 +127,13 @@ _COUNTS = (
 )
 
 
-def admin_rows(world: World) -> list[Route]:
+def dedicated(world: World, folder: Path) -> Dedicated:
+    """Dedicated instances, where one snapshot is offered."""
+    offering = catalogue(folder, {"snapshots": {SPEECH: {"dedicated": {"price_per_hour": "1.50"}}}})
+    return Dedicated(world.database, lambda: offering, Settings(home=str(folder)), lambda: world.wall)
+
+
+def admin_rows(world: World, instances: Dedicated) -> list[Route]:
     """The rows of the administration API, where two snapshots are served."""
     return rows(
         Administration(
@@ -124,6 +143,7 @@ def admin_rows(world: World) -> list[Route]:
             ),
             spend_limits=SpendLimits(world.database, clock=lambda: world.wall),
             snapshots=lambda: (CHAT, SPEECH),
+            dedicated=instances,
             database=world.database,
             clock=lambda: world.wall,
         )
@@ -144,5 +164,6 @@ async def administrating(folder: Path, migrated: Path) -> AsyncIterator[House]:
         _, owner = await world.key(Realm(organization.id), "owner")
         _, operator = await world.key(Realm(), "operator")
         access = world.access.authenticator
-        async with serving(folder, authenticator=access, admin=admin_rows(world)) as service:
-            yield House(world, service, organization, project, (owner, operator))
+        instances = dedicated(world, folder)
+        async with serving(folder, authenticator=access, admin=admin_rows(world, instances)) as service:
+            yield House(world, service, organization, project, (owner, operator), instances)

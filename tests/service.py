@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import uvicorn
@@ -19,6 +19,7 @@ from antiphon.api.routes import Route
 from antiphon.app import build_edge
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.document import laid_over
+from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.listing import Listing, listing
 from antiphon.errors import Unauthenticated, Unavailable
 from antiphon.ledger.ledger import running
@@ -41,6 +42,7 @@ from antiphon.values import (
     Transcript,
     Usage,
 )
+from antiphon.wire.models import Model
 
 KEY = "sk-test"
 CALLER = Caller(key_id="key_1", project_id="proj_1", organization_id="org-1", organization="default")
@@ -161,8 +163,16 @@ class ScriptedPool:
     def __init__(self, engine: ScriptedEngine, capacity: int) -> None:
         self.engine = engine
         self.capacity = capacity
-        self.kind = SimpleNamespace(counts=engine.counts)
+        self.kind = SimpleNamespace(
+            counts=engine.counts, features=frozenset(get_args(Feature)) - engine.cannot
+        )
         self.on_change: list[Callable[[], None]] = []
+        self.instances: dict[tuple[str, str], list[Any]] = {}
+        """The dedicated ones, by organization and snapshot."""
+
+    @property
+    def free(self) -> int:
+        return max(0, self.capacity - self.engine.running)
 
     def wake(self) -> None:
         pass
@@ -171,10 +181,9 @@ class ScriptedPool:
         return 1
 
     @contextmanager
-    def acquire(self, beginning: Any = None, besides: Any = None) -> Iterator[Any]:
+    def acquire(self, beginning: Any = None, besides: Any = None, *, deployment: Any = None) -> Iterator[Any]:
         if besides is not None:
             raise Unavailable("There is no other engine.")
-        deployment = SimpleNamespace(context=10**9)  # the catalogue's bound is the one that counts
         yield SimpleNamespace(engine=self.engine, deployment=deployment, fingerprint="fp_0123456789")
 
     def resize(self, capacity: int) -> None:
@@ -186,18 +195,33 @@ class ScriptedPool:
 class _Named:
     """The one pool, as it serves one snapshot."""
 
-    def __init__(self, pool: ScriptedPool, snapshot: str) -> None:
+    def __init__(self, pool: ScriptedPool, snapshot: str, context: int, **instance: Any) -> None:
         self._pool = pool
-        self.deployment = SimpleNamespace(name=snapshot)
+        known: dict[str, Any] = {"name": snapshot, "instance": "", "context": context}
+        self.deployment = SimpleNamespace(**(known | instance))
+
+    def acquire(self, beginning: Any = None, besides: Any = None) -> AbstractContextManager[Any]:
+        return self._pool.acquire(beginning, besides, deployment=self.deployment)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
 
+def instance(
+    engine: ScriptedEngine, capacity: int = 4, *, context: int = 8192, spill_over: bool = False
+) -> _Named:
+    """A dedicated instance of the chat model, to be put among a pool's `instances`."""
+    named = {"name": f"{CHAT}@dedicated_1", "instance": "dedicated_1", "spill_over": spill_over}
+    return _Named(ScriptedPool(engine, capacity), CHAT, context, **named)
+
+
 class ScriptedPools:
-    def __init__(self, pool: ScriptedPool) -> None:
+    """The one pool for everybody; `contexts` gives that of a snapshot, in tokens."""
+
+    def __init__(self, pool: ScriptedPool, contexts: Callable[[str], int] = lambda _: 8192) -> None:
         self.pool = pool
         self.on_pool = self
+        self._contexts = contexts
 
     def append(self, callback: Callable[[Any], None]) -> None:
         """Who wants to hear of new pools hears of these at once: there never are others."""
@@ -209,10 +233,19 @@ class ScriptedPools:
     ) -> Any:
         if lacking := needs & self.pool.engine.cannot:
             raise Incapable(min(lacking))
-        return _Named(self.pool, snapshot)
+        return _Named(self.pool, snapshot, self._contexts(snapshot))
+
+    def dedicated(self, organization: str, snapshot: str) -> Sequence[Any]:
+        return self.pool.instances.get((organization, snapshot), ())
+
+    def serves(self, snapshot: str) -> bool:
+        return self.ready
+
+    def rouse(self, snapshot: str) -> None:
+        pass
 
     def __iter__(self) -> Iterator[Any]:
-        return (_Named(self.pool, name) for name in (CHAT, SPEECH))
+        return (_Named(self.pool, name, self._contexts(name)) for name in (CHAT, SPEECH))
 
     @property
     def ready(self) -> bool:
@@ -301,7 +334,13 @@ class Service:
 
 
 class Fixed(Catalogue):
-    """A catalogue that nobody changes."""
+    """A catalogue that nobody changes, as `antiphon.catalogue.listing.Names`."""
+
+    def resolve(self, model: str, organization: str = "") -> Entry:  # type: ignore[override]
+        return super().resolve(model, None, organization)
+
+    def models(self, organization: str = "") -> list[Model]:  # type: ignore[override]
+        return super().models(None, organization)
 
     def listing(self) -> list[Listing]:
         return listing(self, {name: self.meaning(name) for name in self.aliases})
@@ -331,10 +370,11 @@ async def serving(
     pool = ScriptedPool(engine or ScriptedEngine(), capacity)
     uploads = home / "uploads"
     uploads.mkdir(exist_ok=True)
-    pools: Any = ScriptedPools(pool)
+    known = catalogue(home, models)
+    pools: Any = ScriptedPools(pool, lambda snapshot: known.entries[snapshot].context)
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:
-        edge = build_edge(chosen, catalogue(home, models), pools, keys, ledger, uploads, admin=admin)
+        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin)
         async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
             yield Service(edge, pool, Books(database), port, session)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,7 +17,9 @@ from antiphon.access.authenticator import Authenticator
 from antiphon.api.admin.table import Administration
 from antiphon.api.routes import Route
 from antiphon.errors import Unavailable
+from antiphon.pools import machines
 from antiphon.settings import Settings
+from antiphon.storage.database import Database
 from service import listening
 
 
@@ -54,3 +58,16 @@ async def test_it_ends_though_the_database_is_away(
         async with app.running(Settings(home=str(tmp_path))):
             monkeypatch.setattr(Authenticator, "flush_used", away)
     assert "the last use of keys could not be written" in caplog.text
+
+
+async def test_it_tells_on_what_machine_engines_run(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path))
+    async with app.running(settings), Database(settings.database_url) as database:
+        async with asyncio.timeout(10):
+            while True:
+                async with database.connect() as connection:
+                    if found := await connection.run_sync(machines.known, int(time.time())):
+                        break
+                await asyncio.sleep(0.05)
+    [one] = found
+    assert one.cpus >= 1000 and one.memory > 0

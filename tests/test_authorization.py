@@ -17,7 +17,8 @@ from aiohttp import FormData
 from admin_service import House, administrating
 from antiphon.access.api_key import Realm
 from antiphon.admission.store import SpendLimits
-from service import CHAT
+from antiphon.operations.orders import Order
+from service import CHAT, SPEECH
 
 NEEDS = {
     "POST /v1/chat/completions": "chat",
@@ -31,6 +32,7 @@ NEEDS = {
     "POST /v1/audio/translations": "audio",
     "GET /v1/models": "models",
     "GET /v1/models/{model}": "models",
+    "GET /models": "models",
     "GET /healthz": "",
     "GET /readyz": "",
     "GET /metrics": "",
@@ -76,6 +78,12 @@ NEEDS = {
     "GET /v1/organization/usage/embeddings": "org.read",
     "GET /v1/organization/usage/{kind}": "org.read",
     "GET /v1/organization/costs": "org.read",
+    "POST /v1/organization/dedicated_instances": "org.write",
+    "GET /v1/organization/dedicated_instances": "org.read",
+    "GET /v1/organization/dedicated_instances/calendar": "org.read",
+    "GET /v1/organization/dedicated_instances/{instance_id}": "org.read",
+    "POST /v1/organization/dedicated_instances/{instance_id}": "org.write",
+    "DELETE /v1/organization/dedicated_instances/{instance_id}": "org.write",
     "GET /v1/organization/audit_logs": "org.read",
     "POST /v1/operator/organizations": "operator",
     "GET /v1/operator/organizations": "operator",
@@ -127,6 +135,8 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/organization/spend_limit": {"threshold_amount": 100, "currency": "USD", "interval": "month"},
     "POST /v1/organization/admin_api_keys": {"name": "a", "role": "reader"},
     "POST /v1/organization/users/{user_id}": {"role": "reader"},
+    "POST /v1/organization/dedicated_instances": {"model": SPEECH},
+    "POST /v1/organization/dedicated_instances/{instance_id}": {"load": 2},
     "POST /v1/operator/organizations": {"name": "{unique}"},
     "POST /v1/operator/organizations/{organization_id}/credits": {"amount": "1"},
 }
@@ -141,6 +151,7 @@ MISSING = {
     "rate_limit_id": "rl-none",
     "key_id": "key_0000000000000000",
     "user_id": "user-0000000000000000",
+    "instance_id": "dedicated_0000000000000000",
     "organization_id": "org-0000000000000000",
 }
 CANARY = "canary"
@@ -165,6 +176,7 @@ class Matrix:
     async def prepare(self) -> None:
         ours, world = Realm(self.house.organization.id), self.world
         others = await world.organization(CANARY)
+        await self.house.equip(cpus=10_000, memory=1 << 50)
         self.ours = await self.objects(ours.organization_id or "", "ours")
         self.theirs = await self.objects(others.id, CANARY)
         self.keys = {"owner": self.house.owner, "operator": self.house.operator}
@@ -191,6 +203,8 @@ class Matrix:
         admin, _ = await self.world.key(Realm(organization_id), unique)
         user = await access.members.add(organization_id, f"{unique}@example.com", unique, "member", by=None)
         await self.limit_spending(organization_id, project.id)
+        order = Order(model=SPEECH, name=unique)
+        instance = await self.house.dedicated.create(organization_id, order, by=None)
         return {
             "model": CHAT,
             "kind": "images",
@@ -200,6 +214,7 @@ class Matrix:
             "rate_limit_id": f"rl-{CHAT}",
             "key_id": admin.id,
             "user_id": user.id,
+            "instance_id": instance.id,
             "organization_id": organization_id,
         }
 
@@ -214,6 +229,8 @@ class Matrix:
             path = path.replace(f"{{{name}}}", value)
         if "usage" in path or "costs" in path:
             path += f"?start_time={int(self.world.wall)}"
+        if path.endswith("/calendar"):
+            path += f"?model={SPEECH}"
         headers = {"openai-organization": self.house.organization.id} if role == "operator" else {}
         if role != "anonymous":
             headers["authorization"] = f"Bearer {self.keys[role]}"

@@ -203,6 +203,7 @@ async def _beside(work: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterato
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.wait(tasks, timeout=_STOP_SECONDS)
 
 
 async def _telling(

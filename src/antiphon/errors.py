@@ -6,13 +6,13 @@
     │   ├── UnsupportedParameter      a field or value that exists, but not here (yet)
     │   ├── ContextLengthExceeded     prompt, or prompt and answer, do not fit the model
     │   ├── InvalidAudio              not a recording, or one without sound
-    │   └── AudioTooShort             under 0.1 seconds
+    │   ├── AudioTooShort             under 0.1 seconds
+    │   └── CapacityTaken             no machine has room for what is to be reserved
     ├── Unauthenticated 401           no key, a wrong one, or a revoked one
     ├── Forbidden 403                 a key that may not do this
     ├── NotFound 404                  a path that is not served
     │   └── ModelNotFound             a model that is not served
     ├── MethodNotAllowed 405          a path that is served, by another method
-    ├── CapacityTaken 409             no machine has room for what is to be reserved
     ├── RequestTimeout 408            the request, or the work it asked for, took too long
     ├── TooLarge 413                  a body or a recording over the limit
     │   └── TranscriptionTooSlow      a transcript that would take too long to wait for as a whole: stream it
@@ -102,6 +102,10 @@ class AudioTooShort(InvalidAudio):
         super().__init__("Audio file is too short. Minimum audio length is 0.1 seconds.")
 
 
+class CapacityTaken(InvalidRequest):
+    default_code = "capacity_taken"
+
+
 class Unauthenticated(AntiphonError):
     status = 401
     type = "invalid_request_error"
@@ -131,13 +135,6 @@ class MethodNotAllowed(AntiphonError):
     status = 405
     type = "invalid_request_error"
     default_code = "method_not_supported"
-
-
-class CapacityTaken(AntiphonError):
-    status = 409
-    type = "invalid_request_error"
-    default_code = "capacity_taken"
-    should_retry = False
 
 
 class RequestTimeout(AntiphonError):

@@ -241,3 +241,20 @@ async def test_the_advice_follows_what_requests_took() -> None:
     assert refusal.value.retry_after == 80.0
     holding.set()
     await asyncio.gather(*tasks)
+
+
+async def test_what_has_no_rates_still_waits_for_a_place() -> None:
+    room = Room(requests_per_minute=1)
+    entered: list[int] = []
+
+    async def visit(number: int) -> None:
+        async with room.gate.enter(caller(), "model@own", lambda: 1, rated_as=None):
+            entered.append(number)
+            await room.release.wait()
+
+    tasks = [asyncio.create_task(visit(number)) for number in range(3)]
+    await settle()
+    assert entered == [0] and room.gate.waiting() == {"model@own": 2}
+    room.release.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    assert entered == [0, 1, 2]

@@ -169,3 +169,15 @@ async def test_where_a_request_was_let_in_it_is_corrected() -> None:
 
 def test_nobody_needs_to_be_shown_anything() -> None:
     unseen(())
+
+
+async def test_an_instance_of_ones_own_has_no_limits() -> None:
+    house = House(requests_per_minute=1, concurrent_requests=1)
+    for _ in range(3):
+        async with house._rates.enter(CALLER, None, Demand(tokens=10**6), 7.5, house.shown.append) as place:
+            await place.correct(10**7)
+            await place.take_audio(10**6)
+    assert house.shown == [()] * 3 or not any(house.shown)
+    async with house.enter():
+        assert house.used("requests_per_minute") == 1, "nothing of it counts for the shared service"
+    assert [key for key, _ in house.counters.left] == ["proj_1/model-1"]

@@ -24,6 +24,7 @@ async def test_the_document_names_what_is_served_and_resolves(tmp_path: Path) ->
         "/v1/audio/translations",
         "/v1/models",
         "/v1/models/{model}",
+        "/models",
         "/healthz",
         "/readyz",
         "/metrics",

@@ -12,11 +12,13 @@ import pytest
 from antiphon.catalogue.catalogue import LEAD_SECONDS, Catalogue, at, load
 from antiphon.catalogue.document import document
 from antiphon.catalogue.entries import Ending, Switch
+from antiphon.catalogue.instances import Instance
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.template import reviewed
 from antiphon.errors import ConfigurationError, ModelNotFound
 from antiphon.settings import Settings
 from pretended import BASE, SMOLLM2, TINY, pretend_installed, write
+from sold import NOW, instance
 
 STAND_INS = [
     f"gpt-3.5-turbo-{ending}" for ending in ("0301", "0613", "16k", "16k-0613", "1106", "0125")
@@ -224,3 +226,48 @@ def test_an_alias_may_be_taken_for_another_meaning(tmp_path: Path) -> None:
     assert catalogue.resolve("whisper-1", BASE).id == BASE
     shown = {model.id: model.alias_of for model in catalogue.models({"whisper-1": BASE})}
     assert shown["whisper-1"] == BASE
+
+
+def sold(home: Path, *instances: Instance, now: int = NOW) -> Catalogue:
+    """The catalogue where these were sold, and the tiny model is installed and not served."""
+    pretend_installed(home, BASE, TINY)
+    return at(document(home / "models.toml", ""), ModelStore(home), now, instances=instances)
+
+
+def test_an_instance_is_served_to_its_organization_alone(tmp_path: Path) -> None:
+    catalogue = sold(tmp_path, instance(snapshot=TINY))
+    assert catalogue.resolve(TINY, organization="org-1").id == TINY
+    for organization in ("", "org-2"):
+        with pytest.raises(ModelNotFound, match="installed, but not served"):
+            catalogue.resolve(TINY, organization=organization)
+    assert TINY in {model.id for model in catalogue.models(organization="org-1")}
+    assert TINY not in {model.id for model in catalogue.models(organization="org-2")}
+    assert TINY not in catalogue.served
+
+
+def test_an_instance_runs_in_its_time(tmp_path: Path) -> None:
+    one = instance(snapshot=TINY, begins_at=NOW + 10, ends_at=NOW + 20)
+    for now, moment, runs in ((NOW, NOW + 10, False), (NOW + 10, NOW + 20, True), (NOW + 20, None, False)):
+        catalogue = sold(tmp_path, one, now=now)
+        assert (catalogue.instances == [one]) == runs and catalogue.next_moment() == moment
+        names = [d.name for d in catalogue.deployments(ModelStore(tmp_path), Settings(home=str(tmp_path)))]
+        assert (f"{TINY}@dedicated_1" in names) == runs and BASE in names
+
+
+def test_an_instance_outlives_its_snapshots_end(tmp_path: Path) -> None:
+    pretend_installed(tmp_path, BASE)
+    found = document(tmp_path / "models.toml", "")
+    ending = (Ending(snapshot=BASE, deprecated=date(2019, 1, 1), shutdown=date(2020, 1, 1), replacement=""),)
+    catalogue = at(found, ModelStore(tmp_path), NOW, endings=ending, instances=(instance(),))
+    assert catalogue.resolve(BASE, organization="org-1").id == BASE
+    with pytest.raises(ModelNotFound, match="shut down"):
+        catalogue.resolve(BASE, organization="org-2")
+    [one] = catalogue.deployments(ModelStore(tmp_path), Settings(home=str(tmp_path)))
+    assert one.instance == "dedicated_1"
+
+
+def test_an_instance_of_what_is_not_there_does_not_run(tmp_path: Path) -> None:
+    catalogue = sold(tmp_path, instance(snapshot=SMOLLM2), instance(id="d", snapshot="gone-2020"))
+    assert catalogue.instances == [] and catalogue.next_moment() is None
+    with pytest.raises(ModelNotFound):
+        catalogue.resolve(SMOLLM2, organization="org-1")

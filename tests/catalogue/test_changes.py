@@ -10,6 +10,7 @@ from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.entries import Ending
 from antiphon.errors import NotFound
 from antiphon.storage.database import Database
+from sold import instance, put
 
 
 class Clock:
@@ -60,3 +61,13 @@ async def test_the_end_of_a_snapshot_is_said_said_anew_and_called_off(changes: C
     assert await changes.all() == ((), (), ())
     with pytest.raises(NotFound):
         await changes.keep("a")
+
+
+async def test_instances_are_among_them_until_they_are_over(
+    changes: Changes, clock: Clock, database: Database
+) -> None:
+    one, two = instance(ends_at=1001), instance(id="d", created_at=0)
+    await put(database, one, two)
+    assert (await changes.all())[2] == (two, one)
+    clock.now = 1001.0
+    assert (await changes.all())[2] == (two,)

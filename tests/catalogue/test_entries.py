@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from antiphon.catalogue.entries import Entry
+from antiphon.values import Capacity
 
 FILE = {"name": "model.gguf", "size": 5, "sha256": "0" * 64}
 ENTRY: dict[str, Any] = {
@@ -127,3 +128,22 @@ def test_an_id_that_is_no_folder_name_is_refused(id: str) -> None:
 def test_what_could_not_be_served_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         convert(**changed)
+
+
+def test_an_offer_has_a_price_exact_to_the_nano_dollar() -> None:
+    offer = convert(dedicated={"price_per_hour": "37.500000001"}).dedicated
+    assert offer is not None and (offer.price, offer.context, offer.load) == (37_500_000_001, None, 256)
+    assert convert().dedicated is None
+    for wrong in ("-1", "1e3", "", "1.", "12345678", "1.0000000001", "1,5", "1\n"):
+        with pytest.raises(msgspec.ValidationError, match="price_per_hour"):
+            convert(dedicated={"price_per_hour": wrong})
+    for wrong in ({"load": 0}, {"load": 257}, {"context": 0}, {"colour": 1}):
+        with pytest.raises(msgspec.ValidationError):
+            convert(dedicated={"price_per_hour": "1"} | wrong)
+
+
+def test_a_processor_and_twice_its_size_are_reserved_unless_something_else_is_said() -> None:
+    assert convert().reserved == Capacity(cpus=1000, memory=10)
+    assert convert(needs={"cpus": 2.5, "memory_mib": 1}).reserved == Capacity(cpus=2500, memory=2**20)
+    assert convert(needs={"gpus": 1}).reserved == Capacity(memory=10, gpus=1)
+    assert convert(needs={"gpus": 1, "cpus": 1}).reserved == Capacity(cpus=1000, memory=10, gpus=1)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from antiphon.catalogue import live
 from antiphon.catalogue.changes import Changes
@@ -17,6 +18,7 @@ from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.values import Deployment
 from pretended import BASE, SMOLLM2, TINY, pretend_installed, write
+from sold import instance, put
 
 LLAMA = f'[snapshots."{SMOLLM2}"]\nengine = "llama"\n'
 """So that nothing has to be prepared."""
@@ -31,6 +33,9 @@ class House:
         self.ready: set[str] = {BASE, SMOLLM2}
         self.running: dict[str, bool] = {}
         """By snapshot, whether it runs on demand."""
+        self.own: dict[str, int] = {}
+        """The instances that run, by the names of their deployments, and their slots."""
+        self.database = database
         self.changes = Changes(database, clock=lambda: self.now)
         self.live = LiveCatalogue(
             Settings(home=str(home)),
@@ -41,7 +46,9 @@ class House:
         )
 
     def follow(self, deployments: Iterable[Deployment]) -> None:
-        self.running = {one.snapshot: one.on_demand for one in deployments}
+        found = list(deployments)
+        self.running = {one.snapshot: one.on_demand for one in found if not one.instance}
+        self.own = {one.name: one.slots for one in found if one.instance}
 
     @property
     def means(self) -> str:
@@ -160,3 +167,54 @@ async def test_a_plan_that_no_engine_can_serve_changes_nothing(house: House, tmp
     with pytest.raises(ConfigurationError, match="nonesuch"):
         await house.live.look()
     assert house.means == BASE and house.live.resolve(BASE).engine == "speech"
+
+
+async def test_an_instance_begins_is_changed_and_ends_by_itself(house: House) -> None:
+    one = instance(snapshot=TINY, begins_at=int(house.now) + 10, ends_at=int(house.now) + 30)
+    await put(house.database, one)
+    await house.live.look()
+    assert house.own == {} and TINY not in {model.id for model in house.live.models("org-1")}
+    house.now += 10
+    await house.live.look()
+    assert house.own == {f"{TINY}@dedicated_1": 4} and TINY not in house.running
+    assert house.live.resolve(TINY, "org-1").id == TINY
+    with pytest.raises(ModelNotFound):
+        house.live.resolve(TINY, "org-2")
+    assert TINY in {model.id for model in house.live.models("org-1")}
+    assert TINY not in {model.id for model in house.live.models()}
+    await put(house.database, replace(one, load=9))
+    await house.live.look()
+    assert house.own == {f"{TINY}@dedicated_1": 9}
+    house.now += 20
+    await house.live.look()
+    assert house.own == {}
+    with pytest.raises(ModelNotFound):
+        house.live.resolve(TINY, "org-1")
+
+
+async def test_an_instance_that_is_ended_now_ends_at_the_next_look(house: House) -> None:
+    one = instance(begins_at=int(house.now))
+    await put(house.database, one)
+    await house.live.look()
+    assert list(house.own) == [f"{BASE}@dedicated_1"] and house.running[BASE] is False
+    await put(house.database, replace(one, ends_at=int(house.now)))
+    await house.live.look()
+    assert house.own == {} and house.running[BASE] is False
+
+
+async def test_an_instance_whose_model_is_removed_and_comes_back(house: House, tmp_path: Path) -> None:
+    await put(house.database, instance(begins_at=int(house.now)))
+    await house.live.look()
+    weights = tmp_path / "models" / BASE / "model.bin"
+    kept = weights.rename(tmp_path / "kept")
+    await house.live.look()
+    assert house.own == {}
+    kept.rename(weights)
+    await house.live.look()
+    assert list(house.own) == [f"{BASE}@dedicated_1"]
+
+
+async def test_other_commands_see_the_same_catalogue(house: House, tmp_path: Path) -> None:
+    await put(house.database, instance(snapshot=TINY, begins_at=0))
+    found = await live.changed(tmp_path, Changes(house.database))
+    assert [one.snapshot for one in found.instances] == [TINY]

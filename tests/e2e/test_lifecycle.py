@@ -171,8 +171,8 @@ async def test_a_snapshot_that_ends_says_so_and_is_refused_after_its_day(
     assert parsedate_to_datetime(retiring.headers["sunset"]) == datetime(2999, 1, 1, tzinfo=UTC)
     deprecated = datetime.fromtimestamp(int(retiring.headers["deprecation"].removeprefix("@")), UTC)
     assert timedelta(0) <= datetime.now(UTC) - deprecated < timedelta(days=2)
-    listed = {model.id: model.model_extra or {} for model in (await client.models.list()).data}
-    assert listed[OLD]["shutdown_date"] == "2999-01-01" and "shutdown_date" not in listed[ALIAS]
+    listed = {model.id: model.model_dump() for model in (await client.models.list()).data}
+    assert listed[OLD]["shutdown_date"] == "2999-01-01" and listed[ALIAS].get("shutdown_date") is None
     assert "2999-01-01" in await page(server)
 
     await command(server, "retire", OLD, "--on", f"{datetime.now(UTC):%Y-%m-%d}", "--replacement", ALIAS)

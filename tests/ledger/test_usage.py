@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from antiphon.ledger import usage
 from antiphon.ledger.buckets import Page, Query
 from antiphon.ledger.posting import post
 from antiphon.ledger.store import DatabaseStore
+from antiphon.ledger.time_charges import bill
 from antiphon.storage.database import Database
+from instance_rows import ready, sell
 from ledger_rows import NOVEMBER, found, fund, reserve, settle
 
 DAY = 86_400
@@ -113,7 +116,7 @@ async def test_tasks_are_told_apart(store: DatabaseStore) -> None:
         ({"api_key_ids": ("key_2",)}, 1),
         ({"models": ("speech-1",)}, 1),
         ({"models": ("speech-1",), "api_key_ids": ("key_2",)}, 0),
-        ({"organization_id": "org-2"}, 0),
+        ({"organization_id": "org-2"}, 0),  # it was never ready
     ],
     ids=str,
 )
@@ -193,3 +196,56 @@ async def test_costs_can_be_of_some_line_items_alone(store: DatabaseStore) -> No
     assert {(r.api_key_id, r.amount) for b in page.data for r in b.results} == {("key_1", 163), ("key_2", 10)}
     page = await paid(store, line_items=("model-1",), models=("model-1",))
     assert not any(bucket.results for bucket in page.data)
+
+
+async def timed(store: DatabaseStore) -> None:
+    """An instance of a nano-dollar a second, from noon until two hours and ten seconds later."""
+    await store.run(partial(sell, begins_at=NOVEMBER, ends_at=NOVEMBER + 7210))
+    await store.run(partial(sell, begins_at=NOVEMBER), "dedicated_2", "org-2")
+    await store.run(ready, "dedicated_1", NOVEMBER + 100, NOVEMBER + 9999)
+    await store.run(bill, NOVEMBER + 9999)
+
+
+async def test_instances_are_among_the_costs(store: DatabaseStore) -> None:
+    await timed(store)
+    [first] = (await paid(store)).data[0].results
+    assert first.amount == 283 + 7210 - 100
+    page = await paid(store, group_by=("line_item",))
+    found = {r.line_item: (r.amount, r.quantity, r.unit) for r in page.data[0].results}
+    assert found["model-1, dedicated"] == (7110, 7210, "duration_seconds")
+    assert found["model-1, input"] == (110, 110, "tokens")
+
+
+async def test_instances_are_told_apart_by_hour_and_model(store: DatabaseStore) -> None:
+    await timed(store)
+    page = await paid(
+        store, width="1h", start=NOVEMBER, end=NOVEMBER + 3 * 3600, group_by=("model", "line_item")
+    )
+    found = [[r for r in b.results if r.line_item == "model-1, dedicated"] for b in page.data]
+    assert [[(r.amount, r.model, r.project_id) for r in results] for results in found] == [
+        [(3500, "model-1", None)],
+        [(3600, "model-1", None)],
+        [(10, "model-1", None)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("filters", "amount"),
+    [
+        ({"models": ("model-1",)}, 7110),
+        ({"models": ("speech-1",)}, 0),
+        ({"line_items": ("model-1, dedicated",)}, 7110),
+        ({"line_items": ("model-1, input",)}, 0),
+        ({"project_ids": ("proj_1",)}, 0),
+        ({"user_ids": ("user-1",)}, 0),
+        ({"api_key_ids": ("key_1",)}, 0),
+        ({"organization_id": "org-2"}, 0),  # it was never ready
+    ],
+)
+async def test_instances_are_of_no_project_or_key(
+    store: DatabaseStore, filters: dict[str, Any], amount: int
+) -> None:
+    await timed(store)
+    page = await paid(store, **{"group_by": ("line_item",), **filters})
+    results = [r for b in page.data for r in b.results if r.line_item == "model-1, dedicated"]
+    assert sum(r.amount for r in results) == amount

@@ -89,13 +89,17 @@ async def test_one_that_idles_ends_under_no_request_of_another_process(
         pool = pool_of(users)
         for pools in (owners, users):
             pools.follow(on_demand)
-        ends = 0
-        for turn in range(60):
-            # Requests come as often as it is about to end, now a little before, now a little after that.
-            await asyncio.sleep(0.08 + turn % 20 * 0.005)
-            ends += not pool.ready
+
+        def asked() -> bool:
             pool.wake()
-            await until(lambda: pool.ready)
+            return pool.ready
+
+        ends = 0
+        for turn in range(40):
+            # Requests come as often as it is about to end, now a little before, now a little after that.
+            await asyncio.sleep(0.08 + turn % 20 * 0.01)
+            ends += not pool.ready
+            await until(asked)
             with pool.acquire() as lease:
                 await asyncio.sleep(0.03)
                 await cast(fake_engine.ProbeClient, lease.engine).probe()

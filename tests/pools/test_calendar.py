@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.pools.calendar import Conflict, Reservation, Span, calendar, conflict, free
+from antiphon.pools.calendar import (
+    MOST,
+    Conflict,
+    Reservation,
+    Room,
+    Span,
+    calendar,
+    conflict,
+    free,
+    refused,
+    room,
+    times,
+)
 from antiphon.values import NOTHING, Capacity
 
 TOTAL = Capacity(cpus=8000, memory=64, gpus=2)
@@ -165,3 +177,128 @@ def test_nothing_is_promised_twice(
     assert min(figures(free(total, accepted, -9, None))) >= 0
     room = Reservation(id="rest", begin=begin, end=end, needs=free(total, accepted, begin, end))
     assert conflict(total, accepted, room) is None
+
+
+# --- several machines ---------------------------------------------------------------------------------------
+
+racks = st.lists(totals, max_size=3)
+
+
+def failure(total: Capacity, taken: list[Reservation], wanted: Reservation) -> tuple[int, Capacity] | None:
+    """The first second in which a machine has no room for one more, and what is missing."""
+    for second in seconds(wanted.begin, wanted.end):
+        needs, there = figures(wanted.needs), left(total, taken, second)
+        missing = [max(0, need - have) if need else 0 for need, have in zip(needs, there, strict=True)]
+        if any(missing):
+            return second, Capacity(cpus=missing[0], memory=missing[1], gpus=missing[2])
+    return None
+
+
+def placed(machines: list[Capacity], taken: list[Reservation]) -> list[list[Reservation]]:
+    """Each where it has room first, in order; what has room nowhere is the first machine's."""
+    kept: list[list[Reservation]] = [[] for _ in machines]
+    for one in taken if machines else []:
+        free = [n for n, total in enumerate(machines) if failure(total, kept[n], one) is None]
+        kept[min(free, default=0)].append(one)
+    return kept
+
+
+def test_two_halves_of_two_machines_are_no_whole() -> None:
+    machines, taken = [HALF, HALF], [reserved("a", 0, 50, Capacity(cpus=1000))]
+    assert refused(machines, taken, [reserved("b", 50, None, TOTAL)]) == Conflict(50, HALF)
+    assert refused(machines, taken, [reserved("b", 0, None, HALF)]) is None
+    assert refused(machines, taken, [reserved("b", 0, None), reserved("c", 50, None)]) is None
+    assert refused(machines, taken, [reserved("b", 0, None), reserved("c", 49, None)]) == Conflict(
+        49, Capacity(cpus=1000)
+    )
+
+
+def test_without_a_machine_there_is_room_for_nothing() -> None:
+    assert refused([], [], [reserved("a", 5, None)]) == Conflict(5, HALF)
+    assert refused([], [reserved("b", 0, None)], []) is None
+    assert room([], [], HALF, 0, 10) == [Room(0, 10, 0)]
+
+
+def test_more_than_there_is_room_for_leaves_none() -> None:
+    taken = [reserved(name, 0, 100) for name in "abc"]
+    assert room([TOTAL], taken, HALF, 0, None) == [Room(0, 100, 0), Room(100, None, 2)]
+    assert refused([TOTAL], taken, [reserved("d", 99, None)]) == Conflict(99, HALF + HALF)
+
+
+def test_a_calendar_shows_for_how_many_there_is_room() -> None:
+    taken = [reserved("a", 10, 20), reserved("b", 15, 20), reserved("c", 15, 30)]
+    assert room([TOTAL, HALF], taken, HALF, 0, None) == [
+        Room(0, 10, 3),
+        Room(10, 15, 2),
+        Room(15, 20, 0),
+        Room(20, 30, 2),
+        Room(30, None, 3),
+    ]
+    assert room([TOTAL], taken, NOTHING, 0, 5) == [Room(0, 5, MOST)]
+    assert room([TOTAL], taken, HALF, 5, 5) == room([TOTAL], taken, HALF, 6, 5) == []
+
+
+def test_how_often_something_fits_is_what_the_scarcest_allows() -> None:
+    assert times(TOTAL, HALF) == 2 and times(HALF, TOTAL) == 0
+    assert times(TOTAL, Capacity(cpus=1000, gpus=1)) == 2 and times(TOTAL, Capacity(memory=1)) == 64
+    assert times(Capacity(cpus=-1), Capacity(cpus=1)) == 0
+
+
+@given(racks, lists, st.lists(reservations, max_size=4))
+def test_it_is_refused_where_a_look_at_every_second_finds_no_room(
+    machines: list[Capacity], taken: list[Reservation], wanted: list[Reservation]
+) -> None:
+    kept = placed(machines, taken)
+    expected = None
+    for one in wanted:
+        failures = [failure(total, there, one) for total, there in zip(machines, kept, strict=True)]
+        if None not in failures:
+            found = [failed for failed in failures if failed is not None]
+            longest = max((at for at, _ in found), default=one.begin)
+            lacks = next((lacks for at, lacks in found if at == longest), one.needs)
+            expected = Conflict(longest, lacks)
+            break
+        kept[failures.index(None)].append(one)
+    assert refused(machines, taken, wanted) == expected
+
+
+@given(racks, lists, capacities, st.integers(-3, LONG), ends)
+def test_the_room_is_right_in_every_second(
+    machines: list[Capacity], taken: list[Reservation], needs: Capacity, begin: int, end: int | None
+) -> None:
+    kept = placed(machines, taken)
+    shown = {
+        second: one.number
+        for one in room(machines, taken, needs, begin, end)
+        for second in seconds(one.begin, one.end)
+    }
+    expected = {}
+    for second in seconds(begin, end):
+        numbers = []
+        for total, there in zip(machines, kept, strict=True):
+            have = left(total, there, second)
+            fits = [h // n for h, n in zip(have, figures(needs), strict=True) if n]
+            numbers.append(max(0, min(fits, default=MOST)))
+        expected[second] = sum(numbers)
+    assert shown == expected
+
+
+@given(racks, lists, reservations)
+def test_what_is_not_refused_has_room_in_the_calendar(
+    machines: list[Capacity], taken: list[Reservation], wanted: Reservation
+) -> None:
+    rooms = room(machines, taken, wanted.needs, wanted.begin, wanted.end)
+    if refused(machines, taken, [wanted]) is None:
+        assert all(one.number > 0 for one in rooms)
+    elif machines:
+        assert rooms, "what has no moments is never refused"
+
+
+@given(racks, lists)
+def test_nothing_is_sold_twice_on_any_machine(machines: list[Capacity], wishes: list[Reservation]) -> None:
+    sold: list[Reservation] = []
+    for wish in wishes:
+        if machines and refused(machines, sold, [wish]) is None:
+            sold.append(wish)
+    for total, there in zip(machines, placed(machines, sold), strict=True):
+        assert min(figures(free(total, there, -9, None))) >= 0

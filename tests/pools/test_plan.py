@@ -80,3 +80,19 @@ def test_what_cannot_be_is_refused() -> None:
     assert refused.value.fix is not None and refused.value.fix.endswith("alone, shared")
     with pytest.raises(ConfigurationError, match="'shared' has the name of an engine"):
         units([deployment("base", "shared"), deployment("shared")], KINDS)
+
+
+def test_an_instance_is_a_unit_of_its_own_whatever_its_kind() -> None:
+    shared, own = deployment("base", "shared"), deployment("base", "shared", instance="i", organization="o")
+    found = [unit for unit, _ in units([shared, own], KINDS)]
+    assert [(unit.name, unit.deployments) for unit in found] == [("shared", (shared,)), ("base@i", (own,))]
+    own = deployment("one", instance="i", organization="o", replicas=2, most_replicas=2)
+    found = [unit for unit, _ in units([deployment("one"), own], KINDS)]
+    assert [unit.process for unit in found] == ["one", "one@i", "one@i.2"]
+    assert len({unit.key for unit in found}) == 3
+
+
+def test_what_spills_over_changes_no_process() -> None:
+    own = deployment("one", instance="i", organization="o")
+    assert keys(own) == keys(replace(own, spill_over=True))
+    assert keys(own) != keys(replace(own, slots=7)) != keys(replace(own, context=9))

@@ -246,3 +246,96 @@ async def test_replicas_come_while_many_wait_and_go_when_they_are_not_needed(
         pools.scale(lambda key: 0, lambda name: 0, 11.0)
         await until(lambda: sum(status.state == "ready" for status in pools.status()[SNAPSHOT]) == 1)
         assert pool.capacity == 3
+
+
+def own(deployment: Deployment, id: str = "dedicated_1", **changes: Any) -> Deployment:
+    """An instance of the organization `acme`."""
+    return replace(deployment, instance=id, organization="acme", **changes)
+
+
+async def test_an_instance_serves_its_organization_beside_what_everybody_has(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve() as pools:
+        everybody = pids(pools)
+        assert pools.dedicated("acme", SNAPSHOT) == () and pools.ready_instances() == set()
+        pools.follow([deployment, own(deployment, slots=7)])
+        [pool] = pools.dedicated("acme", SNAPSHOT)
+        assert pools.ready, "nobody else waits for it"
+        await until(lambda: pool.ready)
+        assert pools.ready_instances() == {("dedicated_1", 0)}
+        assert pool.capacity == 7 and pool is not pools.get(SNAPSHOT) and pools.get(SNAPSHOT).capacity == 3
+        assert pools.dedicated("other", SNAPSHOT) == pools.dedicated("acme", "other") == ()
+        assert pool in list(pools) and pids(pools) == everybody
+        with pool.acquire() as lease, pools.get(SNAPSHOT).acquire() as shared:
+            assert lease.engine is not shared.engine
+            assert (pool.free, pools.get(SNAPSHOT).free) == (6, 2)
+
+
+async def test_an_instance_needs_nobody_else_to_be_served(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve() as pools:
+        pools.follow([own(deployment)])
+        await until(lambda: pools.ready_instances() == {("dedicated_1", 0)})
+        assert not pools.serves(SNAPSHOT)
+        with pytest.raises(Unavailable):
+            pools.get(SNAPSHOT)
+        pools.rouse(SNAPSHOT)
+
+
+async def test_an_instance_is_resized_without_a_new_engine(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve() as pools:
+        pools.follow([own(deployment)])
+        name = own(deployment).name
+        await until(lambda: pools.ready_instances() == {("dedicated_1", 0)})
+        [first] = [status.pid for status in pools.status()[name]]
+        pools.follow([own(deployment, replicas=2, most_replicas=2, spill_over=True)])
+        await until(lambda: pools.ready_instances() == {("dedicated_1", 0), ("dedicated_1", 1)})
+        assert first in [status.pid for status in pools.status()[name]]
+        [pool] = pools.dedicated("acme", SNAPSHOT)
+        assert pool.capacity == 6 and pool.deployment.spill_over
+        pools.follow([own(deployment)])
+        await until(lambda: pools.ready_instances() == {("dedicated_1", 0)})
+        assert [status.pid for status in pools.status()[name]] == [first]
+
+
+async def test_an_instance_that_ends_ends_its_requests_first(
+    serve: Callable[..., Any], deployment: Deployment
+) -> None:
+    async with serve() as pools:
+        pools.follow([deployment, own(deployment)])
+        await until(lambda: bool(pools.ready_instances()))
+        [pool] = pools.dedicated("acme", SNAPSHOT)
+        with pool.acquire() as lease:
+            pools.follow([deployment])
+            assert pools.dedicated("acme", SNAPSHOT) == ()
+            await asyncio.sleep(0.6)
+            await cast(fake_engine.ProbeClient, lease.engine).probe()
+        await until(lambda: own(deployment).name not in pools.status())
+        assert pools.ready_instances() == set() and pools.serves(SNAPSHOT)
+
+
+async def test_what_sleeps_is_roused(serve: Callable[..., Any], deployment: Deployment) -> None:
+    async with serve() as pools:
+        other = replace(deployment, snapshot="other", on_demand=True)
+        pools.follow([deployment, other])
+        assert not pools.serves("other")
+        pools.rouse("other")
+        await until(lambda: pools.serves("other"))
+
+
+async def test_an_instance_of_several_processes_is_shared_among_them(
+    serve: Callable[..., Any], tmp_path: Path, deployment: Deployment
+) -> None:
+    gateways, told = Gateways(), Told()
+    users = attached(tmp_path, KINDS, told, sharers=2)
+    users.follow([deployment, own(deployment, slots=8)])
+    async with serve(gateways=gateways) as pools, wired(gateways, told, users):
+        pools.follow([deployment, own(deployment, slots=8)])
+        [pool] = users.dedicated("acme", SNAPSHOT)
+        await until(lambda: pool.ready)
+        assert pool.capacity == 4 and pools.ready_instances() == {("dedicated_1", 0)}
+        await users.stop(1.0)

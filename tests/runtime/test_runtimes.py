@@ -125,3 +125,8 @@ async def test_a_start_that_is_given_up_leaves_nothing(runtime: Runtime) -> None
     running = await asyncio.create_subprocess_exec("ps", "-eo", "args", stdout=asyncio.subprocess.PIPE)
     told = (await running.communicate())[0].decode()
     assert not any(address in told for address in seen)
+
+
+async def test_it_knows_what_there_is(runtime: Runtime) -> None:
+    there = await runtime.machines()
+    assert there and all(one.cpus >= 1000 and one.memory > 2**28 for one in there.values())

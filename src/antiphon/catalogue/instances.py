@@ -42,8 +42,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         return self.begins_at <= now and (self.ends_at is None or now < self.ends_at)
 
     def over(self, now: float) -> bool:
-        """Whether its time is over."""
-        return self.ends_at is not None and self.ends_at <= now
+        """Whether its time is over; also of one that was called off before it began."""
+        return self.ends_at is not None and self.ends_at <= max(now, self.begins_at)
 
 
 def instances(

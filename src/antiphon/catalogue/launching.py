@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 
 import msgspec
 
@@ -13,8 +14,11 @@ from antiphon.catalogue.instances import Instance
 from antiphon.catalogue.store import ModelStore
 from antiphon.engines.base import EngineKind
 from antiphon.engines.template import reviewed
+from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
 from antiphon.values import Deployment
+
+log = logging.getLogger("antiphon.catalogue")
 
 
 def deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[Deployment]:
@@ -50,24 +54,29 @@ def deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[Dep
 
 
 def dedicated(entry: Entry, instance: Instance, store: ModelStore, settings: Settings) -> Deployment | None:
-    """How an instance is launched: by its engine, as its snapshot is, at its own size."""
+    """How an instance is launched: as its snapshot is, at its own size, by its engine while there is that.
+
+    None, which is logged, if no engine can serve it: that must not keep everybody else from being served.
+    """
     # Its cache is as large as its own context and load make it.
     sized = msgspec.structs.replace(entry, context=instance.context, cache_tokens=None)
-    for one in deployments(sized, store, settings):
-        if one.engine == instance.engine:
-            return msgspec.structs.replace(
-                one,
-                instance=instance.id,
-                organization=instance.organization_id,
-                spill_over=instance.spill_over,
-                alternative=False,
-                on_demand=False,
-                slots=instance.load,
-                replicas=instance.replicas,
-                most_replicas=instance.replicas,
-                needs=instance.needs,
-            )
-    return None  # the engine is not to be had any more
+    try:
+        found = deployments(sized, store, settings)
+    except ConfigurationError as problem:
+        log.error("the instance %s cannot run: %s", instance.id, problem)
+        return None
+    return msgspec.structs.replace(
+        next((one for one in found if one.engine == instance.engine), found[0]),
+        instance=instance.id,
+        organization=instance.organization_id,
+        spill_over=instance.spill_over,
+        alternative=False,
+        on_demand=False,
+        slots=instance.load,
+        replicas=instance.replicas,
+        most_replicas=instance.replicas,
+        needs=instance.needs,
+    )
 
 
 def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:

@@ -38,6 +38,8 @@ _COLUMNS = {
     "cost": "Cost $",
 }
 _YEAR = 365 * 86_400
+_DEAREST = 10**15
+"""Nano-dollars an hour."""
 
 Id = Annotated[str, typer.Argument(help="The instance, by its id.")]
 Load = Annotated[int | None, typer.Option(help="Requests that each replica serves together.")]
@@ -216,6 +218,7 @@ def _row(standing: Standing) -> dict[str, Any]:
 
 def _price(text: str) -> int:
     """Nano-dollars."""
-    if text.startswith("-"):
-        raise CommandFailed("a price cannot be less than nothing", exit_code=ExitCode.USAGE)
-    return nano(text)
+    price = nano(text)
+    if not 0 <= price <= _DEAREST:
+        raise CommandFailed("a price must be between $0 and $1,000,000", exit_code=ExitCode.USAGE)
+    return price

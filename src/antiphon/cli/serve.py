@@ -18,7 +18,7 @@ from antiphon.app import supervising
 from antiphon.catalogue.catalogue import load
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.gateway import configure_logging, gateway
-from antiphon.cli.models import prepare, progress_bars
+from antiphon.cli.models import current, prepare, progress_bars
 from antiphon.cli.supervisor import Supervisor
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
@@ -62,8 +62,10 @@ def _install_missing(settings: Settings) -> None:
         with progress_bars() as progress:
             for entry in missing:
                 store.install(entry, progress)
-    catalogue = load(home)
-    for id in sorted(catalogue.served):
+    catalogue = current(settings)
+    own = {one.snapshot for one in catalogue.instances}
+    sold = {id for id, entry in catalogue.entries.items() if entry.dedicated} & catalogue.installed
+    for id in sorted(catalogue.served | own | sold):
         prepare(store, catalogue.entries[id], settings)
 
 

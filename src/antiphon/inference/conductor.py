@@ -102,8 +102,11 @@ class Conductor:
                 return None
             raise Incapable(min(needs - pools[0].kind.features))
         full = not best.free or waiting.get(best.deployment.name, 0)
-        spills = full and best.deployment.spill_over and self._pools.serves(snapshot.id)
-        return None if spills else best
+        if full and best.deployment.spill_over:
+            if self._pools.serves(snapshot.id):
+                return None
+            self._pools.rouse(snapshot.id)
+        return best
 
 
 def account(caller: Caller) -> Account:

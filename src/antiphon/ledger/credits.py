@@ -37,9 +37,14 @@ class Balance(msgspec.Struct, frozen=True):
     leased: int
 
     @property
+    def unspent(self) -> int:
+        """What was not charged yet; some of it may be held for requests that run."""
+        return self.credited - self.charged
+
+    @property
     def left(self) -> int:
         """What may still be spent."""
-        return self.credited - self.charged - self.leased
+        return self.unspent - self.leased
 
 
 def add(

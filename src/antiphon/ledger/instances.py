@@ -82,10 +82,10 @@ class Readiness:
 
     def note(self, connection: Connection, ready: Collection[Replica], now: int) -> None:
         """These are ready at `now` (unix seconds), and no others."""
-        since = {replica: (self._begin(replica, now), now) for replica in ready}
+        since = {replica: self._time(replica, now) for replica in ready}
         rows = [
-            {"instance_id": id, "replica": number, "begins_at": begin, "ends_at": now}
-            for (id, number), (begin, _) in sorted(since.items())
+            {"instance_id": id, "replica": number, "begins_at": begin, "ends_at": end}
+            for (id, number), (begin, end) in sorted(since.items())
         ]
         if rows:
             noted = sql.insert(connection, dedicated_ready).values(rows)
@@ -99,7 +99,11 @@ class Readiness:
         """Whether others are ready than were noted last."""
         return set(ready) != self._since.keys()
 
-    def _begin(self, replica: Replica, now: int) -> int:
-        """When its time began. What was not noted for too long cannot be told to have been ready."""
+    def _time(self, replica: Replica, now: int) -> tuple[int, int]:
+        """Since when it has been ready, and until when.
+
+        What was not noted for too long cannot be told to have been ready. What was noted stays, though the
+        clock be set back.
+        """
         begin, seen = self._since.get(replica, (now, now))
-        return begin if now - seen <= TOLERATED else now
+        return (begin, max(seen, now)) if now - seen <= TOLERATED else (now, now)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 import msgspec
 from msgspec.structs import asdict
@@ -16,6 +18,10 @@ from antiphon.ledger.instances import Agreement
 from antiphon.ledger.requests import Kind, Movement, credit_scope
 from antiphon.storage.ids import derived_id
 from antiphon.storage.tables import entry, organization, spending, time_charge
+
+MOST = 500
+"""Charges of one transaction, for which other writers wait."""
+_ENTER = insert(entry)
 
 
 class TimeCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,21 +69,30 @@ class Cost(msgspec.Struct, frozen=True):
 def bill(connection: Connection, now: int) -> list[TimeCharge]:
     """Post what is due at `now` (unix seconds): every hour of an instance a minute after it, and its last.
 
-    What another process posts at the same time is posted once.
+    What another process posts at the same time is posted once. At most `MOST` are posted, and their number is
+    `MOST` if there may be more.
     """
     latest = select(time_charge.c.instance_id, func.max(time_charge.c.ends_at)).group_by(
         time_charge.c.instance_id
     )
-    billed = {id: int(end) for id, end in connection.execute(latest)}
-    owners = connection.execute(select(organization.c.id, organization.c.prepaid))
-    prepaid = {id: advance for id, advance in owners}
-    posted = []
+    ends = {id: int(end) for id, end in connection.execute(latest)}
+    paying = connection.execute(select(organization.c.id, organization.c.prepaid))
+    prepaid = {id: in_advance for id, in_advance in paying}
+    posted: list[TimeCharge] = []
     for agreement in instances.agreements(connection):
-        times = list(due(agreement, billed.get(agreement.id, agreement.begins_at), now))
+        found = due(agreement, ends.get(agreement.id, agreement.begins_at), now)
+        times = list(islice(found, MOST - len(posted)))
         if times:
             made = _charges(connection, agreement, times, prepaid[agreement.organization_id], now)
-            posted += [charge for charge in made if _post(connection, charge)]
+            posted += [charge for charge in made if _written(connection, charge)]
+    _post(connection, posted)
     return posted
+
+
+def billed(connection: Connection, instance_id: str) -> int:
+    """Until when an instance is billed; 0 if it is not yet."""
+    latest = select(func.max(time_charge.c.ends_at)).where(time_charge.c.instance_id == instance_id)
+    return int(connection.scalar(latest) or 0)
 
 
 def due(agreement: Agreement, begin: int, now: int) -> Iterator[tuple[int, int]]:
@@ -90,6 +105,11 @@ def due(agreement: Agreement, begin: int, now: int) -> Iterator[tuple[int, int]]
             return
         yield begin, end
         begin = end
+
+
+def month(moment: int) -> str:
+    """In which month a charge counts that begins then: no hour lies in two."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m}"
 
 
 def amounts(connection: Connection, agreement: Agreement, times: Iterable[tuple[int, int]]) -> list[Cost]:
@@ -122,7 +142,7 @@ def _charges(
             instance_id=agreement.id,
             organization_id=agreement.organization_id,
             snapshot=agreement.snapshot,
-            period=f"{datetime.fromtimestamp(begin, UTC):%Y-%m}",
+            period=month(begin),
             prepaid=prepaid,
             begins_at=begin,
             ends_at=end,
@@ -132,22 +152,29 @@ def _charges(
         )
 
 
-def _post(connection: Connection, charge: TimeCharge) -> bool:
-    """Post a charge, unless it is in the books; whether it was not."""
+def _written(connection: Connection, charge: TimeCharge) -> bool:
+    """Write a charge, unless it is in the books; whether it was not."""
     new = sql.insert(connection, time_charge).values(asdict(charge))
-    done = connection.execute(new.on_conflict_do_nothing().returning(time_charge.c.id)).one_or_none()
-    if done is None:
-        return False
-    movements = charge.movements()
-    rows = [
+    done = connection.execute(new.on_conflict_do_nothing().returning(time_charge.c.id))
+    return done.one_or_none() is not None
+
+
+def _post(connection: Connection, charges: Collection[TimeCharge]) -> None:
+    """Post new charges, all of them together: accounts, then scopes, as whoever else posts locks them."""
+    movements = [
+        (charge, kind, movement) for charge in charges for kind, movement in charge.movements().items()
+    ]
+    entries = [
         {"request_id": charge.id, "kind": kind, "posted_at": charge.posted_at} | asdict(movement)
-        for kind, movement in movements.items()
+        for charge, kind, movement in movements
     ]
-    connection.execute(insert(entry), rows)
-    accounts.move(connection, movements.values())
-    spent = [
-        {"scope": scope, "period": period, "charged": charge.cost, "leased": 0, "wanted_at": 0}
-        for scope, period in charge.scopes
+    spent: Counter[Scope] = Counter()
+    for charge in charges:
+        spent.update(dict.fromkeys(charge.scopes, charge.cost))
+    scopes = [
+        {"scope": scope, "period": period, "charged": cost, "leased": 0, "wanted_at": 0}
+        for (scope, period), cost in spent.items()
     ]
-    sql.add(connection, spending, spent, ["charged"])
-    return True
+    sql.write(connection, _ENTER, entries)
+    accounts.move(connection, [movement for _, _, movement in movements])
+    sql.add(connection, spending, scopes, ["charged"])

@@ -33,6 +33,8 @@ def check(connection: Connection, tally: Tally, check_entries: CheckEntries) -> 
 
 def _check(connection: Connection, agreement: Agreement, charges: list[TimeCharge]) -> Iterator[Finding]:
     begin = agreement.begins_at
+    if not agreement.rates or agreement.rates[0].begin != begin:
+        yield Finding("the first rate does not begin with its instance", agreement.id)
     times = [(charge.begins_at, charge.ends_at) for charge in charges]
     expected = time_charges.amounts(connection, agreement, times)
     for charge, cost in zip(charges, expected, strict=True):
@@ -40,8 +42,13 @@ def _check(connection: Connection, agreement: Agreement, charges: list[TimeCharg
             text = "a charge for time does not begin where the one before ended"
             yield Finding(text, charge.id, charge.begins_at, begin)
         begin = charge.ends_at
+        if agreement.ends_at is not None and begin > agreement.ends_at:
+            text = "a charge for time goes on beyond its instance"
+            yield Finding(text, charge.id, begin, agreement.ends_at)
         if (charge.organization_id, charge.snapshot) != (agreement.organization_id, agreement.snapshot):
             yield Finding("the charge is another's than its instance", charge.id)
+        if charge.period != time_charges.month(charge.begins_at):
+            yield Finding("it is billed in another month", charge.id)
         if charge.charged != cost.charged:
             text = "the charge is not its time at the agreed rate"
             yield Finding(text, charge.id, charge.charged, cost.charged)

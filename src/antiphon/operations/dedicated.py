@@ -98,7 +98,7 @@ class Dedicated:
             await tenancy.lock_installation(connection)
             await tenancy.lock_organization(connection, organization_id)
             await connection.run_sync(partial(self._require_room, catalogue, made, now))
-            await connection.run_sync(_require_credit, organization_id, price * made.replicas)
+            await connection.run_sync(_require_credit, organization_id, made, price)
             await connection.execute(insert(dedicated_instance).values(asdict(made)))
             await connection.execute(insert(dedicated_rate).values(_rate(made, begins, price)))
             await self._record(connection, "created", made, {"data": _told(made, price)}, by)
@@ -132,16 +132,19 @@ class Dedicated:
             before = await _one(connection, organization_id, id)
             if before.over(now):
                 raise InvalidRequest("The instance is over: nothing of it can be changed.")
-            after = self._changed(catalogue, before, change, now)
-            if (after.replicas, after.ends_at) != (before.replicas, before.ends_at):
+            soonest = await connection.run_sync(_soonest, before, now)
+            after = _changed(catalogue, before, change, soonest)
+            if _grows(before, after):
                 await connection.run_sync(partial(self._require_room, catalogue, after, now))
+            if after.replicas > before.replicas:
+                await connection.run_sync(_require_credit, organization_id, after)
             values = {name: getattr(after, name) for name in change.wanted()}
             if values:
                 row = update(dedicated_instance).where(dedicated_instance.c.id == id)
                 await connection.execute(row.values(values))
                 await self._record(connection, "updated", after, {"changes_requested": values}, by)
             if after.replicas != before.replicas:
-                await connection.run_sync(_change_rate, after, max(now, before.begins_at))
+                await connection.run_sync(_change_rate, after, soonest)
             return await connection.run_sync(self._standing, after)
 
     async def end(self, organization_id: str, id: str, *, by: Caller | None) -> Standing:
@@ -151,39 +154,25 @@ class Dedicated:
             await tenancy.lock_installation(connection)
             found = await _one(connection, organization_id, id)
             if not found.over(now):
-                found = msgspec.structs.replace(found, ends_at=max(now, found.begins_at))
+                ends_at = await connection.run_sync(_soonest, found, now)
+                found = msgspec.structs.replace(found, ends_at=ends_at)
                 row = update(dedicated_instance).where(dedicated_instance.c.id == id)
                 await connection.execute(row.values(ends_at=found.ends_at))
                 await self._record(connection, "deleted", found, {}, by)
             return await connection.run_sync(self._standing, found)
 
     async def calendar(self, model: str, begin: int, end: int | None) -> list[Room]:
-        """How many replicas of a model there is room for, and when. Raises `InvalidRequest`."""
+        """How many replicas of a model there is room for, and when: from now on. Raises `InvalidRequest`."""
         catalogue, now = self._catalogue(), int(self._clock())
         entry = orders.offered(catalogue, model, priced=True)
         async with self._database.connect() as connection:
             there = await connection.run_sync(machines.known, now)
             sold = await connection.run_sync(partial(instances, after=now))
-        return calendar.room(there, [*self._shared(catalogue), *_reserved(sold)], entry.reserved, begin, end)
+        kept = [*self._shared(catalogue), *_reserved(sold)]
+        return calendar.room(there, kept, entry.reserved, max(now, begin), end)
 
     def _engine(self, entry: Entry) -> str:
         return choices(entry, ModelStore(self._settings.home_path), self._settings)[0].kind.name
-
-    def _changed(self, catalogue: Catalogue, before: Instance, change: Change, now: int) -> Instance:
-        """The instance as it is to be. Raises `InvalidRequest`."""
-        entry = catalogue.entries.get(before.snapshot)
-        if entry is None:
-            raise InvalidRequest("The model of this instance is not in the catalogue any more.")
-        after = msgspec.structs.replace(before, **change.wanted())
-        tenancy.check_name("name", after.name)
-        if change.context is not msgspec.UNSET:
-            orders.checked_context(entry, after.context)
-        if change.load is not msgspec.UNSET:
-            orders.checked_load(entry, after.engine, after.load)
-        orders.checked_replicas(after.replicas)
-        if change.ends_at is not msgspec.UNSET:
-            orders.checked_end(entry, max(now, after.begins_at), after.ends_at)
-        return after
 
     def _require_room(self, catalogue: Catalogue, wanted: Instance, now: int, connection: Connection) -> None:
         """Raise `CapacityTaken` unless there is room for an instance beside the others."""
@@ -210,12 +199,15 @@ class Dedicated:
         ]
 
     def _standing(self, connection: Connection, instance: Instance) -> Standing:
-        rates = select(dedicated_rate.c.price).where(dedicated_rate.c.instance_id == instance.id)
-        price = connection.scalar(rates.order_by(dedicated_rate.c.begins_at.desc()).limit(1))
-        lately = dedicated_ready.c.ends_at >= int(self._clock()) - _LATELY
-        ready = select(dedicated_ready.c.replica).where(dedicated_ready.c.instance_id == instance.id, lately)
-        count = len(set(connection.scalars(ready))) if instance.runs(self._clock()) else 0
-        return Standing(instance, price or 0, count, time_charges.cost(connection, instance.id))
+        columns, now = dedicated_ready.c, int(self._clock())
+        ready = select(columns.replica).where(
+            columns.instance_id == instance.id,
+            columns.replica < instance.replicas,
+            columns.ends_at >= now - _LATELY,
+        )
+        count = len(set(connection.scalars(ready))) if instance.runs(now) else 0
+        price = _price(connection, instance)
+        return Standing(instance, price, count, time_charges.cost(connection, instance.id))
 
     async def _record(
         self,
@@ -253,10 +245,37 @@ def _reserved(sold: list[Instance]) -> list[Reservation]:
     ]
 
 
-def _require_credit(connection: Connection, organization_id: str, cost: int) -> None:
-    """Raise `InsufficientQuota` unless an organization that pays in advance could pay so much."""
+def _changed(catalogue: Catalogue, before: Instance, change: Change, soonest: int) -> Instance:
+    """The instance as it is to be, from a moment on. Raises `InvalidRequest`."""
+    entry = catalogue.entries.get(before.snapshot)
+    if entry is None:
+        raise InvalidRequest("The model of this instance is not in the catalogue any more.")
+    after = msgspec.structs.replace(before, **change.wanted())
+    tenancy.check_name("name", after.name)
+    if change.context is not msgspec.UNSET:
+        orders.checked_context(entry, after.context)
+    if change.load is not msgspec.UNSET:
+        orders.checked_load(entry, after.engine, after.load)
+    orders.checked_replicas(after.replicas)
+    if change.ends_at is not msgspec.UNSET:
+        orders.checked_end(entry, soonest, after.ends_at)
+    return after
+
+
+def _grows(before: Instance, after: Instance) -> bool:
+    """Whether an instance takes more room than it did: more at once, or longer."""
+    longer = before.ends_at is not None and (after.ends_at is None or after.ends_at > before.ends_at)
+    return longer or after.replicas > before.replicas
+
+
+def _require_credit(
+    connection: Connection, organization_id: str, instance: Instance, price: int | None = None
+) -> None:
+    """Raise `InsufficientQuota` unless an organization that pays in advance could pay for an hour, at the
+    price that was agreed if none is said."""
+    cost = (_price(connection, instance) if price is None else price) * instance.replicas
     prepaid = select(organization.c.prepaid).where(organization.c.id == organization_id)
-    if connection.scalar(prepaid) and credits.balance(connection, organization_id).left < cost:
+    if connection.scalar(prepaid) and credits.balance(connection, organization_id).unspent < cost:
         raise InsufficientQuota(
             "What was paid in advance is less than the first hour of this instance costs."
         )
@@ -271,13 +290,25 @@ def _rate(instance: Instance, begins_at: int, price: int) -> dict[str, object]:
     }
 
 
+def _price(connection: Connection, instance: Instance) -> int:
+    """Nano-dollars an hour for each of its replicas."""
+    columns = dedicated_rate.c
+    prices = select(columns.price).where(columns.instance_id == instance.id)
+    return connection.scalar(prices.order_by(columns.begins_at.desc()).limit(1)) or 0
+
+
+def _soonest(connection: Connection, instance: Instance, now: int) -> int:
+    """From when on an instance can be another: not while it has not begun, and never where it is billed."""
+    # A clock that is late, or was set back, must not change what was charged for.
+    return max(now, instance.begins_at, time_charges.billed(connection, instance.id))
+
+
 def _change_rate(connection: Connection, instance: Instance, at: int) -> None:
     """Let it cost what it costs with other replicas, from a moment on."""
-    columns = dedicated_rate.c
-    of = columns.instance_id == instance.id
-    price = connection.scalar(select(columns.price).where(of).order_by(columns.begins_at.desc()).limit(1))
-    connection.execute(delete(dedicated_rate).where(of, columns.begins_at >= at))
-    connection.execute(insert(dedicated_rate).values(_rate(instance, at, price or 0)))
+    price = _price(connection, instance)
+    of = dedicated_rate.c.instance_id == instance.id
+    connection.execute(delete(dedicated_rate).where(of, dedicated_rate.c.begins_at >= at))
+    connection.execute(insert(dedicated_rate).values(_rate(instance, at, price)))
 
 
 def _told(instance: Instance, price: int) -> dict[str, object]:

@@ -73,7 +73,8 @@ def checked_context(entry: Entry, context: int | None) -> int:
             raise _wrong("context_length", "a model for speech has none")
         return 0
     most = entry.dedicated.context if entry.dedicated and entry.dedicated.context else entry.context
-    return _within("context_length", entry.context if context is None else context, LEAST_CONTEXT, most)
+    usual = min(entry.context, most)
+    return _within("context_length", usual if context is None else context, LEAST_CONTEXT, most)
 
 
 def checked_load(entry: Entry, engine: str, load: int | None) -> int:

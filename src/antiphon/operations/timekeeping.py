@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
 from sqlalchemy import Connection, select
 
-from antiphon.errors import AntiphonError
 from antiphon.ledger import credits, time_charges
 from antiphon.ledger.instances import Readiness, Replica
-from antiphon.ledger.time_charges import TimeCharge
 from antiphon.operations.dedicated import Dedicated
 from antiphon.pools import machines
 from antiphon.runtime.base import Runtime
 from antiphon.storage.database import Database
-from antiphon.storage.tables import dedicated_instance, organization
+from antiphon.storage.tables import dedicated_instance, organization, time_charge
 
 _LOOK = 1.0
 _NOTE = 10.0
 """Seconds after which it is noted that nothing has changed."""
 _BILL = 60.0
+_ANSWER = 30.0
+"""Seconds that a cluster has to say which machines it has."""
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +47,8 @@ class Timekeeper:
         self._noted = self._billed = 0.0
 
     async def run(self) -> None:
-        """Until cancelled. What cannot be written now is tried again, and a complaint is logged once."""
-        complaint = ""
-        while True:
-            try:
-                await self.look()
-                complaint = ""
-            except (AntiphonError, OSError) as problem:
-                if str(problem) != complaint:
-                    complaint = str(problem)
-                    log.warning("the time of instances is not kept: %s", problem)
-            await asyncio.sleep(_LOOK)
+        """Until cancelled. What cannot be done now is tried again; a complaint is logged once."""
+        await asyncio.gather(_repeated(self.look, _LOOK), _repeated(self.tell, _BILL))
 
     async def look(self) -> None:
         """Note and bill what is to be noted and billed now."""
@@ -68,24 +59,54 @@ class Timekeeper:
                 await connection.run_sync(partial(self._readiness.note, ready=ready, now=int(now)))
             self._noted = now
         if now - self._billed >= _BILL:
-            there = await self._runtime.machines()
             async with self._database.begin() as connection:
-                await connection.run_sync(partial(machines.tell, machines=there, now=int(now)))
                 posted = await connection.run_sync(partial(time_charges.bill, now=int(now)))
-                spent = await connection.run_sync(partial(_spent, posted=posted))
+                spent = await connection.run_sync(partial(_spent, now=int(now)))
             for organization_id, id in spent:
                 log.warning("the instance %s is ended: what was paid in advance is spent", id)
                 await self._dedicated.end(organization_id, id, by=None)
-            self._billed = now
+            if len(posted) < time_charges.MOST:  # else there is more: others write first
+                self._billed = now
+
+    async def tell(self) -> None:
+        """Say what there is where engines run."""
+        # Of its own, since it asks a cluster, which may be silent: meanwhile time goes on.
+        async with asyncio.timeout(_ANSWER):
+            there = await self._runtime.machines()
+        async with self._database.begin() as connection:
+            await connection.run_sync(partial(machines.tell, machines=there, now=int(self._clock())))
 
 
-def _spent(connection: Connection, posted: Collection[TimeCharge]) -> list[tuple[str, str]]:
-    """The instances of organizations that were charged just now and have nothing left that they paid in
+async def _repeated(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    complaint = ""
+    while True:
+        try:
+            await work()
+            complaint = ""
+        except Exception as problem:  # whatever it is: nobody else bills
+            told = str(problem) or type(problem).__name__
+            if told != complaint:
+                complaint = told
+                log.warning("the time of instances is not kept: %s", told)
+        await asyncio.sleep(_LOOK if complaint else seconds)
+
+
+def _spent(connection: Connection, now: int) -> list[tuple[str, str]]:
+    """The instances that run, were charged for, and whose organizations have nothing left that they paid in
     advance: each with whose it is."""
-    charged = {charge.organization_id for charge in posted}
     columns = dedicated_instance.c
-    query = select(columns.organization_id, columns.id).join(organization)
-    query = query.where(organization.c.prepaid, columns.organization_id.in_(charged))
-    running = connection.execute(query.where(columns.ends_at.is_(None) | (columns.ends_at > 0))).tuples()
-    left = {id: credits.balance(connection, id).left for id in charged}
+    paid = (time_charge.c.instance_id == columns.id) & (time_charge.c.charged > 0)
+    charged = select(time_charge.c.id).where(paid).exists()
+    query = (
+        select(columns.organization_id, columns.id)
+        .join(organization)
+        .where(
+            organization.c.prepaid,
+            columns.begins_at <= now,
+            columns.ends_at.is_(None) | (columns.ends_at > now),
+            charged,
+        )
+    )
+    running = [tuple(row) for row in connection.execute(query)]
+    left = {id: credits.balance(connection, id).unspent for id in {owner for owner, _ in running}}
     return [(owner, id) for owner, id in running if left[owner] <= 0]

@@ -115,6 +115,8 @@ def room(
     end: int | None,
 ) -> list[Room]:
     """How many engines with these needs have room, throughout a span; spans that touch differ in it."""
+    if not _before(begin, end):
+        return []
     kept = _placed(machines, reservations)
     levels = [calendar(total, there, begin, end) for total, there in zip(machines, kept, strict=True)]
     moments = sorted({span.begin for spans in levels for span in spans}) or [begin]

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, insert, select
 from antiphon.storage.tables import machine
 from antiphon.values import Capacity
 
-FORGOTTEN = 600
-"""Seconds after which a machine of which nothing was heard is no longer counted on."""
+FORGOTTEN = 180
+"""Seconds after which a machine of which nothing was heard is no longer counted on: three times a telling."""
 
 
 def tell(connection: Connection, machines: Mapping[str, Capacity], now: int) -> None:

@@ -206,6 +206,11 @@ class Pools:
             if deployment.instance and running.member.serving(deployment.snapshot)
         }
 
+    def rouse(self, snapshot: str) -> None:
+        """Somebody may soon ask for what everybody is served by: what sleeps of it begins to wake."""
+        if snapshot in self._planned:
+            _sound(self._planned[snapshot]).wake()
+
     def serves(self, snapshot: str) -> bool:
         """Whether a request for a snapshot would be served now."""
         pools = self._planned.get(snapshot)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,48 +17,42 @@ class Affinity:
 
     def __init__(self) -> None:
         self._all = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
-        self._wants: dict[int, int] = {}
-        """Whole processors that running processes want for themselves: by the leaders of their groups."""
-        self._given: dict[int, frozenset[int]] = {}
-        """What those have for themselves for which there were enough."""
+        self._wanted: dict[int, int] = {}
+        """Whole processors, by the leaders of process groups, in the order of their starts."""
+        self._reserved: dict[int, frozenset[int]] = {}
 
     @property
     def rest(self) -> frozenset[int]:
-        """What those run on that have none for themselves: everywhere, if all are given."""
-        return self._free or self._all
+        """What those run on for which none is reserved."""
+        return self._all.difference(*self._reserved.values())
 
     def started(self, pid: int, cpus: int) -> None:
         """A process has begun for which so many thousandths of a processor are reserved: whole ones are its
-        alone, now or as soon as there are so many."""
+        alone as soon as there are so many beside one that is left for all others."""
         if self._all:
-            self._wants[pid] = cpus // 1000
-            self._deal()
+            self._wanted[pid] = cpus // 1000
+            if not self._deal():
+                _set(pid, self.rest)
 
     def ended(self, pid: int) -> None:
-        """A process has ended."""
-        if self._wants.pop(pid, None) is not None:
-            self._given.pop(pid, None)
-            self._deal()
+        """A process has ended: its processors are those of whoever waits for some, or of all others."""
+        self._wanted.pop(pid, None)
+        if self._reserved.pop(pid, None):
+            self._deal(changed=True)
 
-    @property
-    def _free(self) -> frozenset[int]:
-        return self._all.difference(*self._given.values())
-
-    def _deal(self) -> None:
-        """Give what is free to those that want it, the oldest first, and move all others to what is left."""
-        for pid, whole in self._wants.items():
-            if whole and pid not in self._given and whole <= len(self._free):
-                self._given[pid] = frozenset(sorted(self._free)[:whole])
-                _move(pid, self._given[pid])
-        for pid in self._wants.keys() - self._given.keys():
-            _move(pid, self.rest)
-
-
-def _move(leader: int, cpus: frozenset[int]) -> None:
-    """Let a process and what it has started run on these."""
-    for pid in (leader, *_group(leader)):
-        for thread in (pid, *_threads(pid)):
-            _set(thread, cpus)
+    def _deal(self, *, changed: bool = False) -> bool:
+        """Reserve what can be, the first first; whether anything is another now."""
+        for pid, whole in self._wanted.items():
+            if whole and pid not in self._reserved and whole < len(self.rest):
+                self._reserved[pid] = frozenset(sorted(self.rest)[:whole])
+                changed = True
+        if changed:
+            groups = _groups()
+            for pid in self._wanted:
+                for member in groups.get(pid, (pid,)):
+                    for thread in _threads(member):
+                        _set(thread, self._reserved.get(pid, self.rest))
+        return changed
 
 
 def _set(thread: int, cpus: frozenset[int]) -> None:
@@ -65,13 +60,15 @@ def _set(thread: int, cpus: frozenset[int]) -> None:
         os.sched_setaffinity(thread, cpus)
 
 
-def _group(leader: int) -> Iterator[int]:
-    """The processes of a group."""
+def _groups() -> Mapping[int, Sequence[int]]:
+    """The processes of each group, by its leader."""
+    found: dict[int, list[int]] = defaultdict(list)
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, IndexError, ValueError):
             # Behind the name, which may hold anything: state, parent, group.
-            if int((folder / "stat").read_text().rsplit(")", 1)[1].split()[2]) == leader:
-                yield int(folder.name)
+            leader = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[2])
+            found[leader].append(int(folder.name))
+    return found
 
 
 def _threads(pid: int) -> list[int]:

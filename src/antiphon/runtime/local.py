@@ -121,8 +121,8 @@ class LocalRuntime:
         """Start what `command` says for an address of its own. Raises `OSError` if it cannot be started.
 
         The process leads a group of its own: Ctrl-C in the terminal is the gateway's, which ends its
-        engines when their requests are done. Whole processors that it needs are its alone; the rest of what
-        it needs is taken to be there.
+        engines when their requests are done. Whole processors that it needs are its alone, but for the last
+        of the machine; the rest of what it needs is taken to be there.
         """
         starting = asyncio.create_task(self._start(name, command, needs), name=f"start-{name}")
         try:
