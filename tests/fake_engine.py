@@ -44,6 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ready-after", type=float, default=0.0, help="seconds of 503; inf: for ever")
     parser.add_argument("--prompt-delay", type=float, default=0.0, help="seconds before the first token")
     parser.add_argument("--token-delay", type=float, default=0.0, help="seconds before every token")
+    parser.add_argument("--crowd-delay", type=float, default=0.0, help="and more for each other request")
     parser.add_argument("--end-file", type=Path, help="answers end once this file is there")
     parser.add_argument("--exit", type=int, help="end at the start, with this exit code")
     parser.add_argument("--lifetime", type=float, default=math.inf, help="seconds after which it crashes")
@@ -195,7 +196,8 @@ class FakeEngine:
         prompt = len(body["prompt"])
         await asyncio.sleep(self.options.prompt_delay)
         for i in range(length):
-            await asyncio.sleep(self.options.token_delay)
+            others = self.options.slots - len(self.free) - 1
+            await asyncio.sleep(self.options.token_delay + others * self.options.crowd_delay)
             if self.options.end_file and self.options.end_file.exists():
                 length = i
                 break

@@ -6,10 +6,11 @@ import csv
 import io
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,6 +23,8 @@ from antiphon.cli.output import CommandFailed, ExitCode
 if TYPE_CHECKING:
     from antiphon.access.access import Access
     from antiphon.access.paging import Page
+    from antiphon.catalogue.catalogue import Catalogue
+    from antiphon.operations.dedicated import Dedicated
     from antiphon.storage.database import Database
 
 
@@ -62,6 +65,31 @@ async def opened_database(home: str | None) -> AsyncIterator[tuple[Access, Datab
         access = await access_over(database, chosen.home_path)
         await access.organizations.ensure_default()
         yield access, database
+
+
+class House(NamedTuple):
+    """What commands about dedicated instances need, and the id of the organization that they are about."""
+
+    access: Access
+    database: Database
+    catalogue: Catalogue
+    dedicated: Dedicated
+    organization_id: str
+
+
+@asynccontextmanager
+async def opened_house(home: str | None, org: str) -> AsyncIterator[House]:
+    """The services over the database and the catalogue of this data folder."""
+    from antiphon.catalogue.changes import Changes
+    from antiphon.catalogue.live import changed
+    from antiphon.operations.dedicated import Dedicated
+
+    chosen = settings.load({"home": home})
+    async with opened_database(home) as (access, database):
+        catalogue = await changed(chosen.home_path, Changes(database))
+        organization = await access.organizations.find(org)
+        dedicated = Dedicated(database, lambda: catalogue, chosen, time.time)
+        yield House(access, database, catalogue, dedicated, organization.id)
 
 
 async def every(fetch: Callable[[str | None], Awaitable[Page[T]]]) -> list[T]:

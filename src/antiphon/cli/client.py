@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 from aiohttp.http_exceptions import LineTooLong
+from prometheus_client.parser import text_string_to_metric_families
 
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.transcript import Transcribed
@@ -24,6 +25,8 @@ FRAME_BYTES = 1 << 20
 ANSWER_BYTES = 64 << 20
 ERROR_BYTES = 1 << 16
 MODELS_BYTES = 1 << 24
+METRICS_BYTES = 1 << 24
+SLOTS = "antiphon_engine_slots"
 
 
 class _Error(msgspec.Struct):
@@ -74,6 +77,10 @@ class _Frame(Chunk):
     error: _Error | None = None
 
 
+class _Rendered(msgspec.Struct):
+    token_count: int
+
+
 class Busy(CommandFailed):
     """A refusal by a server that says when to come back: in `wait` seconds."""
 
@@ -114,6 +121,30 @@ class Client:
                 async for data in events:
                     yield _chunk(data)
 
+    async def token_count(self, body: Mapping[str, Any]) -> int:
+        """How many tokens the model would read of a conversation."""
+        async with self._send("POST", "/chat/completions/render", json=body) as response:
+            content = await _read(response, ANSWER_BYTES)
+        try:
+            return msgspec.json.decode(content, type=_Rendered).token_count
+        except msgspec.MsgspecError:
+            raise CommandFailed("the server sent something that is not a rendered prompt") from None
+
+    async def slots(self, deployment: str) -> dict[str, int]:
+        """How many requests the ready engines of a deployment serve at once, as the gateway process tells
+        that answered, by its name; nothing if it knows of none. Needs the key of an operator."""
+        async with self._send("GET", "/metrics", base=self._base_url.removesuffix("/v1")) as response:
+            text = (await _read(response, METRICS_BYTES)).decode(errors="replace")
+        try:
+            samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        except ValueError:
+            raise CommandFailed("the server sent something that is not metrics") from None
+        return {
+            sample.labels.get("process", ""): int(sample.value)
+            for sample in samples
+            if sample.name == SLOTS and sample.labels.get("snapshot") == deployment
+        }
+
     async def transcribe(
         self,
         path: Path,
@@ -145,7 +176,9 @@ class Client:
         return transcript
 
     @asynccontextmanager
-    async def _send(self, method: str, path: str, **content: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _send(
+        self, method: str, path: str, *, base: str = "", **content: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         try:
             async with (
@@ -153,7 +186,9 @@ class Client:
                     headers=self._headers, timeout=timeout, read_bufsize=FRAME_BYTES
                 ) as session,
                 # A redirect would carry the key to another server.
-                session.request(method, self._base_url + path, allow_redirects=False, **content) as response,
+                session.request(
+                    method, (base or self._base_url) + path, allow_redirects=False, **content
+                ) as response,
             ):
                 if response.status != 200:
                     raise await _refusal(response)

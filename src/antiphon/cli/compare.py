@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from rich import progress as bars
 
 from antiphon import settings
 from antiphon.cli.options import BaseUrl, Home, Json, Key, required_key, server_address
-from antiphon.cli.output import CommandFailed, ExitCode, err_console, line
+from antiphon.cli.output import CommandFailed, ExitCode, err_console, line, try_file, unwritable
 
 if TYPE_CHECKING:
     from antiphon.cli.comparison import Compared, Named, Summary
@@ -74,7 +73,7 @@ def compare(
     asked = read(prompts, max_tokens)
     client = Client(server_address(base_url), required_key(key))
     if out:
-        _try_out(out)
+        try_file(out)
     sides = _named(asyncio.run(client.models()), (a, b), home)
     replay = Replay(client, (a, b), asked)
     interrupted = _interrupted(replay, len(asked), concurrency)
@@ -168,22 +167,10 @@ def _json(content: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(content)).decode()
 
 
-def _try_out(path: Path) -> None:
-    """See now that the file can be written: answers are paid before it is."""
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as problem:
-        raise _unwritable(path, problem) from problem
-
-
 def _write(path: Path, text: str) -> None:
     """Write the report, for nobody else to read if it is new: it holds prompts and answers."""
     try:
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
     except OSError as problem:
-        raise _unwritable(path, problem) from problem
-
-
-def _unwritable(path: Path, problem: OSError) -> CommandFailed:
-    return CommandFailed(f"{path} cannot be written: {problem.strerror}")
+        raise unwritable(path, problem) from problem

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from antiphon import settings
-from antiphon.cli.administration import PAGE, Csv, Organization, every, opened_database, show
+from antiphon.cli.administration import PAGE, Csv, Organization, every, opened_house, show
 from antiphon.cli.credits import nano
 from antiphon.cli.moments import moment, written
 from antiphon.cli.options import Home, Json
@@ -184,16 +183,8 @@ def show_calendar(
 @asynccontextmanager
 async def _opened(home: str | None, org: str) -> AsyncIterator[tuple[Dedicated, str]]:
     """The service over this machine's database, and the id of an organization."""
-    # Imported here, since every other command starts without a database.
-    from antiphon.catalogue.changes import Changes
-    from antiphon.catalogue.live import changed
-    from antiphon.operations.dedicated import Dedicated
-
-    chosen = settings.load({"home": home})
-    async with opened_database(home) as (access, database):
-        catalogue = await changed(chosen.home_path, Changes(database))
-        organization = await access.organizations.find(org)
-        yield Dedicated(database, lambda: catalogue, chosen, time.time), organization.id
+    async with opened_house(home, org) as house:
+        yield house.dedicated, house.organization_id
 
 
 def _row(standing: Standing) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from antiphon import __version__
+from antiphon.cli.advise import advise
 from antiphon.cli.chat import chat
 from antiphon.cli.compare import compare
 from antiphon.cli.costs import costs
@@ -29,6 +30,7 @@ from antiphon.cli.prices import prices
 from antiphon.cli.projects import projects
 from antiphon.cli.switching import COMMANDS
 from antiphon.cli.transcribe import transcribe
+from antiphon.cli.tune import tune
 from antiphon.cli.usage import usage
 from antiphon.settings import Settings
 
@@ -68,6 +70,8 @@ for name, command in COMMANDS.items():
     models.command(name)(command)
 models.command()(compare)
 app.add_typer(models, name="models")
+dedicated.command()(tune)
+dedicated.command()(advise)
 app.add_typer(dedicated, name="dedicated")
 app.command()(chat)
 app.command()(transcribe)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import traceback
 from enum import IntEnum
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -32,6 +34,18 @@ class CommandFailed(Exception):
         self.message = message
         self.fix = fix
         self.exit_code = exit_code
+
+
+def try_file(path: Path) -> None:
+    """See now that a file can be written, before what is to be in it is paid for. Raises `CommandFailed`."""
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as problem:
+        raise unwritable(path, problem) from problem
+
+
+def unwritable(path: Path, problem: OSError) -> CommandFailed:
+    return CommandFailed(f"{path} cannot be written: {problem.strerror}")
 
 
 def err_console() -> Console:
