@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import tempfile
@@ -12,11 +13,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from addresses import unix
+from antiphon.address import SECRET, Address
+from antiphon.engines import llama
 from antiphon.engines.base import ChatEngine, EngineKind
+from antiphon.engines.openai import OpenAIEngine
+from antiphon.engines.upstream import Upstream
 from antiphon.errors import EngineFailed
 from antiphon.runtime.local import environment
 from antiphon.settings import Settings
-from antiphon.values import ChatJob, Delta, Deployment, Message, Usage
+from antiphon.values import ChatJob, Delta, Deployment, Message, Site, Usage
+from servers import free_port
 
 START_SECONDS = 60.0
 
@@ -57,6 +63,39 @@ async def running(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # with what it started itself
             await process.wait()
+
+
+@asynccontextmanager
+async def elsewhere(model: Path) -> AsyncIterator[ChatEngine]:
+    """A client of llama.cpp's own server, as of one that others run and that is reached at a URL."""
+    address = Address(host="127.0.0.1", port=free_port(), secret="sk-elsewhere", base="/v1")
+    command = llama.command([deployment("llama", model, None)], Settings(), address)
+    with tempfile.TemporaryDirectory() as folder:
+        told = environment(Path(folder)) | {SECRET: address.secret}
+        process = await asyncio.create_subprocess_exec(*command, start_new_session=True, env=told)
+        server = Upstream(address)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while (name := await _listed(server)) is None:
+                    assert process.returncode is None, "the server ended"
+                    await asyncio.sleep(0.05)
+            site = Site((f"http://{address.authority}/v1",), name)
+            engine = OpenAIEngine(deployment("openai", model, None, site=site), address)
+            await engine.probe()
+            yield engine
+            await engine.close()
+        finally:
+            await server.close()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+async def _listed(server: Upstream) -> str | None:
+    try:
+        return str(json.loads(await server.get("/v1/models"))["data"][0]["id"])
+    except EngineFailed:
+        return None
 
 
 async def _answers(engine: ChatEngine) -> bool:

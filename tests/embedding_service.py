@@ -48,6 +48,7 @@ class ScriptedEmbeddings:
 
     def __init__(self, vector: Callable[[Sequence[int]], bytes] = unit) -> None:
         self.counts = True
+        self.tells_calls = False
         self.cannot: frozenset[Feature] = frozenset()
         self.inputs: list[tuple[int, ...]] = []
         self.running = 0

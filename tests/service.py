@@ -101,6 +101,7 @@ class ScriptedEngine:
     ) -> None:
         self._scripts = (chat, speech)
         self.counts = counts
+        self.tells_calls = False
         self.cannot: frozenset[Feature] = frozenset()
         self.expected = 0.0
         """Seconds until the last segment, as it says of every recording."""
@@ -164,7 +165,9 @@ class ScriptedPool:
         self.engine = engine
         self.capacity = capacity
         self.kind = SimpleNamespace(
-            counts=engine.counts, features=frozenset(get_args(Feature)) - engine.cannot
+            counts=engine.counts,
+            features=frozenset(get_args(Feature)) - engine.cannot,
+            tells_calls=engine.tells_calls,
         )
         self.on_change: list[Callable[[], None]] = []
         self.instances: dict[tuple[str, str], list[Any]] = {}

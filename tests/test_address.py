@@ -37,3 +37,11 @@ def test_tcp_needs_a_secret() -> None:
     with pytest.raises(ValueError, match=SECRET):
         listening("tcp:127.0.0.1:8100", {})
     assert antiphon_guard.SECRET == SECRET, "the guard cannot import it"
+
+
+def test_others_are_named_by_host_and_port() -> None:
+    far = Address(host="api.example.com", port=443, secret="s3cret", tls=True, base="/v1")
+    assert str(far) == repr(far) == "tls:api.example.com:443" and far.authority == "api.example.com:443"
+    assert Address(host="fd00::1", port=80).authority == "[fd00::1]:80" and not Address(path="/a").authority
+    with pytest.raises(ValueError, match="neither"):
+        listening(str(far), KNOWN)

@@ -70,6 +70,7 @@ TESTED_WITH = {
     "test_authorization.py": ("api/admin/table.py",),
     "test_docs.py": ("api/table.py",),
     "engines/test_contract.py": ("engines/client.py", "engines/completion.py"),
+    "engines/test_openai.py": ("engines/dialects.py", "engines/openai_answer.py"),
     "workers/test_chat_app.py": ("workers/chat/pipeline.py",),
     "workers/test_chat_scheduler.py": ("workers/chat/request.py",),
     "workers/test_chat_prepare.py": (

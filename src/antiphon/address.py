@@ -12,19 +12,31 @@ SECRET = "ANTIPHON_ENGINE_SECRET"
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """A Unix socket in a private folder, or a TCP port where whoever comes has to show the secret."""
+    """A Unix socket in a private folder, or a TCP port where whoever comes has to show the secret.
+
+    `tls`: whether what goes over TCP is encrypted, and the other side has to prove that it is the host;
+    `base`: what stands before every path of the API there.
+    """
 
     path: str = ""
     """Of the socket; empty for TCP."""
     host: str = ""
     port: int = 0
     secret: str = ""
+    tls: bool = False
+    base: str = ""
+
+    @property
+    def authority(self) -> str:
+        """Host and port as HTTP writes them; empty for a socket."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return "" if self.path else f"{host}:{self.port}"
 
     def __str__(self) -> str:
         """As `--listen` takes it. The secret is not part of it."""
         if self.path:
             return f"unix:{self.path}"
-        return f"tcp:[{self.host}]:{self.port}" if ":" in self.host else f"tcp:{self.host}:{self.port}"
+        return f"{'tls' if self.tls else 'tcp'}:{self.authority}"
 
     __repr__ = __str__
 

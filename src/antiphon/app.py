@@ -63,11 +63,12 @@ from antiphon.pools.attached import AttachedReplica, Wish
 from antiphon.pools.demand import Demand, Keeper
 from antiphon.pools.member import Member
 from antiphon.pools.plan import Unit
-from antiphon.pools.policy import Pace
+from antiphon.pools.policy import ELSEWHERE, Pace
 from antiphon.pools.pools import Pools
 from antiphon.pools.replica import Replica
 from antiphon.pools.reports import Gateways, Told
 from antiphon.runtime.base import Runtime
+from antiphon.runtime.elsewhere import Elsewhere
 from antiphon.runtime.local import LocalRuntime
 from antiphon.runtime.ray import RayRuntime
 from antiphon.settings import Settings
@@ -246,9 +247,15 @@ def _own(settings: Settings, runtime: Runtime, gateways: Gateways, entry: Callab
             await asyncio.to_thread(preparing.verify, deployment.prepared)
 
     idle = max(settings.engine_idle_seconds, settings.queue_seconds)
+    local = _local(settings)
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
-        replica = Replica(unit, kind, changed, settings=settings, runtime=runtime, verify=verify, pace=Pace())
+        place, pace, first = runtime, Pace(), unit.deployments[0]
+        if kind.reached is not None:
+            place, pace = Elsewhere(partial(kind.reached, first, unit.replica, settings)), ELSEWHERE
+        elif first.site is not None:
+            place = local  # where the operator's keys are
+        replica = Replica(unit, kind, changed, settings=settings, runtime=place, verify=verify, pace=pace)
         busy = lambda: replica.busy + gateways.busy(unit.key)  # noqa: E731
         return replica, Demand(replica, busy, idle, gateways.heard)
 
@@ -256,10 +263,11 @@ def _own(settings: Settings, runtime: Runtime, gateways: Gateways, entry: Callab
 
 
 def _runtime(settings: Settings) -> Runtime:
-    home = settings.home_path
-    if settings.runtime == "ray":
-        return RayRuntime(settings.ray_address)
-    return LocalRuntime(home / "run", home / "logs")
+    return RayRuntime(settings.ray_address) if settings.runtime == "ray" else _local(settings)
+
+
+def _local(settings: Settings) -> LocalRuntime:
+    return LocalRuntime(settings.home_path / "run", settings.home_path / "logs")
 
 
 def _attached(settings: Settings, told: Told) -> Pools:

@@ -162,6 +162,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     speech_batch_seconds: Annotated[
         float, Meta(gt=0, le=60, description="Longest computation that others wait for, in seconds")
     ] = 0.5
+    upstreams: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s/?#@]+(\s+https?://[^\s/?#@]+)*)?$",
+            description="Servers that may be asked for models, as http://10.0.0.5:8000, with blanks between",
+        ),
+    ] = ""
     vllm_command: Annotated[str, Meta(min_length=1, description="Program of vLLM, by name or path")] = "vllm"
     threads: Annotated[
         int, Meta(ge=0, description="Processor threads for each engine; 0 means every core it may use")

@@ -12,13 +12,17 @@ from typing import Any, Literal
 
 import msgspec
 
+from antiphon.foreign import Prompt as Prompt
+from antiphon.foreign import Site as Site
+from antiphon.foreign import Wish as Wish
+
 Task = Literal["chat", "speech", "embedding"]
 SpeechTask = Literal["transcribe", "translate"]
 Pooling = Literal["mean", "cls", "last"]
 """What makes one vector of those of all tokens: their mean, or the one of the first or the last token."""
-Format = Literal["gguf", "safetensors", "ctranslate2"]
+Format = Literal["gguf", "safetensors", "ctranslate2", "upstream"]
 """How a model is published: as one GGUF file, as a folder of safetensors and JSON as the Hugging Face hub has
-them, or as a folder of CTranslate2.
+them, or as a folder of CTranslate2; or not at all: it is served at a URL.
 """
 Feature = Literal["logit_bias", "logprobs", "top_logprobs", "grammar", "lazy_grammar", "seed"]
 """What a chat engine may be able to do, or not: `logprobs` of the tokens that were chosen, `top_logprobs` of
@@ -148,6 +152,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of prompt and answer together, or of one text to embed; 0 for speech."""
     slots: int = 1
     """Requests that one engine process serves at once."""
+    site: Site | None = None
+    """Where it is served, if nothing is launched for it here; then nothing is at `model`."""
     options: Mapping[str, Any] = {}
     """What only this engine knows, from the catalogue."""
     digest: str = ""
@@ -206,20 +212,26 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a conversation. `content` is plain text: parts have been joined, null is empty.
 
-    A `tool` message is the result of a call that the assistant made in the message before.
+    A `tool` message is the result of a call that the assistant made in the message before: the one with the
+    id `call_id`.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     name: str | None = None
     calls: tuple[Call, ...] = ()
+    call_id: str = ""
 
 
 class Form(msgspec.Struct, frozen=True):
-    """What an answer has to be: of a grammar (GBNF), from its beginning or from where it has `trigger`."""
+    """What an answer has to be: of a grammar (GBNF), from its beginning or from where it has `trigger`.
+
+    `wish` is what it was made of.
+    """
 
     grammar: str
     trigger: str = ""
+    wish: Wish | None = None
 
 
 class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,13 +298,6 @@ class EmbeddingJob(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[RawPrompt, ...]
     dimensions: int | None = None
     """How long the vectors shall be; None for the model's own length."""
-
-
-class Prompt(msgspec.Struct, frozen=True):
-    """What the model reads, as text and as tokens: a rendered conversation, or a text as it was sent."""
-
-    text: str
-    tokens: tuple[int, ...]
 
 
 class TopLogprob(msgspec.Struct, frozen=True):
@@ -393,6 +398,6 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a recording once it has been read to its end."""
 
     language: str
-    """ISO 639-1."""
+    """ISO 639-1; what others than we serve may have said an English name."""
     duration: float
     usage: Usage

@@ -10,7 +10,7 @@ from antiphon.api.chat_form import Asked, asked
 from antiphon.api.validation import convert
 from antiphon.errors import InvalidRequest
 from antiphon.grammar.calls import BEGIN
-from antiphon.values import Function
+from antiphon.values import Function, Wish
 from antiphon.wire.chat import ChatRequest
 
 F = {
@@ -194,3 +194,20 @@ def test_functions_that_are_too_large_together_are_named_together() -> None:
         with pytest.raises(InvalidRequest, match="all together") as refusal:
             of(**given)
         assert refusal.value.param == param
+
+
+def test_the_form_is_also_said_as_the_api_has_it() -> None:
+    def wish(**given: Any) -> Wish:
+        form = of(**given).form
+        assert form is not None and form.wish is not None
+        return form.wish
+
+    assert wish(tools=TOOLS) == Wish(functions=("f", "g"))
+    assert wish(tools=TOOLS, tool_choice="required", parallel_tool_calls=False) == Wish(
+        functions=("f", "g"), must=True, several=False
+    )
+    named = {"type": "function", "function": {"name": "g"}}
+    assert wish(tools=TOOLS, tool_choice=named, response_format=AS_JSON) == Wish(functions=("g",), must=True)
+    assert wish(response_format=AS_JSON) == Wish(schema=SCHEMA)
+    assert wish(tools=TOOLS, response_format=AS_JSON) == Wish(functions=("f", "g"), schema=SCHEMA)
+    assert wish(functions=[G]) == Wish(functions=("g",), several=False)

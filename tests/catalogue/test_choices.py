@@ -7,12 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import fake_engine
 from antiphon import engines
 from antiphon.catalogue.choices import choices
-from antiphon.catalogue.entries import Entry, File, PathSource
+from antiphon.catalogue.entries import Entry, File, PathSource, UpstreamSource
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
@@ -110,3 +111,19 @@ def test_one_that_the_machine_does_not_suit_serves_what_no_other_can(suits: Any,
     suits(False)
     found = chosen(("fast", "unread"), tmp_path)
     assert found == [("fast", False, "no other can; unread does not read gguf")]
+
+
+def test_what_is_served_elsewhere_has_its_engines_alone_and_has_to_be_allowed(tmp_path: Path) -> None:
+    far = msgspec.structs.replace(
+        entry("openai"), source=UpstreamSource(url=["http://10.0.0.5:8000/v1"]), files=()
+    )
+    store = ModelStore(tmp_path)
+    [choice] = choices(far, store, Settings(upstreams="http://10.0.0.5:8000"))
+    assert choice.kind.name == "openai" and not choice.alternative
+    with pytest.raises(ConfigurationError, match="upstreams"):
+        choices(far, store, Settings(upstreams="http://10.0.0.5"))
+    for engine, files in (("llama", far.files), ("openai", entry("llama").files)):
+        source = far.source if engine == "llama" else entry("llama").source
+        with pytest.raises(ConfigurationError, match="does not read"):
+            wrong = msgspec.structs.replace(far, engine=engine, source=source, files=files)
+            choices(wrong, store, Settings(upstreams="http://10.0.0.5:8000"))

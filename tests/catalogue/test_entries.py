@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from antiphon.catalogue.entries import Entry
-from antiphon.values import Capacity
+from antiphon.values import Capacity, Site
 
 FILE = {"name": "model.gguf", "size": 5, "sha256": "0" * 64}
 ENTRY: dict[str, Any] = {
@@ -147,3 +147,39 @@ def test_a_processor_and_twice_its_size_are_reserved_unless_something_else_is_sa
     assert convert(needs={"cpus": 2.5, "memory_mib": 1}).reserved == Capacity(cpus=2500, memory=2**20)
     assert convert(needs={"gpus": 1}).reserved == Capacity(memory=10, gpus=1)
     assert convert(needs={"gpus": 1, "cpus": 1}).reserved == Capacity(cpus=1000, memory=10, gpus=1)
+
+
+SEVERAL = {"kind": "upstream", "url": ["http://a/v1", "https://b/v1"], "model": "x/y", "key_file": "/key"}
+UPSTREAM = {"source": {"kind": "upstream", "url": "http://10.0.0.5:8000/v1"}, "files": []}
+
+
+def test_what_is_served_at_a_url_has_no_files() -> None:
+    entry = convert(**UPSTREAM)
+    assert entry.site == Site(("http://10.0.0.5:8000/v1",), "tiny-2024-01-01")
+    assert (entry.format, entry.size, entry.scale.least) == ("upstream", 0, 1)
+    entry = convert(source=SEVERAL, files=[])
+    assert entry.site == Site(("http://a/v1", "https://b/v1"), "x/y", "/key")
+    assert (entry.scale.least, entry.scale.most) == (2, 2), "each is a replica"
+    assert convert().site is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"files": []}, "has `files`"),
+        (UPSTREAM | {"files": [FILE]}, "no `files`"),
+        (UPSTREAM | {"replicas": 2}, "`replicas`"),
+        (UPSTREAM | {"template": "smollm2"}, "`template`"),
+        ({"source": {"kind": "upstream", "url": "ftp://a/v1"}, "files": []}, "url"),
+        ({"source": {"kind": "upstream", "url": "http://a:99999/v1"}, "files": []}, "Port"),
+        ({"source": {"kind": "upstream", "url": "http://u:p@a/v1"}, "files": []}, "url"),
+        ({"source": {"kind": "upstream", "url": "http://a/v1?x=1"}, "files": []}, "url"),
+        ({"source": {"kind": "upstream", "url": "http://a/v1\r\nx: y"}, "files": []}, "url"),
+        ({"source": {"kind": "upstream", "url": "http://a/v1", "key_file": "key"}, "files": []}, "key_file"),
+        ({"source": {"kind": "upstream", "url": "http://a/v1", "key": "sk"}, "files": []}, "key"),
+        ({"task": "speech", "source": SEVERAL, "files": []}, "one URL"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_served_at_a_url(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=said):
+        convert(**wrong)

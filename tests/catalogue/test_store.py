@@ -9,11 +9,12 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from antiphon.catalogue.catalogue import load
 from antiphon.catalogue.digest import sha256_of
-from antiphon.catalogue.entries import Entry, File, PathSource
+from antiphon.catalogue.entries import Entry, File, PathSource, UpstreamSource
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError
 from tiny_models import write_whisper
@@ -166,3 +167,12 @@ def test_nothing_outside_the_store_can_be_removed(store: ModelStore, tmp_path: P
     with pytest.raises(ConfigurationError, match="cannot be a snapshot"):
         store.remove(id)
     assert (tmp_path / "origin" / "model.bin").exists()
+
+
+def test_of_what_is_served_elsewhere_nothing_is_brought(tiny: Entry, tmp_path: Path) -> None:
+    far = msgspec.structs.replace(tiny, source=UpstreamSource(url="http://10.0.0.5:8000/v1"), files=())
+    store = ModelStore(tmp_path / "home")
+    assert store.installed(far)
+    store.verify(far)
+    with pytest.raises(ConfigurationError, match="URL"):
+        store.install(far)

@@ -27,6 +27,7 @@ NAMES = [
     "database",
     "models",
     "engines",
+    "upstreams",
 ]
 
 

@@ -30,6 +30,8 @@ def test_speech_models_share_a_process_and_others_do_not() -> None:
     assert {name: kind.shared for name, kind in kinds().items()} == {
         "llama": False,
         "llama_embeddings": False,
+        "openai": False,
+        "openai_speech": False,
         "openvino": False,
         "speech": True,
         "vllm": False,

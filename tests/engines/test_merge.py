@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from antiphon.engines.merge import decoded, joined, merge
 from antiphon.errors import EngineFailed
-from antiphon.values import Delta, TokenLogprob
+from antiphon.values import CallDelta, Delta, TokenLogprob
 
 
 class Source:
@@ -109,6 +109,13 @@ def test_what_came_at_once_says_the_same_in_fewer_pieces(said: list[Delta], ende
         assert found[-1].finish_reason == meaningful[-1].finish_reason
     if not any(piece.logprobs for piece in counted):
         assert len(found) <= 1
+
+
+def test_calls_that_came_at_once_stay_apart() -> None:
+    begun = Delta(0, calls=(CallDelta(0, "call_1", "now"),), completion_tokens=2)
+    more = Delta(0, calls=(CallDelta(0, arguments="{}"),), completion_tokens=3)
+    said = [Delta(0, "a", completion_tokens=1), begun, more, Delta(0, "b"), Delta(0, "c"), Delta(0)]
+    assert joined(said) == [said[0], begun, more, Delta(0, "bc")]
 
 
 def test_what_came_before_something_unreadable_is_kept() -> None:

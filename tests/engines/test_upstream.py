@@ -89,7 +89,7 @@ async def test_redirects_are_not_followed() -> None:
 
 async def test_nobody_there_or_gone_midway() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        client = Upstream(Path(folder) / "nobody.sock")
+        client = Upstream(unix(Path(folder) / "nobody.sock"))
         with pytest.raises(EngineFailed):
             await client.get("/x")
         await client.close()

@@ -298,6 +298,7 @@ async def test_an_instance_is_resized_without_a_new_engine(
         [pool] = pools.dedicated("acme", SNAPSHOT)
         assert pool.capacity == 6 and pool.deployment.spill_over
         pools.follow([own(deployment)])
+        assert pool.capacity == 3, "the one too many takes no new requests"
         await until(lambda: pools.ready_instances() == {("dedicated_1", 0)})
         assert [status.pid for status in pools.status()[name]] == [first]
 

@@ -17,6 +17,7 @@ from antiphon.errors import InternalError
 from antiphon.values import Word
 from antiphon.wire.transcript_events import OpenedEvent
 from antiphon.workers.speech import desk as speech_desk
+from antiphon.workers.speech import recording as speech_recording
 from antiphon.workers.speech.app import create
 from antiphon.workers.speech.lanes import STUCK_SECONDS
 from antiphon.workers.speech.schedule import Task
@@ -200,7 +201,7 @@ async def test_a_recording_that_is_held_waits_for_its_start(fake: Desks, ear: Ea
 async def test_a_recording_that_is_not_started_in_time_is_given_up(
     fake: Desks, ear: Ear, clip: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech_desk, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(speech_recording, "HOLD_SECONDS", 0.05)
     async with fake() as house:
         talk = await recording(clip, hold="1").through(application(house))
     assert types(talk) == ["transcript.opened", "error"]

@@ -34,6 +34,7 @@ from antiphon.errors import (
 )
 from antiphon.values import Progress, Segment, Transcript, Usage
 from antiphon.workers.speech import desk as speech_desk
+from antiphon.workers.speech import recording as speech_recording
 from antiphon.workers.speech import transcript as speech_transcript
 from antiphon.workers.speech.decoder import Decoders
 from antiphon.workers.speech.desk import ALONE, EXTRA
@@ -419,7 +420,7 @@ async def test_a_recording_is_started_once_it_is_held(
                 house.desk.start(recording.id)
             with pytest.raises(NotFound):
                 house.desk.start(recording.id)
-            monkeypatch.setattr(speech_desk, "HOLD_SECONDS", 0.02)
+            monkeypatch.setattr(speech_recording, "HOLD_SECONDS", 0.02)
             async with house.desk.open(job(), file) as recording:
                 with pytest.raises(RequestTimeout):
                     await recording.started()

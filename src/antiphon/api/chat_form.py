@@ -9,7 +9,7 @@ import msgspec
 from antiphon.errors import InvalidRequest, UnsupportedParameter
 from antiphon.grammar.calls import BEGIN, Value, grammar
 from antiphon.grammar.problems import InvalidSchema
-from antiphon.values import Form, Function
+from antiphon.values import Form, Function, Wish
 from antiphon.wire.chat import (
     AllowedToolsChoice,
     ChatRequest,
@@ -43,13 +43,16 @@ def asked(request: ChatRequest) -> Asked:
     value = _value(request)
     several = request.parallel_tool_calls is not False and not request.functions
     try:
-        if not choice.functions:
-            return Asked(form=None if value is None else Form(grammar(value=value).gbnf()))
-        if choice.must or value is not None:
-            # Whatever is written first is of that form: no mark has to be waited for.
-            wanted = grammar(choice.functions, several=several, value=None if choice.must else value)
-            return Asked(functions, Form(wanted.gbnf()))
-        return Asked(functions, Form(grammar(choice.functions, several=several).gbnf(), trigger=BEGIN))
+        if not choice.functions and value is None:
+            return Asked()
+        value = None if choice.must else value
+        wish = _wish(choice, value, several=several)
+        wanted = grammar(choice.functions, several=several, value=value).gbnf()
+        # Where a call or a value has to be, whatever is written first is of that form: no mark is waited for.
+        free = not choice.must and value is None
+        return Asked(
+            functions if choice.functions else (), Form(wanted, trigger=BEGIN if free else "", wish=wish)
+        )
     except InvalidSchema as problem:
         raise _invalid(request, functions, problem) from None
 
@@ -137,6 +140,16 @@ def _value(request: ChatRequest) -> Value | None:
             return Value(schema, strict=bool(wanted.strict))
         case _:
             return None
+
+
+def _wish(choice: _Choice, value: Value | None, *, several: bool) -> Wish:
+    return Wish(
+        functions=tuple(function.name for function in choice.functions),
+        must=choice.must,
+        several=several,
+        schema=None if value is None else value.schema,
+        strict=value is not None and value.strict,
+    )
 
 
 def _invalid(request: ChatRequest, functions: Sequence[Function], problem: InvalidSchema) -> InvalidRequest:

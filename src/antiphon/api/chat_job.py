@@ -82,8 +82,14 @@ def _message(message: RequestMessage, where: str, made: Collection[str], heard: 
             code="invalid_value",
         )
     content = _text(message, f"{where}.content", heard) or message.refusal or ""
-    calls = _calls(message, where)
-    return Message(role=_ROLES[message.role], content=content, name=message.name, calls=calls)
+    called = message.tool_call_id if message.role == "tool" else message.name
+    return Message(
+        role=_ROLES[message.role],
+        content=content,
+        name=message.name,
+        calls=_calls(message, where),
+        call_id=(called or "") if message.role in ("tool", "function") else "",
+    )
 
 
 def _calls(message: RequestMessage, where: str) -> tuple[Call, ...]:

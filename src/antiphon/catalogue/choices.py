@@ -10,6 +10,7 @@ from antiphon import engines
 from antiphon.catalogue import preparing
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore
+from antiphon.engines import remote
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
@@ -27,9 +28,11 @@ def choices(entry: Entry, store: ModelStore, settings: Settings) -> list[Choice]
     """The preferred engine, and those that run on demand since they can do what those before cannot.
 
     Preferred is the first, in the order of the entry, that can serve the model and that the machine suits; if
-    it suits none, the last that can. Raises `ConfigurationError` if none can, and for an engine that does not
-    exist or does not serve the entry's task.
+    it suits none, the last that can. Raises `ConfigurationError` if none can, for an engine that does not
+    exist or does not serve the entry's task, and for a URL that the settings do not allow.
     """
+    if entry.site is not None:
+        remote.check(entry.id, entry.site, settings)
     kinds = [_kind(entry, name) for name in entry.engines]
     barred = {kind.name: reason for kind in kinds if (reason := _barred(entry, store, settings, kind))}
     able = [kind for kind in kinds if kind.name not in barred]

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from antiphon.values import Capacity, Format, Pooling, Snapshot
+from antiphon.engines import remote
+from antiphon.values import Capacity, Format, Pooling, Site, Snapshot
 
 _MODEL_FILE = (
     r"\A(?:[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.(?:gguf|safetensors)"
@@ -107,7 +108,31 @@ class PathSource(msgspec.Struct, frozen=True, tag_field="kind", tag="path", forb
     path: Annotated[str, Meta(pattern=r"\A/")]
 
 
-Source = PackageSource | HubSource | PathSource
+Url = Annotated[str, Meta(pattern=r"\Ahttps?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~-]+)*/?\Z")]
+
+
+class UpstreamSource(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="upstream", forbid_unknown_fields=True
+):
+    """A server of OpenAI's API that others run, or several that serve the same: nothing of it is here.
+
+    `model` is what it is called there, if not by its id; `key_file` a file of this machine with the key.
+    """
+
+    url: Url | Annotated[tuple[Url, ...], Meta(min_length=1, max_length=64)]
+    model: Annotated[str, Meta(max_length=500)] = ""
+    key_file: Annotated[str, Meta(pattern=r"\A(?:/.*)?\Z")] = ""
+
+    def __post_init__(self) -> None:
+        for url in self.urls:
+            remote.origin(url)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return (self.url,) if isinstance(self.url, str) else self.url
+
+
+Source = PackageSource | HubSource | PathSource | UpstreamSource
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,9 +188,10 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
     serve: bool = False
     """Whether an engine is started for it even if no alias points to it."""
     source: Source
-    files: Annotated[tuple[File, ...], Meta(min_length=1)]
+    files: tuple[File, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_source()
         if self.task != "speech" and self.context < 1:
             raise ValueError(f"a model for {self.task} needs its `context`, in tokens")
         if self.task == "embedding" and (
@@ -179,6 +205,17 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("a file is listed twice")
         if len(set(self.engines)) < len(self.engines):
             raise ValueError("an engine is listed twice")
+
+    def _check_source(self) -> None:
+        if isinstance(self.source, UpstreamSource):
+            if self.task == "speech" and len(self.source.urls) > 1:
+                raise ValueError("a model for speech is served at one URL")
+            if self.files or self.replicas != 1 or self.template or self.pooling:
+                raise ValueError(
+                    "a model that is served at a URL has no `files`, `replicas`, `template` or `pooling`"
+                )
+        elif not self.files:
+            raise ValueError("a model has `files`, unless it is served at a URL")
         if isinstance(self.source, HubSource) and any(len(file.parts) > 1 for file in self.files):
             raise ValueError("files of the hub cannot be joined")
 
@@ -195,7 +232,9 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def scale(self) -> Replicas:
-        """How many engines run for it."""
+        """How many engines run for it: of what is served at URLs, one for each."""
+        if self.site is not None:
+            return Replicas(least=len(self.site.urls), most=len(self.site.urls))
         if isinstance(self.replicas, Replicas):
             return self.replicas
         return Replicas(least=self.replicas, most=self.replicas)
@@ -208,9 +247,16 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Capacity(cpus=cpus, memory=said.memory or 2 * self.size, gpus=said.gpus)
 
     @property
+    def site(self) -> Site | None:
+        """Where it is served, if not here."""
+        if not isinstance(self.source, UpstreamSource):
+            return None
+        return Site(self.source.urls, self.source.model or self.id, self.source.key_file)
+
+    @property
     def format(self) -> Format:
         """How it is published."""
-        return format_of(self.files)
+        return "upstream" if self.site is not None else format_of(self.files)
 
     @property
     def size(self) -> int:

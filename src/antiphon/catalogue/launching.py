@@ -37,6 +37,7 @@ def deployments(entry: Entry, store: ModelStore, settings: Settings) -> list[Dep
             replicas=entry.scale.least,
             most_replicas=entry.scale.most,
             needs=entry.needs.capacity,
+            site=entry.site,
             options={
                 name: value
                 for name, value in (
@@ -85,4 +86,5 @@ def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:
     parts += [file.sha256 for file in entry.files]
     parts += [entry.pooling] if entry.pooling else []
     parts += [told] if kind.name == "vllm" and (told := msgspec.to_builtins(entry.vllm)) else []
+    parts += [*entry.site.urls, entry.site.model] if entry.site else []
     return hashlib.sha256(repr(parts).encode()).hexdigest()

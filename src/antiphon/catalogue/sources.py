@@ -10,7 +10,7 @@ from pathlib import Path
 
 from antiphon.catalogue import hub
 from antiphon.catalogue.digest import Report, pieces, sha256_of
-from antiphon.catalogue.entries import Found, HubSource, PackageSource, PathSource, Source
+from antiphon.catalogue.entries import Found, HubSource, PackageSource, PathSource, Source, UpstreamSource
 from antiphon.errors import ConfigurationError
 
 
@@ -20,6 +20,7 @@ def fetch(source: Source, file: Found, target: Path, report: Report) -> str:
     Whatever stood at `target` is continued if it is the beginning of the same download, else replaced.
     Raises `ConfigurationError`, or `OSError` for this machine's own trouble.
     """
+    assert not isinstance(source, UpstreamSource), "nothing of it is here"
     if isinstance(source, HubSource):
         _room_for(target, file.size)
         hub.download(source, file.origins[0], file.size, target, report, resume=file.sha256 is not None)

@@ -49,11 +49,15 @@ class ModelStore:
         return folder / files[0] if files else folder
 
     def installed(self, entry: Entry) -> bool:
-        """Whether every file is there in its full size; `verify` looks inside."""
+        """Whether every file is there in its full size; `verify` looks inside. What is not here has none."""
         return all(_size(self._models / entry.id / file.name) == file.size for file in entry.files)
 
     def install(self, entry: Entry, progress: Progress = silent) -> None:
         """Bring every file that is missing or damaged. Raises `ConfigurationError`."""
+        if entry.site is not None:
+            raise ConfigurationError(
+                f"'{entry.id}' is served at a URL: there is nothing to bring", fix="see antiphon doctor"
+            )
         with self.alone(entry.id):
             for file in entry.files:
                 self._place(entry.id, entry.source, file, progress)
@@ -116,6 +120,8 @@ class ModelStore:
 
     def _strays(self, entry: Entry) -> Iterator[Path]:
         """Files that an engine would open though the manifest does not list them."""
+        if entry.site is not None:
+            return
         listed = {file.name for file in entry.files}
         for path in (self._models / entry.id).iterdir():
             if path.name not in listed and _fits(path.name, FileName):

@@ -64,7 +64,7 @@ def examine(check: Check, chosen: Settings) -> Finding:
 
 def _checks() -> dict[str, Check]:
     # Imported here, since the database library would slow down every other command.
-    from antiphon.cli.checks import address, installation, machine
+    from antiphon.cli.checks import address, installation, machine, upstreams
 
     return {
         "python": machine.python,
@@ -80,6 +80,7 @@ def _checks() -> dict[str, Check]:
         "database": installation.database,
         "models": installation.models,
         "engines": installation.engines,
+        "upstreams": upstreams.upstreams,
     }
 
 

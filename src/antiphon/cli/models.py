@@ -108,7 +108,9 @@ def verify(
     folder = _folder(home)
     catalogue = load(folder)
     chosen = (
-        [_named(catalogue, model)] if model else [catalogue.entries[id] for id in sorted(catalogue.installed)]
+        [_named(catalogue, model)]
+        if model
+        else [entry for id in sorted(catalogue.installed) if (entry := catalogue.entries[id]).site is None]
     )
     damaged = 0
     for entry in chosen:

@@ -118,8 +118,12 @@ def _nothing(settings: Settings) -> str:
     return ""
 
 
+def _no_command(deployments: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
+    raise AssertionError("others run it")
+
+
 class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of engine: how to launch it and how to talk to it.
+    """One kind of engine: how to launch it, or where it is reached, and how to talk to it.
 
     `command` gives the argument list of a process that listens at the address given, and serves the
     deployments given; `connect` gives the client (`ChatEngine`, `SpeechEngine` or
@@ -135,6 +139,12 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
 
     `cache` tells for how many tokens one process has room, of all its requests together; 0 where each slot
     has room for a whole context of its own, or those that find none wait in the engine.
+
+    `tells_calls`: whether a chat engine gives calls of functions as such; otherwise they are looked for in
+    its text, where models write them as `grammar.calls` has it.
+
+    `reached`, for what others run, tells where one replica of a deployment is: then there is no `command`. It
+    raises `ConfigurationError` for what the settings do not allow, or a key that cannot be read; it blocks.
 
     `version` is of the library that computes: another one may answer otherwise.
 
@@ -154,7 +164,9 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     reads: frozenset[Format]
     counts: bool = True
     shared: bool = False
-    command: Callable[[Sequence[Deployment], Settings, Address], list[str]]
+    tells_calls: bool = False
+    reached: Callable[[Deployment, int, Settings], Address] | None = None
+    command: Callable[[Sequence[Deployment], Settings, Address], list[str]] = _no_command
     connect: Callable[[Sequence[Deployment], Settings, Address], Engine]
     cache: Callable[[Deployment], int] = lambda deployment: 0
     version: Callable[[Settings], str] = _nothing

@@ -7,7 +7,9 @@ httptools', as it is at the edge.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator
+from functools import cache
 from typing import Any, Self
 
 import httptools
@@ -27,7 +29,8 @@ class Exchange(asyncio.Protocol):
     """A request, with a body of JSON if there is one, and its answer as it comes; read once, by one reader.
 
     Used as `async with exchange:`, it is sent on entering, which raises `OSError` if there is nobody at
-    `address` and `TimeoutError` if nobody takes the connection. On leaving the connection is closed.
+    `address`, or somebody who does not prove to be there, and `TimeoutError` if nobody takes the connection.
+    On leaving the connection is closed.
     """
 
     def __init__(self, address: Address, method: str, path: str, body: bytes | None = None) -> None:
@@ -47,7 +50,8 @@ class Exchange(asyncio.Protocol):
             if self._address.path:
                 await loop.create_unix_connection(lambda: self, self._address.path)
             else:
-                await loop.create_connection(lambda: self, self._address.host, self._address.port)
+                tls = await asyncio.to_thread(trusted) if self._address.tls else None
+                await loop.create_connection(lambda: self, self._address.host, self._address.port, ssl=tls)
         self._transport.write(self._request)
         self._request = b""  # a long prompt is not kept for as long as its answer takes
         return self
@@ -134,4 +138,11 @@ class Exchange(asyncio.Protocol):
 def _head(address: Address, method: str, path: str, body: bytes | None) -> bytes:
     known = f"authorization: Bearer {address.secret}\r\n" if address.secret else ""
     sized = "" if body is None else f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-    return f"{method} {path} HTTP/1.1\r\nhost: engine\r\nconnection: close\r\n{known}{sized}\r\n".encode()
+    host = address.authority or "engine"
+    return f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{known}{sized}\r\n".encode()
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """Who is believed: those that this machine trusts, or those in the file `SSL_CERT_FILE`. Blocks."""
+    return ssl.create_default_context()

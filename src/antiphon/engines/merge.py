@@ -31,14 +31,14 @@ def decoded(batch: Iterable[bytes], decode: Callable[[bytes], T]) -> tuple[list[
 def joined(deltas: Iterable[Delta]) -> list[Delta]:
     """Deltas of one choice that are there at once, as few of them as say the same; empty ones are left out.
 
-    Those with probabilities stay apart from what follows.
+    Those with probabilities or calls stay apart from what follows.
     """
     found: list[Delta] = []
     for delta in deltas:
-        if not (delta.text or delta.logprobs or delta.finish_reason):
+        if not (delta.text or delta.logprobs or delta.finish_reason or delta.calls):
             continue
         last = found[-1] if found else None
-        if last is None or last.logprobs or delta.logprobs:
+        if last is None or last.logprobs or delta.logprobs or last.calls or delta.calls:
             found.append(delta)
         else:
             text = last.text + delta.text

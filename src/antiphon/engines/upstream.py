@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -12,23 +13,34 @@ import msgspec
 
 from antiphon.address import Address
 from antiphon.engines import http
-from antiphon.errors import EngineFailed, EngineRefused
+from antiphon.errors import AntiphonError, EngineFailed, EngineRefused
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_EVENT = 1024 * 1024
 _CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=http.CONNECT_SECONDS)
 
+Refusal = Callable[[int, bytes], AntiphonError]
+"""What an answer with another status than 200 means; the second is its body."""
+
+
+def refusal(status: int, body: bytes) -> AntiphonError:
+    """Of engines that are launched here. Fixed text: an engine's own error may quote the prompt."""
+    failure = EngineRefused if status == HTTPStatus.BAD_REQUEST else EngineFailed
+    return failure(f"The engine refused the request with status {status}.", retry_after=1)
+
 
 class Upstream:
-    """Connections to one engine process. Deadlines are the caller's; a broken engine raises `EngineFailed`.
+    """Connections to one engine process. Deadlines are the caller's; a broken engine raises `EngineFailed`,
+    one that answers otherwise than with 200 what `refusal` makes of that.
 
     Every exchange has a connection of its own. Closing it is what cancels the work in the engine; nothing of
     one caller can reach the next; and none is found closed by the engine at the moment it is used again.
     A new one costs some 0.1 ms on a Unix socket.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, refusal: Refusal = refusal) -> None:
         self._address = address
+        self._refusal = refusal
         self._exchanges: set[http.Exchange] = set()
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -45,21 +57,32 @@ class Upstream:
     async def get(self, path: str) -> bytes:
         """The body of a 200 answer to a GET."""
         async with self._exchange("GET", path) as exchange:
-            return await _body(exchange)
+            return await self._body(exchange)
 
     async def post(self, path: str, body: Any) -> bytes:
         """The body of a 200 answer to a POST of JSON."""
         async with self._exchange("POST", path, msgspec.json.encode(body)) as exchange:
-            return await _body(exchange)
+            return await self._body(exchange)
 
     async def batches(self, path: str, body: Any) -> AsyncGenerator[list[bytes], None]:
         """The `data:` of the server-sent events of a 200 answer to a POST of JSON, as they come: see
         `batches`."""
         async with self._exchange("POST", path, msgspec.json.encode(body)) as exchange:
-            if await exchange.begun() != 200:
-                await _body(exchange)
+            if await exchange.begun() != HTTPStatus.OK:
+                await self._body(exchange)
             async for batch in batches(exchange.pieces()):
                 yield batch
+
+    async def _body(self, exchange: http.Exchange) -> bytes:
+        content = bytearray()
+        status = await exchange.begun()
+        async for piece in exchange.pieces():
+            content += piece
+            if len(content) > MAX_ANSWER:
+                raise EngineFailed("The engine's answer is too long.")
+        if status != HTTPStatus.OK:
+            raise self._refusal(status, bytes(content))
+        return bytes(content)
 
     def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Held:
         self._refuse_if_closed()
@@ -69,6 +92,8 @@ class Upstream:
     async def request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """One exchange by aiohttp, which can stream forms. Leaving early closes the connection."""
         try:
+            if self._address.tls:
+                await asyncio.to_thread(http.trusted)
             async with self._by_aiohttp().request(
                 method, f"{_origin(self._address)}{path}", allow_redirects=False, **options
             ) as response:
@@ -120,32 +145,15 @@ class _Held:
 def _connector(address: Address) -> aiohttp.BaseConnector:
     if address.path:
         return aiohttp.UnixConnector(path=address.path, limit=0, force_close=True)
-    return aiohttp.TCPConnector(limit=0, force_close=True)
+    return aiohttp.TCPConnector(limit=0, force_close=True, ssl=http.trusted() if address.tls else True)
 
 
 def _origin(address: Address) -> str:
-    if address.path:
-        return "http://engine"
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"http://{host}:{address.port}"
+    return f"{'https' if address.tls else 'http'}://{address.authority or 'engine'}"
 
 
 def _broke_off() -> EngineFailed:
     return EngineFailed("The engine broke off.", retry_after=1)
-
-
-async def _body(exchange: http.Exchange) -> bytes:
-    content = bytearray()
-    status = await exchange.begun()
-    async for piece in exchange.pieces():
-        content += piece
-        if len(content) > MAX_ANSWER:
-            raise EngineFailed("The engine's answer is too long.")
-    if status != 200:
-        # Fixed text: an engine's own error may quote the prompt.
-        failure = EngineRefused if status == HTTPStatus.BAD_REQUEST else EngineFailed
-        raise failure(f"The engine refused the request with status {status}.", retry_after=1)
-    return bytes(content)
 
 
 async def events(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -44,4 +44,11 @@ class Chat(Generation):
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""
         way = self._way(caller, self._resolve(caller, job.model, "chat"))
         with way.pool.acquire() as lease:
-            return way.snapshot, await cast(ChatEngine, lease.engine).prepare(job.messages, job.functions)
+            prompt = await cast(ChatEngine, lease.engine).prepare(job.messages, job.functions)
+        if not prompt.text:
+            raise UnsupportedParameter(
+                "This model is served elsewhere: what it reads cannot be shown.",
+                param="model",
+                code="unsupported_value",
+            )
+        return way.snapshot, prompt

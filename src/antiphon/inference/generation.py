@@ -98,17 +98,17 @@ class Generation(Conductor):
                 with pool.acquire(beginning) as lease:
                     engine = cast(ChatEngine, lease.engine)
                     prompts = await reading.prepare(engine)
-                    read = sum(len(prompt.tokens) for prompt in prompts)
+                    read = sum(prompt.length for prompt in prompts)
                     await place.correct(text_demand(job, read, reading.prompts).tokens)
                     context = lease.deployment.context
                     jobs = [_fitted(job, prompt, context, reading.param) for prompt in prompts]
-                    most = Usage(prompt_tokens=read, completion_tokens=_most(jobs))
+                    most = _most(jobs, prompts, context)
                     async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
                         handed = HandedTokens(bill, prompts, job.n, counts=pool.kind.counts)
                         text = attempted(
                             pool, lease, lambda engine: written(engine, jobs, prompts), beginning
                         )
-                        if job.functions:
+                        if job.functions and not pool.kind.tells_calls:
                             text = told(text, job.n)
                         pieces = self._settled(snapshot, text, bill, place, deadline)
                         async with aclosing(pieces):
@@ -159,14 +159,23 @@ class Generation(Conductor):
 
 
 def _fitted(job: ChatJob, prompt: Prompt, context: int, param: str) -> ChatJob:
-    """The job with its answer bounded by the context. Raises `ContextLengthExceeded`: nothing is cut off."""
-    used = len(prompt.tokens)
+    """The job with its answer bounded by the context. Raises `ContextLengthExceeded`: nothing is cut off.
+
+    Whether a prompt fits that the engine cannot count is for the engine to find, and what is left beside it.
+    """
+    used = prompt.length if prompt.counted else 1
     wanted = job.max_tokens
     if used >= context or (wanted is not None and used + wanted > context):
-        raise ContextLengthExceeded(limit=context, prompt=used, completion=wanted or 0, param=param)
-    return job if wanted is not None else msgspec.structs.replace(job, max_tokens=context - used)
+        raise ContextLengthExceeded(limit=context, prompt=prompt.length, completion=wanted or 0, param=param)
+    if wanted is not None or not prompt.counted:
+        return job
+    return msgspec.structs.replace(job, max_tokens=context - used)
 
 
-def _most(jobs: Sequence[ChatJob]) -> int:
-    """Tokens that fitted jobs can write at most."""
-    return sum((job.max_tokens or 0) * job.n for job in jobs)
+def _most(jobs: Sequence[ChatJob], prompts: Sequence[Prompt], context: int) -> Usage:
+    """What is read and written at most for fitted jobs; an answer without a limit ends with the context."""
+    written = (context if job.max_tokens is None else job.max_tokens for job in jobs)
+    return Usage(
+        prompt_tokens=sum(prompt.longest for prompt in prompts),
+        completion_tokens=sum(tokens * job.n for tokens, job in zip(written, jobs, strict=True)),
+    )

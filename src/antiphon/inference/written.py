@@ -29,14 +29,14 @@ def written(
 
 
 def _one(engine: ChatEngine, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
-    return engine.chat(job, prompt) if job.max_tokens else _nothing(job, prompt)
+    return _nothing(job, prompt) if job.max_tokens == 0 else engine.chat(job, prompt)
 
 
 async def _nothing(job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
     """An answer of no tokens, for which no engine has to be asked."""
     for index in range(job.n):
         yield Delta(index, finish_reason="length")
-    yield Usage(prompt_tokens=len(prompt.tokens))
+    yield Usage(prompt_tokens=prompt.length)
 
 
 async def _all(
@@ -82,7 +82,7 @@ class HandedTokens:
 
     def __init__(self, bill: Bill, prompts: Sequence[Prompt], n: int, *, counts: bool) -> None:
         self._bill = bill
-        self._prompts = [len(prompt.tokens) for prompt in prompts]
+        self._prompts = [prompt.length for prompt in prompts]
         self._n = n
         self._begun: set[int] = set()
         self._tokens = [0] * (n * len(prompts))

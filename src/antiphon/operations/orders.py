@@ -61,6 +61,8 @@ def offered(catalogue: Catalogue, model: str, *, priced: bool) -> Entry:
         offers = [e.id for e in catalogue.entries.values() if e.dedicated and e.id in catalogue.installed]
         there = f"These are: {', '.join(offers)}." if offers else "None is: the operator sets a price first."
         raise _wrong("model", f"'{id}' is not offered as a dedicated instance. {there}".rstrip("."))
+    if entry.site is not None:
+        raise _wrong("model", f"'{id}' is served elsewhere: there is nothing here to reserve for it")
     if id in catalogue.ended:
         raise _wrong("model", f"'{id}' was shut down on {entry.shutdown}")
     return entry

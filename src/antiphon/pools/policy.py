@@ -13,7 +13,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     probe: float = 2.0
     """Between two probes of a healthy engine."""
     retry: float = 0.05
-    """Between two probes of one that does not answer yet."""
+    """Between two probes of one that does not answer yet, or not any more."""
+    far: bool = False
+    """Whether others run it, over a network."""
     backoff: float = 0.5
     """Before the second attempt in a row; every further one waits twice as long."""
     backoff_max: float = 30.0
@@ -21,6 +23,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Once it has been ready for so long, earlier failures count no more."""
 
 
+ELSEWHERE = Pace(retry=0.5, far=True)
+"""For what others run."""
 _FAVOUR = 0.25
 """How much fuller than the emptiest a replica may be that has begun a prompt before: a share of its slots."""
 _CALM = 0.7

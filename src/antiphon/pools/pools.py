@@ -114,8 +114,11 @@ class Pools:
                 if pool not in planned:
                     planned.append(pool)
             running.keeper.require(not (unit.on_demand or unit.spare))
+        generations = {unit.generation for unit, _ in plan.values()}
         for key, running in self._running.items():
             if key not in plan and running.leaving is None:
+                # One too many of those that stay: the others take its requests from now on.
+                running.member.retiring = running.unit.generation in generations
                 running.leaving = asyncio.create_task(self._leave(key, running), name=f"leaving-{key}")
 
     def scale(self, busy: Callable[[str], int], waiting: Callable[[str], int], now: float) -> None:
@@ -271,6 +274,7 @@ class Pools:
         assert running.leaving is not None
         running.leaving.cancel()
         running.leaving = None
+        running.member.retiring = False
         for pool in running.pools:
             pool.places.sort(key=lambda place: place.generation == running.unit.generation)
             pool.changed()
@@ -297,7 +301,7 @@ class Pools:
 
     def _needed(self, running: _Running) -> bool:
         """Whether it stands in for a successor that is to be ready, and is not yet."""
-        if running.unit.on_demand or running.unit.spare:
+        if running.unit.on_demand or running.unit.spare or running.member.retiring:
             return False
         planned = list(self)
         return any(pool in planned and not pool.passed_over(running.member) for pool in running.pools)

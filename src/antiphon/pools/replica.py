@@ -27,6 +27,10 @@ Verify = Callable[[Deployment], Awaitable[None]]
 
 T = TypeVar("T")
 
+_REFUSED = 3
+"""Probes in a row that fail at once, after which a server that others run is taken for gone. Of a process of
+ours it is known when it ends."""
+
 
 class Replica(Member):
     """Keeps one process running from `start` to `stop`.
@@ -103,7 +107,7 @@ class Replica(Member):
             deployments = self._without(self._left_out | dict.fromkeys(unusable, UNUSABLE))
         self._ready_at = time.monotonic()
         self._enter("ready", engine, deployments)
-        log.info("the engine of %s is ready (process %d)", self._unit.process, process.pid)
+        log.info("the engine of %s is ready (process %s)", self._unit.process, process.pid)
         await _while_running(process, self._keep_probing(engine))
 
     async def _verified(self) -> Sequence[Deployment]:
@@ -155,16 +159,26 @@ class Replica(Member):
             await asyncio.sleep(self._pace.probe)
             try:
                 async with asyncio.timeout(seconds):
-                    await self._answer(engine)
+                    await self._answer(engine, _REFUSED if self._pace.far else None)
             except TimeoutError:
                 raise Ended("ejected", f"The engine did not answer for {seconds:g} s.") from None
 
-    async def _answer(self, engine: Engine) -> Collection[str]:
-        """Return what a probe does when one succeeds. The deadline is the caller's."""
+    async def _answer(self, engine: Engine, refused: int | None = None) -> Collection[str]:
+        """Return what a probe does when one succeeds. The deadline is the caller's.
+
+        Raises `Ended` once so many have been `refused`.
+        """
+        # One of ours may be long with its first answer; what is lost on the way to others never comes.
+        patience = self._settings.engine_silence_seconds if self._pace.far else None
+        failures = 0
         while True:
             try:
-                return await engine.probe()
-            except EngineFailed:
+                async with asyncio.timeout(patience):
+                    return await engine.probe()
+            except (EngineFailed, TimeoutError):
+                failures += 1
+                if failures == refused:
+                    raise Ended("crashed", "The engine cannot be reached.") from None
                 await asyncio.sleep(self._pace.retry)
 
 

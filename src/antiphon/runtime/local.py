@@ -24,7 +24,7 @@ from antiphon.values import NOTHING, Capacity
 _SOCKET_NAME = "engine.sock"
 _SOCKET_PATH_MAX = 100
 """Unix socket paths end at 104 bytes (macOS) or 108 (Linux)."""
-_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SSL_CERT_FILE")
 _INHERITED_PREFIXES = ("OMP_", "GOMP_", "CT2_", "MALLOC_", "VLLM_")
 _SECRETS = ("VLLM_API_KEY",)
 """What begins like that and is not for engines: nobody but the gateway reaches them."""

@@ -89,9 +89,9 @@ async def _state(url: str) -> migrations.State:
 
 
 def models(settings: Settings) -> Finding:
-    """Whether what `serve` wants to serve is there, every file with its sha256."""
+    """Whether what `serve` wants to serve from here is there, every file with its sha256."""
     found, store = catalogue.load(settings.home_path), ModelStore(settings.home_path)
-    wanted = [found.entries[id] for id in sorted(found.wanted)]
+    wanted = [entry for id in sorted(found.wanted) if (entry := found.entries[id]).site is None]
     for entry in wanted:
         if entry.id in found.installed:
             store.verify(entry)

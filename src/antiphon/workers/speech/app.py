@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import BinaryIO, Protocol
 
 import msgspec
 from starlette.applications import Starlette
@@ -25,8 +26,26 @@ from antiphon.wire.transcript_events import (
     SegmentEvent,
 )
 from antiphon.workers.serve import Lifespan, application, send_events, while_connected
-from antiphon.workers.speech.desk import Desk, Recording
+from antiphon.workers.speech.recording import Recording
 from antiphon.workers.speech.values import Job
+
+
+class Desk(Protocol):
+    """Who works at recordings: see `desk.Desk`."""
+
+    def open(self, job: Job, file: BinaryIO) -> AbstractAsyncContextManager[Recording]:
+        """A recording, for as long as the block runs."""
+
+    def start(self, id: str) -> None:
+        """Let a recording that is held go on. Raises `NotFound`."""
+
+    def transcribe(
+        self, job: Job, recording: Recording, file: BinaryIO
+    ) -> AsyncGenerator[Segment | Progress | Transcript, None]:
+        """Segments in order, last a `Transcript`."""
+
+    def check(self, now: float) -> Collection[str]:
+        """The models that cannot be used. Raises `EngineFailed`."""
 
 
 def create(desk: Desk, lifespan: Lifespan) -> Starlette:

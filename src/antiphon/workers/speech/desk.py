@@ -10,12 +10,13 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from antiphon.errors import AntiphonError, InvalidRequest, NotFound, RequestTimeout, Unavailable
+from antiphon.errors import AntiphonError, InvalidRequest, NotFound, Unavailable
 from antiphon.values import Progress, Segment, Transcript, Usage
 from antiphon.workers.serve import as_error
 from antiphon.workers.speech.cut import CutOptions, Cutter
 from antiphon.workers.speech.decoder import Decoders, Sound
 from antiphon.workers.speech.lanes import Lanes
+from antiphon.workers.speech.recording import Recording
 from antiphon.workers.speech.transcriber import Transcriber
 from antiphon.workers.speech.transcript import Assembly, Languages
 from antiphon.workers.speech.turns import Turns
@@ -23,8 +24,6 @@ from antiphon.workers.speech.values import RATE, Heard, Job, Window
 
 T = TypeVar("T")
 
-HOLD_SECONDS = 120.0
-"""Longest time between the opening of a recording and its start."""
 AHEAD_SECONDS = 60.0
 """Sound of one recording that is decoded and waits: its windows, whose sum bounds the memory."""
 LONG_SECONDS, FIRST_SECONDS = 60.0, 6.0
@@ -40,27 +39,6 @@ Item = tuple[Window, asyncio.Future[Heard]] | float | AntiphonError
 def ahead(threads: int, window: float) -> int:
     """Windows of one recording that wait: a lone one is to keep every lane busy, however many there are."""
     return max(2 * threads, int(AHEAD_SECONDS / window))
-
-
-class Recording:
-    """One that is open. `seconds` of sound as scanned; `expected` seconds until its last segment."""
-
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self.seconds = self.expected = 0.0
-        self._begun = asyncio.Event()
-
-    def start(self) -> None:
-        """Go on with it."""
-        self._begun.set()
-
-    async def started(self) -> None:
-        """Return once it is started. Raises `RequestTimeout` if nobody does so in time."""
-        try:
-            async with asyncio.timeout(HOLD_SECONDS):
-                await self._begun.wait()
-        except TimeoutError:
-            raise RequestTimeout("The recording was not started in time.") from None
 
 
 class Desk:
