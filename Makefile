@@ -12,7 +12,7 @@ SERVED := tests/engines/test_contract.py tests/workers/test_chat_app.py tests/wo
 	tests/bad_input tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve install dev check format test coverage bench gateway vllm reliability cancels soak metering bill fuzz docs lock clean
+.PHONY: help serve install ray dev check format test coverage bench gateway vllm reliability cancels soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -28,6 +28,9 @@ $(UV): | requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "Antiphon needs Python 3.11 to 3.14; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+
+ray: install  ## Install Ray beside what serving needs, for engines on several machines (docs/ray.md)
+	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/ray.txt
 
 # `serve` installs only what serving needs; `dev` brings a superset and satisfies `serve`.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml | $(UV)
@@ -95,6 +98,8 @@ lock: $(UV)  ## Renew the hash-locked requirements
 	echo uv | $(UV) pip compile --quiet --universal --generate-hashes --no-annotate --no-header - -o requirements/uv.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra bundled --group build pyproject.toml -o requirements/serve.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--extra ray pyproject.toml -c requirements/serve.txt -o requirements/ray.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra bundled --group build --group dev --group clients pyproject.toml -c requirements/serve.txt -o requirements/dev.txt
 	$(UV) pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 --generate-hashes --no-annotate --no-header \

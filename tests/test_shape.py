@@ -61,6 +61,8 @@ TESTED_WITH = {
     "ledger/test_usage.py": ("ledger/buckets.py",),
     "ledger/test_verify.py": ("ledger/tally.py", "ledger/totals.py"),
     "pools/test_pool.py": ("pools/replica.py",),
+    "runtime/test_ray.py": ("runtime/ray_control.py", "runtime/ray_messages.py"),
+    "runtime/test_runtimes.py": ("runtime/base.py",),
     "storage/test_migrations.py": (
         "storage/ledger_tables.py",
         "storage/metadata.py",

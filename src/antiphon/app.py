@@ -122,6 +122,7 @@ async def running(
         first_key = await access.ensure_default()
         keys = access.authenticator
         runtime = _runtime(settings)
+        stack.push_async_callback(runtime.close)
         pools = (
             _attached(settings, told)
             if told
@@ -170,8 +171,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         await upgrade(database)
         first_key = await (await opened(database, home)).ensure_default()
         await asyncio.to_thread(_uploads, home)
-        gateways = Gateways()
-        runtime = _runtime(settings)
+        gateways, runtime = Gateways(), _runtime(settings)
         pools = _own(settings, runtime, gateways, lambda id: catalogue.entry(id))
         catalogue = LiveCatalogue(settings, Changes(database), pools.follow, pools.serves)
         gateways.on_wake = pools.wake
@@ -191,6 +191,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
                 yield Engines(first_key, gateways)
         finally:
             await pools.stop(_STOP_SECONDS)
+            await runtime.close()
 
 
 @asynccontextmanager

@@ -17,11 +17,13 @@ import msgspec
 import pytest
 
 import fake_engine
+from antiphon.address import Address
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError, EngineFailed, Unavailable
 from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Pools
-from antiphon.values import Deployment
+from antiphon.settings import Settings
+from antiphon.values import Capacity, Deployment
 from pools_house import only, owned
 from until import until
 
@@ -238,6 +240,23 @@ async def test_an_engine_that_cannot_be_started_is_reported(serve: Callable[...,
         await until(lambda: pools.status()["fake-2024"][0].restarts == 1)
         text = "The engine process could not be started (No such file or directory)."
         assert pools.status()["fake-2024"][0].error == text
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(0, 7), (500, 7), (3500, 3)])
+async def test_an_engine_has_as_many_threads_as_processors_are_reserved(
+    deployment: Deployment, tmp_path: Path, cpus: int, threads: int
+) -> None:
+    fake, told = fake_engine.kind(), []
+
+    def command(deployments: Any, settings: Settings, address: Address) -> list[str]:
+        told.append(settings.cores)
+        return fake.command(deployments, settings, address)
+
+    pools = owned(tmp_path, {"fake": msgspec.structs.replace(fake, command=command)}, threads=7)
+    pools.follow([msgspec.structs.replace(deployment, needs=Capacity(cpus=cpus))])
+    await until(lambda: pools.ready)
+    await pools.stop(1.0)
+    assert told == [threads]
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.005, 0.05, 0.2, 0.4, 0.6])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -16,15 +16,21 @@ from antiphon.engines.upstream import Upstream
 from antiphon.errors import EngineFailed
 from antiphon.runtime.base import Process, Runtime
 from antiphon.runtime.local import LocalRuntime
+from antiphon.runtime.ray import RayRuntime
 from until import until
 
 Start = Callable[..., Process]
 
 
-@pytest.fixture(params=["sockets", "tcp"])
-def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Runtime:
-    host = "127.0.0.1" if request.param == "tcp" else ""
-    return LocalRuntime(tmp_path / "run", tmp_path / "logs", host)
+@pytest.fixture(params=["sockets", "tcp", "ray"])
+async def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Runtime]:
+    if request.param == "ray":
+        started: Runtime = RayRuntime(request.getfixturevalue("ray_cluster").address)
+    else:
+        host = "127.0.0.1" if request.param == "tcp" else ""
+        started = LocalRuntime(tmp_path / "run", tmp_path / "logs", host)
+    yield started
+    await started.close()
 
 
 async def started(runtime: Runtime, **options: object) -> Process:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from msgspec.structs import replace
+
 from antiphon.engines.base import Engine, EngineKind
 from antiphon.errors import EngineFailed
 from antiphon.pools.member import UNUSABLE, Ended, Member, explain, log
@@ -134,11 +136,15 @@ class Replica(Member):
             self._engine = None
 
     async def _launch(self, deployments: Sequence[Deployment]) -> Process:
+        needs, settings = self._unit.needs, self._settings
+        if reserved := needs.cpus // 1000:
+            # As many threads as it has processors, however many there are on this machine or another.
+            settings = replace(settings, threads=reserved)
         try:
             return await self._runtime.start(
                 self._unit.process,
-                lambda address: self._kind.command(deployments, self._settings, address),
-                self._unit.needs,
+                lambda address: self._kind.command(deployments, settings, address),
+                needs,
             )
         except OSError as problem:
             text = f"The engine process could not be started ({problem.strerror})."

@@ -134,6 +134,9 @@ class LocalRuntime:
                 await starting.result().stop(0)
             raise
 
+    async def close(self) -> None:
+        """There is nothing to end."""
+
     async def _start(self, name: str, command: Command, needs: Capacity) -> LocalProcess:
         folder = await asyncio.to_thread(self._private_folder)
         address = _tcp(self._host) if self._host else Address(path=str(folder / _SOCKET_NAME))
