@@ -54,7 +54,7 @@ def main() -> None:
         return
     options = {"dtype": given.dtype} | ({"enforce_eager": True} if given.eager else {})
     journal = runs.journal(KIND, given, console, PACKAGES, environment.version(), options)
-    lineup = Lineup(program, options)
+    lineup = Lineup(program, options, runs.BUILD / KIND / "house")
     found = asyncio.run(_run(given, QUICK if given.quick else FULL, journal, lineup))
     tables.show(console, found)
     runs.finish(given, console, journal, found.save, PARTS)
@@ -73,7 +73,7 @@ async def _run(given: argparse.Namespace, plan: Plan, journal: Journal, lineup: 
             if part in given.only:
                 found = msgspec.structs.replace(found, **await MEASURES[part](lineup, plan, journal))
     finally:
-        await asyncio.to_thread(lineup.close)
+        await asyncio.to_thread(lineup.stop)
     return msgspec.structs.replace(found, written=runs.about(KIND, PACKAGES)["written"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import jsonschema
 
-from benchmarks.chat.client import Target, ask, body, session
+from benchmarks.chat.client import REQUEST_SECONDS, Target, ask, body, session
 from benchmarks.chat.loads import WORDS, words
 from benchmarks.vllm.values import Forms, Kept, Left
 
@@ -48,10 +48,13 @@ async def left(target: Target, clients: int) -> Left:
             asyncio.create_task(_begin(opened, target, _story(target, f"left-{n}", LONG), begun[n]))
             for n in range(clients)
         ]
-        await asyncio.gather(*(event.wait() for event in begun))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await asyncio.gather(*(event.wait() for event in begun))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         after = await ask(opened, target, _story(target, "after", 8))
     return Left(clients=clients, idle=idle.times[0], after=after.times[0])
 

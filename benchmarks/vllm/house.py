@@ -57,6 +57,8 @@ def through(home: Path, program: Path, key: str | None) -> Iterator[Server]:
         **environment(cores()),
         "ANTIPHON_VLLM_COMMAND": str(program),
         "ANTIPHON_ENGINE_START_SECONDS": f"{START_SECONDS:.0f}",
+        # Its process that computes answers no probe before a step is done.
+        "ANTIPHON_ENGINE_SILENCE_SECONDS": "600",
     }
     with antiphon(home, settings, key, seconds=START_SECONDS) as server:
         yield server

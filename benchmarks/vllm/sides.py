@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from contextlib import ExitStack
 from importlib.metadata import distribution
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks.chat.client import Target, ask, body, session
 from benchmarks.chat.sides import WARM_UP
@@ -20,13 +20,14 @@ NAMES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 
 
 class Lineup:
-    """Starts a side when it is first asked for. Everything ends with `close`."""
+    """Starts a side when it is first asked for. Everything ends with `stop`."""
 
-    def __init__(self, program: Path, options: Options) -> None:
+    def __init__(self, program: Path, options: Options, folder: Path) -> None:
+        """`folder` is emptied now; models and logs stay there."""
         self.program, self.options = program, options
-        self._whole = ExitStack()
-        self._folder = Path(self._whole.enter_context(TemporaryDirectory(prefix="antiphon-")))
-        self._stack = self._whole.enter_context(ExitStack())
+        shutil.rmtree(folder, ignore_errors=True)
+        self._folder = folder
+        self._stack = ExitStack()
         self._running: dict[str, Target] = {}
         self._key: str | None = None
 
@@ -60,10 +61,6 @@ class Lineup:
         """End every side; what they compiled stays."""
         self._running.clear()
         self._stack.close()
-
-    def close(self) -> None:
-        self._running.clear()
-        self._whole.close()
 
     def _start(self, name: str) -> Target:
         model, home = self._model(), self._folder / "home"

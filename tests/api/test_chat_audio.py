@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from antiphon.catalogue.catalogue import Catalogue
 from antiphon.errors import EngineFailed, InvalidAudio, TooLarge
 from antiphon.values import ChatJob, Progress, Segment, SpeechJob, Transcript
-from service import CHAT, SPEECH, ScriptedEngine, billed, catalogue, serving, spoken
+from service import CHAT, SPEECH, Fixed, ScriptedEngine, billed, catalogue, serving, spoken
 
 
 def audio(content: bytes = b"sound", **fields: Any) -> dict[str, Any]:
@@ -104,10 +103,10 @@ async def test_a_broken_speech_engine_ends_the_request(tmp_path: Path) -> None:
 async def test_a_model_that_hears_with_no_speech_model_refuses_recordings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: str
 ) -> None:
-    def heard(home: Path, operators: Mapping[str, Any]) -> Catalogue:
+    def heard(home: Path, operators: Mapping[str, Any]) -> Fixed:
         found = catalogue(home, operators)
         deaf = msgspec.structs.replace(found.entries[CHAT], hears=hears)
-        return Catalogue({**found.entries, CHAT: deaf}, found.aliases, found.installed)
+        return Fixed({**found.entries, CHAT: deaf}, found.aliases, found.installed)
 
     monkeypatch.setattr("service.catalogue", heard)
     engine = ScriptedEngine()

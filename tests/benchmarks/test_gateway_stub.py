@@ -17,6 +17,7 @@ from benchmarks.gateway.client import Failed
 from benchmarks.gateway.measure import Target
 from benchmarks.gateway.proof import prove, streamed
 
+from antiphon.address import Address
 from antiphon.engines.upstream import Upstream
 
 PERIOD = 0.02
@@ -71,7 +72,7 @@ async def engine(folder: Path) -> AsyncIterator[Upstream]:
     loop = asyncio.get_running_loop()
     path = folder / "s.sock"
     async with await loop.create_unix_server(lambda: stub.Exchange(PERIOD), str(path)):
-        client = Upstream(path)
+        client = Upstream(Address(path=str(path)))
         yield client
         await client.close()
 

@@ -33,7 +33,7 @@ from antiphon.values import Capacity
 
 SNAPSHOT, ALIAS = "paced-a-2024-01-01", "paced"
 PROGRAM = (sys.executable, str(Path(__file__).with_name("paced.py")))
-SHARED_SLOTS = 2
+SHARED_SLOTS = 4
 TOKENS = 100
 """Of an answer that holds its place for two seconds."""
 SETTINGS = {
@@ -210,7 +210,7 @@ async def test_what_is_reserved_is_not_sold_twice(tenant: Tenant, other: Tenant)
     while other.admin.post(PATH, json={"model": ALIAS, "starts_at": begin}).status_code == 200:
         pass  # one for each processor that is left
     refused = other.admin.post(PATH, json={"model": ALIAS, "starts_at": begin})
-    assert refused.status_code == 409 and refused.json()["error"]["code"] == "capacity_taken"
+    assert refused.status_code == 400 and refused.json()["error"]["code"] == "capacity_taken"
     assert "processors" in refused.json()["error"]["message"]
     calendar = tenant.admin.get(f"{PATH}/calendar", params={"model": ALIAS}).json()["data"]
     assert calendar[0]["replicas"] > calendar[-1]["replicas"] == 0 or calendar[0]["replicas"] == 0

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from antiphon.engines import kinds
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import EngineFailed
 from antiphon.pools.policy import Pace
-from antiphon.pools.pool import Pools
-from antiphon.pools.replica import Replica
-from antiphon.runtime.local import LocalRuntime, Process
+from antiphon.runtime.base import Process
+from antiphon.runtime.local import LocalRuntime
 from antiphon.settings import Settings
 from antiphon.values import Deployment, Pooling
 from antiphon.workers.llama import batch, parameters
+from pools_house import owned
 from until import until
 
 CONTEXT, SLOTS = 1024, 2
@@ -171,7 +170,7 @@ def test_the_larger_the_model_the_fewer_tokens_a_step(model_bytes: int, tokens: 
 def test_a_step_takes_a_whole_text_where_all_its_tokens_are_looked_at_together(
     smollm2: Path, tmp_path: Path, pooling: Pooling | None, step: int
 ) -> None:
-    params = parameters(tmp_path / "s", smollm2, 4096, 2, 1, pooling)
+    params = parameters(Address(path=str(tmp_path / "s")), smollm2, 4096, 2, 1, pooling)
     assert (params.n_ubatch, params.n_batch, params.embedding) == (step, step, pooling is not None)
 
 
@@ -190,15 +189,10 @@ def _fields(deployment: Deployment, **changed: Any) -> dict[str, Any]:
 
 
 async def test_a_killed_engine_serves_again_within_ten_seconds(
-    runtime: LocalRuntime, deployment: Deployment, tmp_path: Path
+    deployment: Deployment, tmp_path: Path
 ) -> None:
-    async def verify(deployment: Deployment) -> None:
-        """The model comes from an installed package."""
-
-    settings = Settings(home=str(tmp_path))
-    make = partial(Replica, settings=settings, runtime=runtime, verify=verify, pace=Pace())
-    pools = Pools([deployment], kinds(), make)
-    pools.start()
+    pools = owned(tmp_path, kinds(), pace=Pace())
+    pools.follow([deployment])
     try:
         pool = pools.get("smollm2")
         await until(lambda: pool.ready, 60)

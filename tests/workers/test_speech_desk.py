@@ -21,6 +21,7 @@ from benchmarks.recordings import read as read_manifest
 from benchmarks.words import error_rate, normalise
 
 import sounds
+from antiphon.address import Address
 from antiphon.errors import (
     AntiphonError,
     EngineFailed,
@@ -310,7 +311,7 @@ async def test_a_model_stays_until_the_recording_ends(
     for folder in models.values():
         folder.mkdir()
         write_tokens(folder, "en")
-    transcriber = Transcriber(Options(socket=tmp_path, models=models, memory=1))
+    transcriber = Transcriber(Options(listen=Address(path=str(tmp_path)), models=models, memory=1))
     loaded = transcriber._models._held
     ear.answers = lambda task: heard(task) if loaded.keys() == {task.job.model} else RuntimeError()
     ear.open.clear()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-from sqlalchemy import Connection, select
+from typing import TYPE_CHECKING
 
-from antiphon.storage.tables import dedicated_instance
+import msgspec
+
 from antiphon.values import Capacity
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,11 @@ def instances(
     connection: Connection, *, organization_id: str | None = None, after: int | None = None
 ) -> list[Instance]:
     """Every instance, the oldest first; of one organization, or of those that end after a moment."""
+    # Imported here, since the command line knows catalogues without a database.
+    from sqlalchemy import select
+
+    from antiphon.storage.tables import dedicated_instance
+
     columns = dedicated_instance.c
     query = select(dedicated_instance).order_by(columns.created_at, columns.id)
     if organization_id is not None:

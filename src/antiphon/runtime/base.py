@@ -40,3 +40,6 @@ class Runtime(Protocol):
 
         Returns once it has a place. Raises `OSError` if it cannot be started.
         """
+
+    async def close(self) -> None:
+        """Let go of what places processes. They have been stopped before."""

@@ -38,3 +38,6 @@ class Elsewhere:
 
     async def start(self, name: str, command: Command, needs: Capacity = NOTHING) -> Foreign:
         return Foreign(await asyncio.to_thread(self._find))
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
