@@ -30,7 +30,7 @@ slots = 64
 context = 256
 
 [aliases]
-"whisper-1" = {{ snapshot = "{SNAPSHOT}" }}
+"whisper-1" = false
 """
 """Room for every stream, wherever its connection goes; and no speech engine, which would only take time."""
 SETTINGS = {"ANTIPHON_REQUESTS_PER_MINUTE": "0", "ANTIPHON_QUEUE_PER_ORGANIZATION": "64"}

@@ -1,41 +1,48 @@
-"""`python -m benchmarks.isolation`: what others' load does to an organization with an instance of its own.
+"""Measure what others' load does to an organization with an instance of its own.
+
+    python -m benchmarks.isolation [--engines paced|real] [--quick] [--fresh] [--out FOLDER]
 
 Two organizations ask one server in turns: the one with an instance alone, then beside ten times its load on
-the shared service. What is compared are its own answers, by their 99th percentile. With `--engines paced`
-engines only keep time, on the processors that are theirs; with `--engines real` they compute, and share the
-machine's memory and caches.
+the shared service. What is compared are its own answers, by their 99th percentile, and what counts is the
+median of the ratios of rounds. Paced engines only keep time, on the processors that are theirs, and have a
+bar; real ones compute, and share the machine's memory and caches.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 from rich.console import Console
-from rich.progress import track
 
+from benchmarks import grids, runs
 from benchmarks.faults import until
-from benchmarks.figures import percentile
-from benchmarks.machine import machine
+from benchmarks.figures import median, percentile
+from benchmarks.grids import Bar, Grid, most
+from benchmarks.journal import Journal
 from benchmarks.processes import Server, antiphon
 
-RESULTS = Path(__file__).parent / "results" / "isolation.json"
-PACED = (sys.executable, str(Path(__file__).parents[1] / "tests" / "e2e" / "paced.py"))
-REAL = (str(Path(sys.executable).with_name("antiphon")),)
+KIND = "isolation"
+PACKAGES = ("antiphon", "openvino-genai", "xllamacpp", "aiohttp")
+PROGRAMS = {
+    "paced": (sys.executable, str(Path(__file__).parents[1] / "tests" / "e2e" / "paced.py")),
+    "real": (str(Path(sys.executable).with_name("antiphon")),),
+}
 SNAPSHOT = "smollm2-135m-instruct-2024-11-01"
 MODELS = f"""
 [snapshots."{SNAPSHOT}"]
 slots = 16
+ENGINE
 
 [snapshots."{SNAPSHOT}".dedicated]
 price_per_hour = "1"
@@ -44,6 +51,7 @@ price_per_hour = "1"
 "whisper-1" = {{ snapshot = "{SNAPSHOT}" }}
 """
 """No speech engine, which would only take time."""
+ENGINES = {"paced": 'engine = "llama"', "real": ""}
 SETTINGS = {
     "PACED": "token_delay=0.02",
     "ANTIPHON_REQUESTS_PER_MINUTE": "0",
@@ -53,9 +61,84 @@ SETTINGS = {
 }
 CLIENTS, CROWD = 2, 20
 TOKENS = 20
-SECONDS = 20.0
+LOAD = 4
+ROUNDS, SECONDS = 5, 20.0
+QUICK_ROUNDS, QUICK_SECONDS = 1, 3.0
 READY_SECONDS = 120.0
-BAR = 1.25
+WORST = 1.25
+"""How many times as long the 99th percentile may be beside others."""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """99th percentiles of the instance's answers in seconds, alone and directly after that beside others."""
+
+    alone: float
+    beside: float
+    others: int
+    """Answers that those were given meanwhile."""
+
+    @property
+    def ratio(self) -> float:
+        return self.beside / self.alone
+
+
+class Results(runs.Run, frozen=True, kw_only=True):
+    engines: str
+    clients: int
+    crowd: int
+    seconds: float
+    turns: list[Turn]
+
+    @property
+    def ratio(self) -> float:
+        return median([turn.ratio for turn in self.turns])
+
+
+def bars(engines: str, turns: Sequence[Turn]) -> list[Bar]:
+    """Real engines share what no processor of their own keeps apart: nothing is promised of them."""
+    if engines != "paced":
+        return []
+    ratio = median([turn.ratio for turn in turns])
+    return [most("99th percentile beside others, to that alone", ratio, WORST, "x", 2)]
+
+
+def table(found: Sequence[Results]) -> Grid:
+    """One row for each kind of engines."""
+
+    def row(one: Results) -> tuple[str, ...]:
+        alone, beside = ([getattr(turn, side) for turn in one.turns] for side in ("alone", "beside"))
+        verdict = "none" if not one.bars else one.bars[0].wanted
+        return (
+            one.engines,
+            f"{median(alone) * 1000:.0f}",
+            f"{median(beside) * 1000:.0f}",
+            f"{one.ratio:.2f}",
+            verdict + ("" if not one.bars else ": met" if one.bars[0].met else ": missed"),
+            f"{sum(turn.others for turn in one.turns):,}",
+        )
+
+    columns = ("engines", "alone, p99 ms", "beside others", "ratio", "bar", "answers to others")
+    title = f"An instance asked by {CLIENTS} clients, alone and beside {CROWD} clients of the shared service"
+    return Grid(title, columns, [row(one) for one in found])
+
+
+GRIDS: dict[str, Callable[[Sequence[Results]], Grid]] = {"p99": table}
+
+
+def newest(folder: Path) -> Callable[[str], str] | None:
+    """Gives the text of a table with that name, for the newest run of each kind; None where there is none."""
+    every = runs.read(folder, KIND, Results)
+    found = [next((one for one in every if one.engines == engines), None) for engines in PROGRAMS]
+    there = [one for one in found if one is not None]
+    return partial(block, there) if there else None
+
+
+def block(found: Sequence[Results], name: str) -> str:
+    """Raises `KeyError` for a table that does not exist."""
+    grid = GRIDS[name](found)
+    machine = found[0].machine
+    about = f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; {found[0].date}"
+    return f"{about}. {grid.title}:\n\n{grid.markdown()}"
 
 
 class Tenant:
@@ -96,20 +179,6 @@ def _body() -> dict[str, Any]:
     return {"model": SNAPSHOT, "messages": messages, "max_tokens": TOKENS}
 
 
-async def run(server: Server, program: Sequence[str], rounds: int) -> dict[str, Any]:
-    own, others = (Tenant(server, program, name) for name in ("own", "others"))
-    own.said("dedicated", "create", SNAPSHOT, "--org", "own", "--load", "4")
-    await _ready(own)
-    alone, beside, crowd = [], [], 0
-    for _ in track(range(rounds), description="Rounds", disable=None):
-        alone.append(percentile(await own.load(CLIENTS, SECONDS), 99))
-        mine, theirs = await asyncio.gather(own.load(CLIENTS, SECONDS), others.load(CROWD, SECONDS))
-        beside.append(percentile(mine, 99))
-        crowd += len(theirs)
-    ratio = statistics.median(b / a for a, b in zip(alone, beside, strict=True))
-    return {"alone, p99 s": alone, "beside, p99 s": beside, "answers to others": crowd, "ratio": ratio}
-
-
 async def _ready(own: Tenant) -> None:
     async def ready() -> bool:
         [shown] = json.loads(own.said("dedicated", "list", "--org", own.name, "--json"))
@@ -119,23 +188,55 @@ async def _ready(own: Tenant) -> None:
     await own.load(CLIENTS, 2)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engines", choices=("paced", "real"), default="paced")
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    program = PACED if given.engines == "paced" else REAL
-    with tempfile.TemporaryDirectory() as folder:
+async def _turns(server: Server, engines: str, quick: bool, journal: Journal) -> list[Turn]:
+    runs.end_with_sigterm()
+    rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
+    own, others = (Tenant(server, PROGRAMS[engines], name) for name in ("own", "others"))
+    own.said("dedicated", "create", SNAPSHOT, "--org", "own", "--load", str(LOAD))
+    await _ready(own)
+
+    async def turn() -> Turn:
+        alone = await own.load(CLIENTS, seconds)
+        mine, theirs = await asyncio.gather(own.load(CLIENTS, seconds), others.load(CROWD, seconds))
+        return Turn(percentile(alone, 99), percentile(mine, 99), len(theirs))
+
+    return [await journal.once(f"{engines}, round {number}", Turn, turn) for number in range(rounds)]
+
+
+def _run(engines: str, quick: bool, journal: Journal) -> Results:
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         home = Path(folder) / "home"
         home.mkdir()
-        (home / "models.toml").write_text(MODELS)
-        with antiphon(home, SETTINGS, program=program) as server:
-            found = asyncio.run(run(server, program, given.rounds))
-    every = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    every |= {"machine": machine(), given.engines: found}
-    RESULTS.write_text(json.dumps(every, indent=1) + "\n")
-    reached = "reached" if found["ratio"] <= BAR else "missed"
-    Console().print(f"p99 beside others is {found['ratio']:.2f}x of alone (bar {BAR}x: {reached})")
+        (home / "models.toml").write_text(MODELS.replace("ENGINE", ENGINES[engines]))
+        with antiphon(home, SETTINGS, program=PROGRAMS[engines]) as server:
+            turns = asyncio.run(_turns(server, engines, quick, journal))
+    return Results(
+        **runs.about(KIND, PACKAGES),
+        engines=engines,
+        clients=CLIENTS,
+        crowd=CROWD,
+        seconds=QUICK_SECONDS if quick else SECONDS,
+        turns=turns,
+        bars=bars(engines, turns),
+    )
+
+
+def _show(console: Console, found: Results) -> None:
+    console.print(table([found]).rich())
+    if shown := grids.bars(found.bars):
+        console.print(shown.rich())
+
+
+def main() -> None:
+    parser = runs.parser(KIND, __doc__.splitlines()[0], ("rounds",), "one short round")
+    parser.add_argument("--engines", choices=tuple(PROGRAMS), default="paced")
+    given = parser.parse_args()
+    console = runs.console()
+    journal = runs.journal(KIND, given, console, PACKAGES, given.engines)
+    found = _run(given.engines, given.quick, journal)
+    _show(console, found)
+    write = partial(found.write, kind=KIND, more=f"-{given.engines}")
+    runs.finish(given, console, journal, write, ("rounds",))
 
 
 if __name__ == "__main__":

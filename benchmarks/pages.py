@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from benchmarks import isolation, ray
 from benchmarks.chat import tables as chat
 from benchmarks.gateway import tables as gateway
 from benchmarks.runs import RESULTS, ROOT
@@ -17,9 +18,11 @@ from benchmarks.scale import tables as scale
 from benchmarks.speech import tables as speech
 from benchmarks.vllm import tables as vllm
 
-NAMES = ("README.md", *(f"docs/{name}.md" for name in ("benchmarks", "chat", "gateway", "scale", "vllm")))
+DOCS = ("benchmarks", "chat", "dedicated", "gateway", "ray", "scale", "vllm")
+NAMES = ("README.md", *(f"docs/{name}.md" for name in DOCS))
 PAGES = tuple(ROOT / name for name in NAMES)
-BLOCK = re.compile(r"(<!-- (chat|gateway|scale|speech|vllm): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+KINDS = "chat|gateway|isolation|ray|scale|speech|vllm"
+BLOCK = re.compile(rf"(<!-- ({KINDS}): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 Block = Callable[[str], str]
 """The text of the table with that name, empty if there is none. Raises `KeyError` for an unknown name."""
@@ -27,7 +30,10 @@ Block = Callable[[str], str]
 
 def blocks() -> dict[str, Block]:
     """One for each benchmark that has results."""
-    kinds = {"chat": chat, "gateway": gateway, "scale": scale, "speech": speech, "vllm": vllm}
+    kinds = {
+        "chat": chat, "gateway": gateway, "isolation": isolation, "ray": ray,
+        "scale": scale, "speech": speech, "vllm": vllm,
+    }  # fmt: skip
     found = {kind: tables.newest(RESULTS) for kind, tables in kinds.items()}
     return {kind: block for kind, block in found.items() if block}
 

@@ -14,6 +14,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -104,6 +105,34 @@ def table(found: list[Load]) -> Grid:
         "clients", "tokens/s, local", "Ray", "ratio", "first token, ms, local", "Ray", "ratio", "load before",
     )  # fmt: skip
     return Grid("Through a Ray cluster beside the local runtime", columns, [row(load) for load in found])
+
+
+def newest(folder: Path) -> Callable[[str], str] | None:
+    """Gives the text of a table of docs/ray.md, for the newest run; None where there is none."""
+    found = runs.read(folder, KIND, Results)
+    return partial(block, found[0]) if found else None
+
+
+def block(found: Results, name: str) -> str:
+    """Raises `KeyError` for a table that does not exist."""
+    return BLOCKS[name](found)
+
+
+def _about(found: Results) -> str:
+    """The machine, what was run and the day."""
+    machine, version = found.machine, found.versions["ray"]
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; Ray {version}; "
+        f"medians of {found.plan['rounds']} turns; {found.date}."
+    )
+
+
+def _loads(found: Results) -> str:
+    grid = table(found.loads)
+    return f"{grid.title}:\n\n{grid.markdown()}"
+
+
+BLOCKS: dict[str, Callable[[Results], str]] = {"about": _about, "loads": _loads}
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ class House:
         at = int(self.world.wall) + seconds
         there = {"rack-1": Capacity(cpus=cpus * 1000, memory=memory)}
         async with self.world.database.begin() as connection:
-            await connection.run_sync(partial(machines.tell, machines=there, now=at))
+            await connection.run_sync(partial(machines.tell, server="here", machines=there, now=at))
 
     async def use(self, start: int, **row: Any) -> None:
         """Usage as the ledger writes it: for the minute, the hour and the day of `start`."""

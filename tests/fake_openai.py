@@ -21,9 +21,9 @@ from antiphon.values import Deployment, Site
 
 MODEL = "org/model"
 KEY = "sk-upstream"
-FAULTS = ("hang", "garbage", "half", "eof", "error", "refusal", "finish", "no-done", "no-usage", "no-finish")
+FAULTS = ("hang", "garbage", "half", "eof", "error", "refusal", "finish", "no-done", "no-finish")
 """After `after` words: say nothing more; send what is no JSON; send half an event and close; close; send an
-error event; one of a bad request; end with a reason that is none; leave out [DONE], the usage, the reason."""
+error event; one of a bad request; end with a reason that is none; leave out [DONE], the reason."""
 
 
 class FakeOpenAI:
@@ -38,6 +38,7 @@ class FakeOpenAI:
         self.fault = ""
         self.after = 2
         self.words = 5
+        self.tells_usage = True
         self.delay = 0.0
         self.call: dict[str, str] | None = None
         self.missing: set[str] = set()
@@ -47,8 +48,12 @@ class FakeOpenAI:
         self.running = 0
         self.location = ""
         self.silent = False
+        self.crowded = False
+        """Whether it answers 429 to every question about itself."""
         self.forms = {"json", "verbose_json"}
         """Of transcripts, which it knows."""
+        self.granularities = {"segment", "word"}
+        """Of times, which it tells."""
         self.transcript: dict[str, Any] = {
             "language": "English",
             "duration": "3.1",
@@ -91,6 +96,8 @@ class FakeOpenAI:
         self.asked.append(request.path)
         if self.silent and request.method == "GET":
             await asyncio.sleep(60)
+        if self.crowded and request.method == "GET":
+            raise web.HTTPTooManyRequests
         if self.location:
             raise web.HTTPTemporaryRedirect(self.location)
         if request.path.startswith("/v1") and request.headers.get("authorization") != f"Bearer {self.key}":
@@ -126,7 +133,8 @@ class FakeOpenAI:
         self.bodies.append(said | {"path": request.path})
         if self.status != 200:
             return web.json_response(self.refusal, status=self.status)
-        if said["response_format"] not in self.forms:
+        told = set(said.get("timestamp_granularities[]", ()))
+        if said["response_format"] not in self.forms or not told <= self.granularities:
             return web.json_response(self.refusal, status=400)
         await asyncio.sleep(self.delay)
         if self.fault == "garbage":
@@ -161,7 +169,7 @@ class FakeOpenAI:
                     yield piece
                 return
             chunk = choice(delta, logprobs=logprobs(number) if body.get("logprobs") else None)
-            if self.counts_along:
+            if self.counts_along and self.tells_usage:
                 chunk["usage"] = usage(prompt, number + 1)
             if self.owned_by == "llamacpp" and body.get("timings_per_token"):
                 chunk["timings"] = {"predicted_n": number + 1}
@@ -169,7 +177,7 @@ class FakeOpenAI:
         if self.fault != "no-finish":
             reason = "length" if length < self.words else "tool_calls" if self.call else "stop"
             yield event(choice({}, "strange" if self.fault == "finish" else reason))
-        if self.fault != "no-usage":
+        if self.tells_usage:
             yield event({"choices": [], "usage": usage(prompt, len(deltas))})
         if self.fault != "no-done":
             yield b"data: [DONE]\n\n"

@@ -65,6 +65,8 @@ def sell(
         "begins_at": begins_at,
         "ends_at": ends_at,
         "created_at": min(BEGIN, begins_at),
+        "server": "here",
+        "ordered": b"",
     }
     connection.execute(insert(tables.dedicated_instance).values(instance))
     rate(connection, id, begins_at, replicas, price)

@@ -47,7 +47,11 @@ def owned(
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         replica = Replica(unit, kind, changed, settings=chosen, runtime=runtime, verify=verify, pace=pace)
-        return replica, Demand(replica, lambda: replica.busy + told.busy(unit.key), idle, told.heard)
+
+        def busy() -> int:
+            return replica.busy + told.busy(unit.key)
+
+        return replica, Demand(replica, busy, idle, told.heard, spare=unit.spare)
 
     pools = Pools(kinds, make, in_use=told.use, patience=patience)
     told.on_wake = pools.wake
@@ -55,7 +59,9 @@ def owned(
     return pools
 
 
-def attached(home: Path, kinds: Kinds, told: Told, *, sharers: int = 1, **settings: float) -> Pools:
+def attached(
+    home: Path, kinds: Kinds, told: Told, *, part: tuple[int, int] = (0, 1), **settings: float
+) -> Pools:
     """Pools that use the engines of which they are told."""
     chosen = Settings(home=str(home), **settings)
 
@@ -63,7 +69,7 @@ def attached(home: Path, kinds: Kinds, told: Told, *, sharers: int = 1, **settin
         replica = AttachedReplica(unit, kind, changed, settings=chosen, told=told, pace=QUICK)
         return replica, Wish(replica, told, unit.key)
 
-    return Pools(kinds, make, sharers=sharers)
+    return Pools(kinds, make, part=part)
 
 
 @asynccontextmanager

@@ -187,7 +187,7 @@ def fresh_database(server: PostgresServer, template: str = "template0") -> Itera
     """A new database, a copy of `template`; gone afterwards, the server running again whatever happened."""
     server.restart()
     name = f"test_{os.urandom(6).hex()}"
-    server.execute(f"create database {name} template {template}")
+    server.execute(f"create database {name} template {template} strategy file_copy")
     try:
         yield PostgresDatabase(server, name)
     finally:

@@ -20,6 +20,7 @@ from antiphon.app import build_edge
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.document import laid_over
 from antiphon.catalogue.entries import Entry
+from antiphon.catalogue.instances import Instance
 from antiphon.catalogue.listing import Listing, listing
 from antiphon.errors import Unauthenticated, Unavailable
 from antiphon.ledger.ledger import running
@@ -170,12 +171,10 @@ class ScriptedPool:
             tells_calls=engine.tells_calls,
         )
         self.on_change: list[Callable[[], None]] = []
+        self.other: Any = None
+        """A further engine, for what failed in the first."""
         self.instances: dict[tuple[str, str], list[Any]] = {}
         """The dedicated ones, by organization and snapshot."""
-
-    @property
-    def free(self) -> int:
-        return max(0, self.capacity - self.engine.running)
 
     def wake(self) -> None:
         pass
@@ -184,10 +183,20 @@ class ScriptedPool:
         return 1
 
     @contextmanager
-    def acquire(self, beginning: Any = None, besides: Any = None, *, deployment: Any = None) -> Iterator[Any]:
-        if besides is not None:
+    def acquire(
+        self, beginning: Any = None, besides: Any = None, deadline: Any = None, *, deployment: Any = None
+    ) -> Iterator[Any]:
+        engine = self.engine if besides is None else self.other
+        if engine is None:
             raise Unavailable("There is no other engine.")
-        yield SimpleNamespace(engine=self.engine, deployment=deployment, fingerprint="fp_0123456789")
+        yield SimpleNamespace(
+            engine=engine,
+            deployment=deployment,
+            deadline=deadline,
+            fingerprint="fp_0123456789",
+            failed=False,
+            answered=False,
+        )
 
     def resize(self, capacity: int) -> None:
         self.capacity = capacity
@@ -203,8 +212,10 @@ class _Named:
         known: dict[str, Any] = {"name": snapshot, "instance": "", "context": context}
         self.deployment = SimpleNamespace(**(known | instance))
 
-    def acquire(self, beginning: Any = None, besides: Any = None) -> AbstractContextManager[Any]:
-        return self._pool.acquire(beginning, besides, deployment=self.deployment)
+    def acquire(
+        self, beginning: Any = None, besides: Any = None, deadline: Any = None
+    ) -> AbstractContextManager[Any]:
+        return self._pool.acquire(beginning, besides, deadline, deployment=self.deployment)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
@@ -345,14 +356,17 @@ class Fixed(Catalogue):
     def models(self, organization: str = "") -> list[Model]:  # type: ignore[override]
         return super().models(None, organization)
 
+    def elsewhere(self, organization: str, snapshot: str) -> str:  # type: ignore[override]
+        return super().elsewhere(organization, snapshot, "here")
+
     def listing(self) -> list[Listing]:
         return listing(self, {name: self.meaning(name) for name in self.aliases})
 
 
-def catalogue(home: Path, operators: Mapping[str, Any] = {}) -> Fixed:
+def catalogue(home: Path, operators: Mapping[str, Any] = {}, instances: tuple[Instance, ...] = ()) -> Fixed:
     """The shipped catalogue and the operator's, as if everything in them were installed."""
     found = laid_over(operators)
-    return Fixed(found.snapshots, found.aliases, frozenset(found.snapshots))
+    return Fixed(found.snapshots, found.aliases, frozenset(found.snapshots), instances=instances)
 
 
 @asynccontextmanager
@@ -363,6 +377,7 @@ async def serving(
     authenticator: Any = None,
     admin: Sequence[Route] = (),
     models: Mapping[str, Any] = {},
+    instances: tuple[Instance, ...] = (),
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides.
@@ -373,7 +388,7 @@ async def serving(
     pool = ScriptedPool(engine or ScriptedEngine(), capacity)
     uploads = home / "uploads"
     uploads.mkdir(exist_ok=True)
-    known = catalogue(home, models)
+    known = catalogue(home, models, instances)
     pools: Any = ScriptedPools(pool, lambda snapshot: known.entries[snapshot].context)
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:

@@ -32,6 +32,7 @@ def instance(**changes: Any) -> Instance:
         "begins_at": NOW,
         "ends_at": None,
         "created_at": NOW - 100,
+        "server": "here",
     }
     return Instance(**(facts | changes))
 

@@ -16,11 +16,17 @@ from antiphon import app
 from antiphon.access.authenticator import Authenticator
 from antiphon.api.admin.table import Administration
 from antiphon.api.routes import Route
+from antiphon.catalogue.document import laid_over
 from antiphon.errors import Unavailable
 from antiphon.pools import machines
+from antiphon.pools.reports import Gateways
+from antiphon.runtime.base import Command
+from antiphon.runtime.local import LocalProcess, LocalRuntime
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
+from antiphon.values import NOTHING, Capacity, Deployment, Site
 from service import listening
+from until import until
 
 
 async def test_pages_of_the_administration_keep_no_caller_waiting(
@@ -70,4 +76,27 @@ async def test_it_tells_on_what_machine_engines_run(tmp_path: Path) -> None:
                         break
                 await asyncio.sleep(0.05)
     [one] = found
-    assert one.cpus >= 1000 and one.memory > 0
+    assert one.server == settings.server and one.has.cpus >= 1000 and one.has.memory > 0
+
+
+async def test_relays_are_started_by_the_one_that_deals_out_the_processors(tmp_path: Path) -> None:
+    started = []
+
+    class Noting(LocalRuntime):
+        async def start(self, name: str, command: Command, needs: Capacity = NOTHING) -> LocalProcess:
+            started.append(name)
+            raise OSError(None, "It is not to be started.")
+
+    url = "http://127.0.0.1:9/v1"
+    entry = {
+        "task": "speech", "engine": "openai_speech", "owned_by": "o", "licence": "MIT",
+        "released": "2026-03-01", "source": {"kind": "upstream", "url": url},
+    }  # fmt: skip
+    known = laid_over({"snapshots": {"w": entry}}).snapshots
+    site = Site(urls=(url,), model="w")
+    relay = Deployment(snapshot="w", task="speech", engine="openai_speech", model=Path("/m"), site=site)
+    runtime = Noting(tmp_path / "run", tmp_path / "logs")
+    pools = app._own(Settings(home=str(tmp_path)), runtime, Gateways(), known.__getitem__)
+    pools.follow([relay])
+    await until(lambda: started == ["w"])
+    await pools.stop(0)

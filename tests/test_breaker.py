@@ -35,5 +35,8 @@ def test_while_open_one_asks_in_a_while_until_it_succeeds() -> None:
     ]
     assert not breaker.failed(12.05), "it was open already"
     assert not breaker.allows(12.9) and breaker.allows(13.0)
+    breaker.untold()
+    assert breaker.allows(13.1), "the one at 13.0 did not find out"
+    assert not breaker.allows(13.9)
     assert breaker.succeeded()
-    assert breaker.allows(13.0) and breaker.allows(13.0)
+    assert breaker.allows(13.9) and breaker.allows(13.9)

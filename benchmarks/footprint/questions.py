@@ -19,19 +19,17 @@ from antiphon.admission.limits import Demand, Limits
 from antiphon.admission.memory import Memory
 from antiphon.admission.store import RateLimits
 from antiphon.admission.valkey import Valkey
-from antiphon.ledger import epochs, leases
+from antiphon.ledger import epochs
 from antiphon.ledger.ledger import running
 from antiphon.ledger.meter import Account
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.values import Snapshot, Usage
 from benchmarks.faults import until
-from benchmarks.footprint.books import MONTH, PRICE, SNAPSHOT, START, named
+from benchmarks.footprint.books import PRICE, SNAPSHOT, START, named
 from benchmarks.footprint.processor import of_process, of_server, quick
 from benchmarks.footprint.values import PEERS, Asked, Counts
 
-SCOPES = 1000
-"""Organizations and projects that a process holds some money of."""
 NEW = 200
 """Organizations that are new to the process."""
 READY_SECONDS = 30.0
@@ -56,20 +54,14 @@ async def asked(server: PostgresDatabase, folder: Path, count: int) -> Asked:
         key = await _costs(server, count, lambda _: access.authenticator.authenticate(secret))
         limited = await _costs(server, count, lambda _: limits.of(project.id, SNAPSHOT))
         known, new = await _reservations(server, database, folder, NEW)
-        look = await _costs(server, 100, lambda _: database.run(_look))
         await database.run(_open_peers)
         beat = await _costs(server, count, lambda _: database.run(epochs.others))
     return Asked(
         key_microseconds=key[0], limits_microseconds=limited[0],
         known_wait_microseconds=known[1],
         new_microseconds=new[0], new_wait_microseconds=new[1],
-        beat_microseconds=beat[0], look_microseconds=look[0],
+        beat_microseconds=beat[0],
     )  # fmt: skip
-
-
-def _look(connection: Connection) -> None:
-    scopes = [(named("org-", number), MONTH) for number in range(SCOPES)]
-    leases.limits(connection, scopes), leases.wanted(connection, scopes)
 
 
 def _open_peers(connection: Connection) -> None:

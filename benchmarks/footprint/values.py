@@ -65,8 +65,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """For an organization that is new to the process: of PostgreSQL, and of both."""
     beat_microseconds: float
     """Among `PEERS` processes."""
-    look_microseconds: float
-    """How 1,000 scopes stand, which a process that holds so many asks each second."""
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,8 @@ BUSY = 0.7
 """Assumed: how much of a part may be in use at the peak."""
 CONNECTIONS = 2 * postgresql.WRITERS + 1
 """To PostgreSQL, of one process: two times as many as write at once, and the one of its beats."""
+PARENT_CONNECTIONS = postgresql.WRITERS
+"""Of the parent of several, which answers no requests."""
 DEFAULT_CONNECTIONS = 100
 """That PostgreSQL takes if nobody says otherwise."""
 FEW = 2
@@ -89,6 +91,13 @@ def row(found: Figures) -> float:
 def processes(found: Figures, size: Size) -> int:
     """Gateways for its streamed chats at the peak: each keeps one core busy."""
     return math.ceil(size.peak * found.streamed / BUSY)
+
+
+def connections(found: Figures, size: Size) -> int:
+    """To PostgreSQL, at most: of all processes, and of a parent on each machine that has several."""
+    there = processes(found, size)
+    parents = math.ceil(there / PROCESSES) if there > 1 else 0
+    return there * CONNECTIONS + parents * PARENT_CONNECTIONS
 
 
 def at_once(found: Figures, size: Size) -> tuple[float, float]:

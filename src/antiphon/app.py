@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -124,11 +123,11 @@ async def running(
         runtime = _runtime(settings)
         stack.push_async_callback(runtime.close)
         pools = (
-            _attached(settings, told)
+            _attached(settings, told, process)
             if told
             else _own(settings, runtime, Gateways(), lambda id: catalogue.entry(id))
         )
-        catalogue = LiveCatalogue(settings, Changes(prompt), pools.follow, pools.serves)
+        catalogue = LiveCatalogue(settings, Changes(prompt), pools.follow, pools.serves, pools.broken)
         uploads = await asyncio.to_thread(_uploads, home, process)
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
@@ -152,8 +151,7 @@ async def running(
         if told is None:
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = _scale(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
-            time_of = Timekeeper(database, runtime, dedicated, pools.ready_instances, time.time)
-            work["time"] = time_of.run()
+            work["time"] = _time(settings, database, runtime, dedicated, pools)
             work |= await _telling(settings, database, lambda: catalogue.catalogue)
         try:
             async with _beside(work):
@@ -173,7 +171,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         await asyncio.to_thread(_uploads, home)
         gateways, runtime = Gateways(), _runtime(settings)
         pools = _own(settings, runtime, gateways, lambda id: catalogue.entry(id))
-        catalogue = LiveCatalogue(settings, Changes(database), pools.follow, pools.serves)
+        catalogue = LiveCatalogue(settings, Changes(database), pools.follow, pools.serves, pools.broken)
         gateways.on_wake = pools.wake
 
         def tell() -> None:
@@ -182,9 +180,9 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         _whenever(pools, tell)
         await catalogue.start()
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
-        time_of = Timekeeper(database, runtime, dedicated, pools.ready_instances, time.time)
+        keeping = _time(settings, database, runtime, dedicated, pools)
         scaling = _scale(pools, gateways.busy, gateways.waiting, tell)
-        work = {"catalogue": catalogue.run(), "scale": scaling, "time": time_of.run()}
+        work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
         work |= await _telling(settings, database, lambda: catalogue.catalogue)
         try:
             async with _beside(work):
@@ -192,6 +190,14 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         finally:
             await pools.stop(_STOP_SECONDS)
             await runtime.close()
+
+
+def _time(
+    settings: Settings, database: Database, runtime: Runtime, dedicated: Dedicated, pools: Pools
+) -> Coroutine[Any, Any, None]:
+    """What keeps time for dedicated instances."""
+    ready = pools.ready_instances
+    return Timekeeper(database, runtime, dedicated, ready, time.time, server=settings.server).run()
 
 
 @asynccontextmanager
@@ -215,8 +221,8 @@ async def _telling(
     if not settings.webhook:
         return {}
     webhook = Webhook(settings.webhook, await asyncio.to_thread(load_secret, settings.home_path))
-    name = f"{socket.gethostname()}:{settings.home}"
-    return {"webhook": Teller(database, catalogue, webhook, settings.webhook_days, name, time.time).run()}
+    days, name = settings.webhook_days, settings.server
+    return {"webhook": Teller(database, catalogue, webhook, days, name, time.time).run()}
 
 
 def _tell_of_end(task: asyncio.Task[None]) -> None:
@@ -248,7 +254,8 @@ def _own(settings: Settings, runtime: Runtime, gateways: Gateways, entry: Callab
             await asyncio.to_thread(preparing.verify, deployment.prepared)
 
     idle = max(settings.engine_idle_seconds, settings.queue_seconds)
-    local = _local(settings)
+    # Whole processors are dealt out by one for all engines of this machine.
+    local = runtime if isinstance(runtime, LocalRuntime) else _local(settings)
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         place, pace, first = runtime, Pace(), unit.deployments[0]
@@ -257,8 +264,11 @@ def _own(settings: Settings, runtime: Runtime, gateways: Gateways, entry: Callab
         elif first.site is not None:
             place = local  # where the operator's keys are
         replica = Replica(unit, kind, changed, settings=settings, runtime=place, verify=verify, pace=pace)
-        busy = lambda: replica.busy + gateways.busy(unit.key)  # noqa: E731
-        return replica, Demand(replica, busy, idle, gateways.heard)
+
+        def busy() -> int:
+            return replica.busy + gateways.busy(unit.key)
+
+        return replica, Demand(replica, busy, idle, gateways.heard, spare=unit.spare)
 
     return Pools(engines.kinds(), make, in_use=gateways.use)
 
@@ -271,14 +281,14 @@ def _local(settings: Settings) -> LocalRuntime:
     return LocalRuntime(settings.home_path / "run", settings.home_path / "logs")
 
 
-def _attached(settings: Settings, told: Told) -> Pools:
-    """Pools of engines that another process runs."""
+def _attached(settings: Settings, told: Told, process: int | None) -> Pools:
+    """Pools of engines that another process runs; processes are numbered from 1 on."""
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         replica = AttachedReplica(unit, kind, changed, settings=settings, told=told, pace=Pace())
         return replica, Wish(replica, told, unit.key)
 
-    return Pools(engines.kinds(), make, sharers=settings.processes)
+    return Pools(engines.kinds(), make, part=((process or 1) - 1, settings.processes))
 
 
 def _whenever(pools: Pools, call: Callable[[], None]) -> None:

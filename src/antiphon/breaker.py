@@ -33,6 +33,10 @@ class Breaker:
             self._next = now + self._seconds
         return self.open and not was_open
 
+    def untold(self) -> None:
+        """What came of a question that went through while it was open was not seen: the next may ask now."""
+        self._next = 0.0
+
     def succeeded(self) -> bool:
         """Whether this success closed it."""
         was_open = self.open

@@ -23,7 +23,9 @@
     ├── ClientGone 499                never sent: nobody is left to read it
     ├── InternalError 500             a bug of ours; the text says nothing of the inside
     ├── Unavailable 503               no engine, too many waiting, or shutting down
+    │   ├── InstanceElsewhere         what its organization reserved runs on another machine alone
     │   └── EngineFailed              an engine broke off during this request
+    │       ├── EngineLost            it cannot be reached, or its connection broke
     │       └── EngineRefused         it says that the request is at fault
     ├── StorageFull 507               no space left on the disk
     └── ConfigurationError            at start or on the command line; `fix` says what to do
@@ -218,9 +220,24 @@ class Unavailable(AntiphonError):
     default_code = "server_is_overloaded"
 
 
+class InstanceElsewhere(Unavailable):
+    default_code = "instance_elsewhere"
+
+    def __init__(self, snapshot: str, host: str) -> None:
+        super().__init__(
+            f"The dedicated instance of this organization for '{snapshot}' runs on the machine '{host}': "
+            "send the request there, or let the instance spill over.",
+            retry_after=1,
+        )
+
+
 class EngineFailed(Unavailable):
     type = "server_error"
     default_code = "engine_failed"
+
+
+class EngineLost(EngineFailed):
+    """For whoever asks whether it is there at all."""
 
 
 class EngineRefused(EngineFailed):

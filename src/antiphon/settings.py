@@ -7,6 +7,7 @@ A value is looked for in this order, the later one winning: the default here, th
 from __future__ import annotations
 
 import os
+import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,7 +90,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="Requests running or waiting at once, likewise; 0 sets no limit")
     ] = 0
     queue_total: Annotated[
-        int, Meta(ge=1, description="Requests that may wait for an engine, over all organizations")
+        int,
+        Meta(
+            ge=1,
+            description="Requests that may wait for an engine, over all organizations; as many at each "
+            "dedicated instance",
+        ),
     ] = 64
     queue_per_organization: Annotated[
         int, Meta(ge=1, description="Requests of one organization that may wait for an engine")
@@ -193,6 +199,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def home_path(self) -> Path:
         return Path(self.home)
+
+    @property
+    def server(self) -> str:
+        """What this server is called among those that share a database: its host, and its data folder."""
+        return f"{socket.gethostname()}:{self.home_path.absolute()}"
 
     @property
     def database_url(self) -> str:

@@ -5,6 +5,7 @@ Times are seconds; token counts are the engine's own; audio positions are second
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -52,6 +53,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Empty for operator keys, until a request names an organization."""
     organization: str
     """The organization's readable name, as answered in `openai-organization`."""
+    tenant: str = msgspec.field(default_factory=lambda: secrets.token_hex(16))
+    """What engines call the organization, those of others too: its id cannot be found by it. Unless it is
+    given, one that nobody else has."""
     kind: KeyKind = "project"
     role: Role = "reader"
     """What an admin key may do in its organization."""
@@ -210,7 +214,8 @@ class ChatJob(msgspec.Struct, frozen=True, kw_only=True):
     """What the model is told that it may call. If there are any, calls are looked for in its answer."""
     form: Form | None = None
     organization: str = ""
-    """Whose it is, by id: what an engine keeps of a prompt is for later prompts of the same one alone."""
+    """Whose it is, as `Caller.tenant`: what an engine keeps of a prompt is for later prompts of the same one
+    alone."""
 
     @property
     def needs(self) -> frozenset[Feature]:
@@ -352,6 +357,6 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a recording once it has been read to its end."""
 
     language: str
-    """ISO 639-1; what others than we serve may have said an English name."""
+    """ISO 639-1; what others than we serve may have said an English name, or nothing: `unknown`."""
     duration: float
     usage: Usage

@@ -38,6 +38,14 @@ async def test_a_project_key_tells_whose_it_is(world: World) -> None:
     assert (caller.project_id, caller.project) == (realm.project_id, "shop")
 
 
+async def test_engines_know_an_organization_by_a_name_that_tells_nothing(world: World) -> None:
+    one, other = await world.realm("acme", "shop"), await world.realm("other", "shop")
+    secrets = [(await world.key(realm))[1] for realm in (one, one, other)]
+    first, second, third = [await world.access.authenticator.authenticate(secret) for secret in secrets]
+    assert first.tenant == second.tenant != third.tenant, "each key of an organization tells the same"
+    assert one.organization_id not in first.tenant and len(first.tenant) == 32
+
+
 async def test_an_admin_key_has_a_role_and_no_project(world: World) -> None:
     acme = await world.organization()
     caller = await world.caller(Realm(acme.id), role="member")

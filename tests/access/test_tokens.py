@@ -34,6 +34,12 @@ def test_a_rotation_derives_its_secret_from_the_pepper_the_key_and_its_name() ->
     assert len(others | {one}) == 4
 
 
+def test_a_tenant_is_told_by_the_pepper_alone() -> None:
+    one = tokens.tenant(bytes(32), "org-a")
+    assert one == tokens.tenant(bytes(32), "org-a") and "org-a" not in one
+    assert len({one, tokens.tenant(bytes(31) + b"x", "org-a"), tokens.tenant(bytes(32), "org-b")}) == 3
+
+
 def test_what_is_stored_of_a_rotation_is_not_what_its_secret_is_made_of() -> None:
     pepper = bytes(32)
     stored = tokens.rotation(pepper, "key_a", "t")

@@ -32,13 +32,16 @@ class Room:
         self.inside: list[str] = []
         self.release = asyncio.Event()
 
-    async def visit(self, organization: str = "a", weight: int = 1) -> None:
-        async with self.gate.enter(caller(organization), "model", lambda: self.capacity, weight):
+    async def visit(self, organization: str = "a", weight: int = 1, *, own: bool = False) -> None:
+        """The model that everybody has, or the organization's `own`."""
+        name, rated = (f"model@{organization}", None) if own else ("model", "")
+        entered = self.gate.enter(caller(organization), name, lambda: self.capacity, weight, rated_as=rated)
+        async with entered:
             self.inside.append(organization)
             await self.release.wait()
 
-    def start(self, organization: str = "a", weight: int = 1) -> asyncio.Task[None]:
-        return asyncio.create_task(self.visit(organization, weight))
+    def start(self, organization: str = "a", weight: int = 1, *, own: bool = False) -> asyncio.Task[None]:
+        return asyncio.create_task(self.visit(organization, weight, own=own))
 
 
 async def settle() -> None:
@@ -83,6 +86,33 @@ async def test_all_together_may_only_wait_so_often() -> None:
     assert room.gate.waiting() == {"model": 2}, "the refused one is not left in the line"
     for task in tasks:
         task.cancel()
+
+
+async def test_lines_of_organizations_of_their_own_are_in_nobody_elses_way() -> None:
+    room = Room(capacity=0, queue_total=2)
+    tasks = [room.start(name) for name in "ab"]
+    tasks += [room.start(name, own=True) for name in "ccdd"]
+    await settle()
+    assert room.gate.waiting() == {"model": 2, "model@c": 2, "model@d": 2}
+    for organization, own in (("e", False), ("c", True)):
+        with pytest.raises(Unavailable):
+            await room.visit(organization, own=own)
+    tasks[0].cancel()
+    await settle()
+    tasks.append(room.start("e"))
+    await settle()
+    assert room.gate.waiting()["model"] == 2
+    for task in tasks:
+        task.cancel()
+
+
+async def test_what_is_free_is_what_nobody_holds() -> None:
+    room = Room(capacity=8)
+    assert room.gate.free("model", 8) == 8
+    task = room.start(weight=5)
+    await settle()
+    assert (room.gate.free("model", 8), room.gate.free("model", 3)) == (3, -2)
+    task.cancel()
 
 
 async def test_a_wait_ends() -> None:

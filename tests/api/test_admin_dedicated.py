@@ -186,3 +186,13 @@ async def test_who_has_not_paid_enough_is_refused(site: House) -> None:
     headers = {"openai_organization": poor.id}
     wrong = await site.refused("POST", PATH, {"model": SPEECH}, key=site.operator, **headers)
     assert wrong == (429, "insufficient_quota", None)
+
+
+async def test_an_order_that_comes_again_buys_nothing_more(site: House) -> None:
+    made = await site.post(PATH, {"model": SPEECH}, idempotency_key="order-7")
+    assert await site.post(PATH, {"model": SPEECH}, idempotency_key="order-7") == made
+    other = await site.refused("POST", PATH, {"model": SPEECH, "load": 3}, idempotency_key="order-7")
+    assert other == (400, "idempotency_key_in_use", None)
+    wrong = await site.refused("POST", PATH, {"model": SPEECH}, idempotency_key="x" * 300)
+    assert wrong == (400, "invalid_idempotency_key", "Idempotency-Key")
+    assert [one["id"] for one in (await site.get(PATH))["data"]] == [made["id"]]

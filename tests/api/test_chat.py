@@ -251,4 +251,4 @@ async def test_an_engine_is_told_whose_a_prompt_is(tmp_path: Path) -> None:
     async with serving(tmp_path, engine) as service:
         await service.chat()
     [job] = engine.jobs
-    assert job.organization == CALLER.organization_id
+    assert job.organization == CALLER.tenant != CALLER.organization_id

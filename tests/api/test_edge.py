@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,14 @@ async def test_models_and_their_names(tmp_path: Path) -> None:
     }
     assert alias["alias_of"] == CHAT and alias["stand_in"] is True and alias["object"] == "model"
     assert status == 404 and "'org/model:tag'" in missing["error"]["message"]
+
+
+async def test_a_model_that_has_ended_names_what_to_use(tmp_path: Path) -> None:
+    ended = {CHAT: {"shutdown": date(2020, 1, 1), "replacement": "whisper-1"}}
+    async with serving(tmp_path, models={"snapshots": ended}) as service:
+        status, _, body = await service.call("GET", f"/v1/models/{CHAT}")
+    assert status == 404 and body["error"]["code"] == "model_not_found"
+    assert "shut down on 2020-01-01. Use 'whisper-1' instead." in body["error"]["message"]
 
 
 async def test_health_and_readiness(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -34,8 +35,14 @@ async def test_it_tells_what_names_mean_and_when_they_change(tmp_path: Path) -> 
             page = await response.text()
             assert response.status == 200 and response.headers["content-type"].startswith("text/html")
             assert "default-src 'self'" in response.headers["content-security-policy"]
+        async with service.session.get(f"http://127.0.0.1:{service.port}/docs/api.css") as response:
+            style = await response.text()
     for said in ("mine", CHAT, SPEECH, "2998-05-01 09:00 UTC", "2999-01-01", "8,192 tokens", "a stand-in"):
         assert said in page
+    for day in ("2998-05-01 09:00 UTC", "2999-01-01"):
+        assert f"<time>{day}</time>" in page
+    assert re.search(r"^(.*\W)?time\b.*{.*white-space: nowrap", style, re.MULTILINE), "a date is not broken"
+    assert re.search(r"^table {.*overflow-x: auto", style, re.MULTILINE), "a phone scrolls the table alone"
     assert "&lt;b&gt;better&lt;/b&gt; &amp; larger" in page
 
 

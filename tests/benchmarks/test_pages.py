@@ -11,11 +11,13 @@ from benchmarks.scale import tables as scale
 from benchmarks.speech import tables as speech
 from benchmarks.vllm import tables as vllm
 
-from benchmarks import pages
+from benchmarks import isolation, pages, ray
 
 TABLES = {
     "chat": chat.GRIDS,
     "gateway": gateway.GRIDS,
+    "isolation": isolation.GRIDS,
+    "ray": ray.BLOCKS,
     "scale": scale.GRIDS,
     "speech": {**speech.GRIDS, "headline": None},
     "vllm": {**vllm.GRIDS, "about": None},

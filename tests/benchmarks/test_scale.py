@@ -57,7 +57,17 @@ def test_what_is_taken_from_the_code_is_so() -> None:
 async def test_connections_are_those_of_a_process() -> None:
     async with Database("postgresql://nobody@127.0.0.1/nothing") as database:
         pool: Any = database._engine.pool
-        assert sizes.CONNECTIONS == 2 * (pool.size() + pool._max_overflow) + 1
+        most = pool.size() + pool._max_overflow
+        assert (sizes.CONNECTIONS, sizes.PARENT_CONNECTIONS) == (2 * most + 1, most)
+
+
+def test_several_processes_have_a_parent_on_each_machine(figures: Figures) -> None:
+    one, company, internet, _ = sizes.sizes(figures)
+    assert sizes.connections(figures, one) == sizes.CONNECTIONS
+    for size in (company, internet):
+        there = sizes.processes(figures, size)
+        machines = -(-there // sizes.PROCESSES)
+        assert sizes.connections(figures, size) == 17 * there + 8 * machines > 17 * there
 
 
 def test_a_chunk_is_one_that_is_sent() -> None:

@@ -111,7 +111,14 @@ def test_an_engine_that_does_not_serve_the_task_is_refused(tmp_path: Path, engin
     write(tmp_path, f'[snapshots."{SMOLLM2}"]\nengine = "{engine}"\n')
     with pytest.raises(ConfigurationError, match=f"'{SMOLLM2}' asks for the engine '{engine}'") as refusal:
         pretend_installed(tmp_path, SMOLLM2).deployments(ModelStore(tmp_path), Settings())
-    assert "llama" in refusal.value.fix
+    assert "llama" in refusal.value.fix and "openai_speech" not in refusal.value.fix
+
+
+def test_speech_on_vllm_is_said_to_be_reached_at_its_url(tmp_path: Path) -> None:
+    write(tmp_path, f'[snapshots."{BASE}"]\nengine = "vllm"\n')
+    with pytest.raises(ConfigurationError, match="'vllm', which does not serve speech") as refusal:
+        pretend_installed(tmp_path, BASE).deployments(ModelStore(tmp_path), Settings())
+    assert "vLLM transcribes at its URL, by openai_speech" in refusal.value.fix
 
 
 # --- what changes with time ---------------------------------------------------------------------------------
@@ -197,6 +204,33 @@ def test_what_has_ended_is_refused_and_names_what_to_use(tmp_path: Path) -> None
     assert TINY not in {model.id for model in after.models()} | after.served
 
 
+def test_what_takes_the_place_of_what_has_ended_may_have_ended_too(tmp_path: Path) -> None:
+    over = f'shutdown = 2026-12-01\nreplacement = "{BASE}"\n'
+    text = f'[snapshots."{TINY}"]\n{over}\n[snapshots."{BASE}"]\nshutdown = 2026-12-01\n'
+    with pytest.raises(ModelNotFound) as refusal:
+        seen(tmp_path, NOON, text=text).resolve(TINY)
+    assert refusal.value.message.endswith("It was shut down on 2026-12-01."), "nothing can be used instead"
+    further = f'{text}replacement = "{SMOLLM2}"\n'
+    with pytest.raises(ModelNotFound, match=f"Use '{SMOLLM2}' instead"):
+        seen(tmp_path, NOON, text=further).resolve(TINY)
+
+
+def test_a_replacement_that_is_no_longer_in_the_file_is_none(tmp_path: Path) -> None:
+    ending = Ending(
+        snapshot=BASE, deprecated=date(2026, 11, 1), shutdown=date(2026, 12, 1), replacement="gone-2020"
+    )
+    catalogue = seen(tmp_path, NOON, endings=(ending,))
+    assert catalogue.meaning("whisper-1") == BASE in catalogue.ended
+    with pytest.raises(ModelNotFound, match=r"shut down on 2026-12-01\.$"):
+        catalogue.resolve("whisper-1")
+
+
+def test_a_price_is_another_from_its_day_on(tmp_path: Path) -> None:
+    day = int(datetime(2026, 12, 2, tzinfo=UTC).timestamp())
+    text = f'[[snapshots."{SMOLLM2}".prices]]\nsince = 2026-12-02\ninput = "0.5"\n'
+    assert [seen(tmp_path, now, text=text).next_moment() for now in (NOON, day)] == [day, None]
+
+
 def test_an_alias_of_what_has_ended_means_the_replacement(tmp_path: Path) -> None:
     text = f'[snapshots."{BASE}"]\nshutdown = 2026-12-01\nreplacement = "{TINY}"\n'
     catalogue = seen(tmp_path, NOON, text=text)
@@ -246,11 +280,12 @@ def test_an_instance_is_served_to_its_organization_alone(tmp_path: Path) -> None
 
 
 def test_an_instance_runs_in_its_time(tmp_path: Path) -> None:
-    one = instance(snapshot=TINY, begins_at=NOW + 10, ends_at=NOW + 20)
+    settings = Settings(home=str(tmp_path))
+    one = instance(snapshot=TINY, begins_at=NOW + 10, ends_at=NOW + 20, server=settings.server)
     for now, moment, runs in ((NOW, NOW + 10, False), (NOW + 10, NOW + 20, True), (NOW + 20, None, False)):
         catalogue = sold(tmp_path, one, now=now)
         assert (catalogue.instances == [one]) == runs and catalogue.next_moment() == moment
-        names = [d.name for d in catalogue.deployments(ModelStore(tmp_path), Settings(home=str(tmp_path)))]
+        names = [d.name for d in catalogue.deployments(ModelStore(tmp_path), settings)]
         assert (f"{TINY}@dedicated_1" in names) == runs and BASE in names
 
 
@@ -258,11 +293,14 @@ def test_an_instance_outlives_its_snapshots_end(tmp_path: Path) -> None:
     pretend_installed(tmp_path, BASE)
     found = document(tmp_path / "models.toml", "")
     ending = (Ending(snapshot=BASE, deprecated=date(2019, 1, 1), shutdown=date(2020, 1, 1), replacement=""),)
-    catalogue = at(found, ModelStore(tmp_path), NOW, endings=ending, instances=(instance(),))
+    settings = Settings(home=str(tmp_path))
+    own = (instance(server=settings.server),)
+    catalogue = at(found, ModelStore(tmp_path), NOW, endings=ending, instances=own)
     assert catalogue.resolve(BASE, organization="org-1").id == BASE
     with pytest.raises(ModelNotFound, match="shut down"):
         catalogue.resolve(BASE, organization="org-2")
-    [one] = catalogue.deployments(ModelStore(tmp_path), Settings(home=str(tmp_path)))
+    assert "whisper-1" in {model.id for model in catalogue.models(organization="org-1")}
+    [one] = catalogue.deployments(ModelStore(tmp_path), settings)
     assert one.instance == "dedicated_1"
 
 

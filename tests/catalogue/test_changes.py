@@ -66,8 +66,9 @@ async def test_the_end_of_a_snapshot_is_said_said_anew_and_called_off(changes: C
 async def test_instances_are_among_them_until_they_are_over(
     changes: Changes, clock: Clock, database: Database
 ) -> None:
-    one, two = instance(ends_at=1001), instance(id="d", created_at=0)
-    await put(database, one, two)
+    one, two = instance(begins_at=0, ends_at=1001), instance(id="d", created_at=0)
+    called_off = instance(id="e", ends_at=instance().begins_at)
+    await put(database, one, two, called_off)
     assert (await changes.all())[2] == (two, one)
     clock.now = 1001.0
     assert (await changes.all())[2] == (two,)

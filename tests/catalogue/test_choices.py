@@ -13,7 +13,7 @@ import pytest
 import fake_engine
 from antiphon import engines
 from antiphon.catalogue.choices import choices
-from antiphon.catalogue.entries import Entry, File, PathSource, UpstreamSource
+from antiphon.catalogue.entries import Entry, File, Needs, PathSource, UpstreamSource
 from antiphon.catalogue.store import ModelStore
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
@@ -68,6 +68,19 @@ def test_the_first_is_preferred_and_the_others_do_what_it_cannot(suits: Any, tmp
 def test_one_that_the_machine_does_not_suit_is_passed_over(suits: Any, tmp_path: Path) -> None:
     suits(False)
     assert chosen(("fast", "able"), tmp_path) == [("able", False, f"fast {SLOW}")]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "gpus", "expected"),
+    [("ray", 1, ["fast", "able", "gone"]), ("ray", 0, ["able"]), ("local", 1, ["able"])],
+)
+def test_what_a_cluster_has_accelerators_for_is_not_chosen_by_this_machine(
+    suits: Any, tmp_path: Path, runtime: Any, gpus: int, expected: list[str]
+) -> None:
+    suits(False)
+    wanted = msgspec.structs.replace(entry(("fast", "able", "gone")), needs=Needs(gpus=gpus))
+    found = choices(wanted, ModelStore(tmp_path), Settings(runtime=runtime))
+    assert [choice.kind.name for choice in found] == expected
 
 
 def test_one_that_can_do_nothing_more_is_left_out(suits: Any, tmp_path: Path) -> None:

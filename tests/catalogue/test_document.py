@@ -67,6 +67,11 @@ def test_snapshots_are_changed_field_by_field_and_aliases_as_a_whole() -> None:
     assert found.aliases["mine"].snapshot == TINY and "whisper-1" in found.aliases
 
 
+def test_an_alias_that_is_false_is_taken_away() -> None:
+    found = document(Path("models.toml"), '[aliases]\n"whisper-1" = false\nmine = false\n')
+    assert found.aliases.keys() == document(Path("models.toml"), "").aliases.keys() - {"whisper-1"}
+
+
 def test_without_a_file_there_is_no_text_and_one_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     assert read(path) == ""

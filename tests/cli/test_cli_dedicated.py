@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def equip() -> None:
         there = {"a": Capacity(cpus=4000, memory=2**40)}
         async with opened_database(str(tmp_path)) as (_, database), database.begin() as connection:
-            await connection.run_sync(partial(machines.tell, machines=there, now=int(time.time()) + 1000))
+            await connection.run_sync(machines.tell, "here", there, int(time.time()) + 1000)
 
     asyncio.run(equip())
     return tmp_path
@@ -68,6 +67,7 @@ def test_an_instance_is_made_listed_changed_and_ended(home: Path) -> None:
         "load": 32,
         "context_length": 0,
         "spill_over": False,
+        "server": "here",
         "from": "",
         "until": "",
         "price_per_hour": "1.500000000",

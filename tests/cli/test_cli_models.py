@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -16,13 +17,24 @@ from antiphon.catalogue import pull as pulling
 from antiphon.catalogue.catalogue import load
 from antiphon.catalogue.choices import choices
 from antiphon.catalogue.store import ModelStore
-from antiphon.cli.models import models
+from antiphon.cli.main import app
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
+from antiphon.storage.database import Database
+from antiphon.storage.migrations import upgrade
 from hub import Hub, serving
+from pretended import BASE, TINY, pretend_installed, write
+from sold import instance, put
 from tiny_models import whisper_files, write_gguf
 
-TINY = "whisper-tiny.en-2022-09-21"
+SPEECH = f"""task = "speech"
+engine = "speech"
+owned_by = "acme"
+licence = "MIT"
+released = 2024-01-01
+source = {{ kind = "path", path = "/gone" }}
+files = [{{ name = "model.bin", size = 1, sha256 = "{"0" * 64}" }}]
+"""
 
 Run = Callable[..., Result]
 
@@ -30,7 +42,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     def invoke(*arguments: str) -> Result:
-        result = CliRunner().invoke(models, [*arguments, "--home", str(tmp_path / "home")])
+        result = CliRunner().invoke(app, ["models", *arguments, "--home", str(tmp_path / "home")])
         if isinstance(result.exception, ConfigurationError):
             raise result.exception  # what the entry point turns into one line
         return result
@@ -80,6 +92,77 @@ def test_a_snapshot_of_the_catalogue_is_pulled_verified_and_removed(run: Run) ->
 def test_pulling_an_alias_pulls_its_snapshot(run: Run) -> None:
     assert "A server that runs starts its engine now." in run("pull", "whisper-1").stdout
     assert listed(run)["whisper-1"]["served"] is True
+
+
+def test_what_an_alias_means_or_will_mean_is_not_removed(run: Run, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    pretend_installed(home, BASE, TINY)
+    with pytest.raises(ConfigurationError, match=f"'{BASE}' is needed: it is what whisper-1 means"):
+        run("remove", BASE)
+    run("switch", "whisper-1", TINY, "--at", "2999-01-01")
+    for snapshot in (BASE, TINY):
+        with pytest.raises(ConfigurationError, match="whisper-1") as refusal:
+            run("remove", snapshot)
+        assert "antiphon models switch ALIAS" in refusal.value.fix
+    run("switch", "whisper-1", TINY)
+    assert f"{BASE} is removed" in run("remove", BASE).stdout
+    assert (home / "models" / TINY).exists() and not (home / "models" / BASE).exists()
+
+
+def test_what_is_sold_is_not_removed(run: Run, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    pretend_installed(home, TINY)
+
+    async def sell(**changes: int) -> None:
+        async with Database(Settings(home=str(home)).database_url) as database:
+            await upgrade(database)
+            await put(database, instance(snapshot=TINY, **changes))
+
+    asyncio.run(sell(begins_at=4_000_000_000))
+    with pytest.raises(ConfigurationError, match="it is sold as dedicated_1") as refusal:
+        run("remove", TINY)
+    assert "antiphon dedicated delete dedicated_1 --org org-1" in refusal.value.fix
+    asyncio.run(sell(begins_at=0, ends_at=1))
+    assert "is removed" in run("remove", TINY).stdout
+
+
+def test_what_is_damaged_is_removed_whoever_means_it(run: Run, tmp_path: Path) -> None:
+    pretend_installed(tmp_path / "home", BASE)
+    (tmp_path / "home" / "models" / BASE / "config.json").unlink()
+    assert "is removed" in run("remove", BASE).stdout
+
+
+def test_what_is_served_elsewhere_has_no_size(run: Run, tmp_path: Path) -> None:
+    write(
+        tmp_path / "home",
+        """
+[snapshots.far-2024]
+task = "chat"
+engine = "openai"
+owned_by = "acme"
+licence = "MIT"
+released = 2024-01-01
+context = 4096
+serve = true
+source = { kind = "upstream", url = "http://10.0.0.5:8000/v1" }
+""",
+    )
+    assert listed(run)["far-2024"]["size"] is None
+    [row] = [row for row in run("list").stdout.splitlines() if row.startswith("far-2024")]
+    assert row.split() == ["far-2024", "chat", "elsewhere", "yes"]
+
+
+def test_list_goes_on_where_a_replacement_is_gone(run: Run, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    pretend_installed(home, BASE, TINY)
+    gone = f"[snapshots.gone-2024]\nserve = true\n{SPEECH}"
+    write(home, gone)
+    (home / "models" / "gone-2024").mkdir()
+    (home / "models" / "gone-2024" / "model.bin").write_bytes(b"x")
+    run("retire", BASE, "--on", "2020-01-01", "--replacement", "gone-2024")
+    assert listed(run)["whisper-1"]["alias_of"] == "gone-2024"
+    write(home, "")
+    assert listed(run)["whisper-1"]["alias_of"] == BASE
 
 
 def test_a_model_of_the_hub_enters_the_catalogue(run: Run, hub: Hub) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from antiphon.cli.main import app
 from antiphon.cli.output import CommandFailed
 from antiphon.errors import ConfigurationError
+from antiphon.storage.database import Database
 from pretended import BASE, SMOLLM2, TINY, pretend_installed
 
 
@@ -66,6 +67,19 @@ def test_the_end_of_a_snapshot_is_announced_and_called_off(home: Path) -> None:
     assert "nothing" not in run(home, "retire", BASE, "--on", "2999-01-01", "--replacement", TINY)
 
 
+def test_users_are_told_from_one_look_at_the_database(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    class Watched(Database):
+        def __init__(self, url: str, *rest: Any) -> None:
+            opened.append(url)
+            super().__init__(url, *rest)
+
+    monkeypatch.setattr("antiphon.storage.database.Database", Watched)
+    assert json.loads(run(home, "users", "whisper-1", "--json")) == []
+    assert len(opened) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -75,6 +89,7 @@ def test_the_end_of_a_snapshot_is_announced_and_called_off(home: Path) -> None:
         (("switch", "whisper-1", TINY, "--at", "tomorrow"), "no time"),
         (("switch", "whisper-1", TINY, "--at", "2999-01-01T10:00"), "no time"),
         (("switch", "whisper-1", TINY, "--at", "2001-01-01"), "is over"),
+        (("users", "tiny"), "no snapshot 'tiny'"),
         (("rollback", "whisper-1"), "has never meant anything"),
         (("retire", TINY, "--on", "soon"), "no day"),
         (("retire", TINY, "--on", "2999-01-01", "--replacement", TINY), "no other model"),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,17 @@ import pytest
 from sqlalchemy import insert, select
 from typer.testing import CliRunner, Result
 
+from antiphon.cli import tuning
 from antiphon.cli.administration import House, opened_house
 from antiphon.cli.main import app
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.tune import parsed_loads
 from antiphon.errors import InvalidRequest, NotFound
 from antiphon.ledger import measurements
+from antiphon.operations.orders import Change
+from antiphon.pools import machines
 from antiphon.storage.tables import api_key, dedicated_instance
+from antiphon.values import Capacity
 from fake_api import Api, Exchange, sse
 
 CHAT, SPEECH = "smollm2-135m-instruct-2024-11-01", "whisper-base-2022-09-21"
@@ -42,8 +49,11 @@ def sell(home: Path, **changes: Any) -> None:
                 "id": ID, "organization_id": house.organization_id, "name": "mine", "snapshot": CHAT,
                 "engine": "llama", "context": 1024, "load": 2, "replicas": 1, "spill_over": True, "cpus": 0,
                 "memory": 0, "gpus": 0, "begins_at": 0, "ends_at": None, "created_at": 0,
+                "server": "here", "ordered": b"",
             }  # fmt: skip
             async with house.database.begin() as connection:
+                there = {"here": Capacity(cpus=64_000, memory=2**40)}
+                await connection.run_sync(machines.tell, "here", there, int(time.time()) + 1000)
                 await connection.execute(insert(dedicated_instance).values(row | changes))
 
     asyncio.run(run())
@@ -80,12 +90,16 @@ class Served:
         self.loads: list[tuple[int, bool]] = []
         self.status = 200
         self.home: Path | None = None
+        self.meanwhile: Callable[[], object] | None = None
+        """Is done whenever something is asked."""
         self._api = api
         self._lock = threading.Lock()
         self._running = 0
         api.answer = self.answer
 
     def answer(self, exchange: Exchange) -> None:
+        if exchange.path.endswith("/completions") and self.meanwhile:
+            self.meanwhile()
         if exchange.path == "/metrics":
             gauge = f'antiphon_engine_slots{{snapshot="{CHAT}@{ID}"}} 256.0\n'
             return exchange.answer(200, gauge.encode(), "text/plain")
@@ -244,6 +258,49 @@ def test_a_load_beyond_what_the_model_may_have(
     assert read(home, sizes) == [(2, True)] and read(home, revoked) == [True, True]
     found = json.loads(tune(runner, api, "--requests", "1", "--json").stdout)
     assert [level["load"] for level in found["levels"]] == [1, 2, 4]
+
+
+def test_what_somebody_else_changes_meanwhile_stays(
+    home: Path, runner: CliRunner, api: Api, served: Served
+) -> None:
+    async def change(house: House) -> None:
+        await house.dedicated.update(house.organization_id, ID, Change(load=7), by=None)
+
+    served.meanwhile = lambda: read(home, change)
+    done = tune(runner, api, "--loads", "8", "--requests", "1", "--json")
+    assert json.loads(done.stdout)["load"] == 7
+    assert read(home, sizes) == [(7, True)], "but its requests spill over again"
+
+
+def test_one_that_ends_meanwhile_has_ended(home: Path, runner: CliRunner, api: Api, served: Served) -> None:
+    async def end(house: House) -> None:
+        await house.dedicated.end(house.organization_id, ID, by=None)
+
+    served.meanwhile = lambda: read(home, end)
+    assert tune(runner, api, "--loads", "8", "--requests", "1").exit_code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_it_the_instance_has_its_own_back(
+    home: Path, runner: CliRunner, api: Api, served: Served, number: signal.Signals
+) -> None:
+    before = signal.signal(number, lambda *_: None)  # for a command that does not listen
+    try:
+        served.meanwhile = lambda: os.kill(os.getpid(), number)
+        done = tune(runner, api, "--loads", "8", "--requests", "1", "--json")
+    finally:
+        signal.signal(number, before)
+    assert done.exit_code == ExitCode.INTERRUPTED and json.loads(done.stdout)["interrupted"]
+    assert read(home, sizes) == [(2, True)] and read(home, revoked) == [True, True]
+
+
+def test_an_instance_is_measured_by_one_at_a_time(
+    home: Path, runner: CliRunner, api: Api, served: Served
+) -> None:
+    with tuning._alone(home, ID):
+        problem = failure(tune(runner, api))
+    assert "is being measured" in problem.message and problem.exit_code is ExitCode.REFUSED
+    assert not api.paths and read(home, sizes) == [(2, True)]
 
 
 @pytest.mark.parametrize("text", ["x", "0", "257", "1,", "-1", "1.5", "9" * 20, "²"])

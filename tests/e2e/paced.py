@@ -23,8 +23,12 @@ from antiphon.values import Deployment
 
 
 def command(deployments: Sequence[Deployment], settings: Settings, address: Address) -> list[str]:
-    """`PACED` has further options of a fake engine, as `token_delay=0.05,ready_after=1`."""
+    """`PACED` has further options of a fake engine, as `token_delay=0.05,ready_after=1`; `PACED_ENDS` names a
+    snapshot whose engines end at their start.
+    """
     given = dict(option.split("=") for option in os.environ.get("PACED", "").split(",") if option)
+    if os.environ.get("PACED_ENDS") in {deployment.snapshot for deployment in deployments}:
+        given["exit"] = "1"
     slots = sum(deployment.slots for deployment in deployments)
     return fake_engine.command(address, slots=slots, tokens=100_000, **given)
 

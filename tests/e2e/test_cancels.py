@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from alone import alone
 from benchmarks.cancels import SETTINGS, Case, run
 from benchmarks.processes import Server, antiphon
 
@@ -14,7 +15,7 @@ FIRST = 1_000_000
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with antiphon(tmp_path_factory.mktemp("cancels"), SETTINGS) as started:
+    with antiphon(alone(tmp_path_factory.mktemp("cancels"), "gpt-3.5-turbo"), SETTINGS) as started:
         yield started
 
 

@@ -221,6 +221,50 @@ async def test_what_is_reserved_is_not_sold_twice(tenant: Tenant, other: Tenant)
     other.created(starts_at=begin, ends_at=begin + 3600)
 
 
+async def test_others_ten_times_over_do_not_hold_an_instance_up(tenant: Tenant, other: Tenant) -> None:
+    """Its answers come in time, whoever crowds the shared service; how much in time is measured elsewhere."""
+    made = tenant.created(load=8)
+    await ready(tenant, made)
+    ended = asyncio.Event()
+
+    async def crowding(client: openai.AsyncOpenAI) -> int:
+        served = 0
+        while not ended.is_set():
+            served += await asked(client, TOKENS // 5) == "served"
+        return served
+
+    async with tenant.client() as own, other.client() as foreign:
+        crowd = [asyncio.create_task(crowding(foreign)) for _ in range(20)]
+        try:
+            await asyncio.sleep(1)
+            for _ in range(3):
+                # Each takes two seconds; in the line of the others it would be refused after one.
+                async with asyncio.timeout(20):
+                    assert await asyncio.gather(*(asked(own) for _ in range(2))) == ["served"] * 2
+        finally:
+            ended.set()
+            served = await asyncio.gather(*crowd)
+    assert sum(served) > 0, "the others were served, too"
+
+
+async def test_of_two_servers_on_a_database_one_runs_an_instance(tmp_path: Path, smollm2: Path) -> None:
+    first, second = (installed(tmp_path / name, smollm2) for name in ("first", "second"))
+    with antiphon(first, SETTINGS, program=PROGRAM) as one:
+        (second / "pepper").write_bytes((first / "pepper").read_bytes())
+        shared = SETTINGS | {"ANTIPHON_DATABASE": load({"home": str(first)}).database_url}
+        with antiphon(second, shared, key=one.key, program=PROGRAM) as two, tenancy(one, "tenant") as tenant:
+            made = tenant.created()
+            await ready(tenant, made)
+            async with tenant.client() as own:
+                assert await asked(own, 1) == "served"
+            tenant.url = two.url
+            async with tenant.client() as own:
+                assert await asked(own, 1) == "instance_elsewhere"
+                tenant.admin.post(f"{PATH}/{made['id']}", json={"spill_over": True}).raise_for_status()
+                await asyncio.sleep(3)
+                assert await asked(own, 1) == "served"
+
+
 async def test_time_is_billed_to_the_second_and_outages_are_credited(tmp_path: Path, smollm2: Path) -> None:
     home = installed(tmp_path / "home", smollm2)
     settings = load({"home": str(home)})
@@ -232,7 +276,7 @@ async def test_time_is_billed_to_the_second_and_outages_are_credited(tmp_path: P
             past = Dedicated(database, lambda: catalogue, settings, lambda: begin)
             async with database.begin() as connection:
                 there = {"test": Capacity(cpus=64_000, memory=2**40)}
-                await connection.run_sync(partial(machines.tell, machines=there, now=begin))
+                await connection.run_sync(partial(machines.tell, server="here", machines=there, now=begin))
             order = Order(model=ALIAS, replicas=2, ends_at=begin + HOUR + 1)
             sold = await past.create(organization, order, by=None)
             # One replica was ready all the time, the other not for 100 seconds.

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from alone import alone
 from benchmarks.processes import Server, antiphon
 from typer.testing import CliRunner
 
@@ -41,7 +42,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path, receiver: Receiver) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("home")
+    home = alone(tmp_path_factory.mktemp("home"))
     pull(home, str(smollm2), OLD, alias=ALIAS)
     pull(home, str(smollm2), NEW)
     file = home / "models.toml"
@@ -150,7 +151,7 @@ async def test_one_is_announced_by_command_called_off_and_made_and_rolled_back(
 
 
 async def test_a_snapshot_that_ends_says_so_and_is_refused_after_its_day(
-    server: Server, client: openai.AsyncOpenAI
+    server: Server, client: openai.AsyncOpenAI, receiver: Receiver
 ) -> None:
     pinned = await client.chat.completions.with_raw_response.create(
         model=OLD, messages=MESSAGES, max_tokens=1
@@ -174,6 +175,7 @@ async def test_a_snapshot_that_ends_says_so_and_is_refused_after_its_day(
     listed = {model.id: model.model_dump() for model in (await client.models.list()).data}
     assert listed[OLD]["shutdown_date"] == "2999-01-01" and listed[ALIAS].get("shutdown_date") is None
     assert "2999-01-01" in await page(server)
+    await until(lambda: "model.end.announced" in receiver.types, 30)
 
     await command(server, "retire", OLD, "--on", f"{datetime.now(UTC):%Y-%m-%d}", "--replacement", ALIAS)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
+from alone import alone
 from benchmarks.processes import LLAMA, OPENVINO, Server, antiphon, chat_engine, engine_process
 
 from antiphon.engines.openvino import ENGINE
@@ -41,7 +42,7 @@ TOOL = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # Nobody has to wait for the engine for longer than that.
     settings = {"ANTIPHON_ENGINE_IDLE_SECONDS": str(IDLE), "ANTIPHON_QUEUE_SECONDS": str(IDLE)}
-    with antiphon(tmp_path_factory.mktemp("openvino"), settings) as server:
+    with antiphon(alone(tmp_path_factory.mktemp("openvino"), "gpt-3.5-turbo"), settings) as server:
         yield server
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
+from alone import alone
+from benchmarks.faults import gateway_pids
 from benchmarks.processes import Server, antiphon
 
 from antiphon.catalogue.pull import pull
+from until import until
 
 OLD, NEW = "paced-a-2024-01-01", "paced-b-2024-02-01"
 ALIAS = "paced"
@@ -32,9 +38,10 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(params=[1, 2], ids=["one process", "two processes"])
-def server(request: pytest.FixtureRequest, tmp_path: Path, smollm2: Path) -> Iterator[Server]:
-    home = tmp_path / "home"
+@pytest.fixture
+def home(tmp_path: Path, smollm2: Path) -> Path:
+    """A data folder with both snapshots; the alias means the old one."""
+    home = alone(tmp_path / "home")
     pull(home, str(smollm2), OLD, alias=ALIAS)
     pull(home, str(smollm2), NEW)
     file = home / "models.toml"
@@ -44,6 +51,11 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, smollm2: Path) -> Ite
     text, slots = re.subn("(?m)^slots = .*$", "slots = 128", text)
     assert engines == slots == 2
     file.write_text(text)
+    return home
+
+
+@pytest.fixture(params=[1, 2], ids=["one process", "two processes"])
+def server(request: pytest.FixtureRequest, home: Path) -> Iterator[Server]:
     paced = f"token_delay=0.2,ready_after=1,end_file={home / END}"
     own = {"PACED": paced, "ANTIPHON_PROCESSES": str(request.param)}
     with antiphon(home, SETTINGS | own, program=PROGRAM) as started:
@@ -115,3 +127,27 @@ async def test_nobody_notices(server: Server) -> None:
     # Processes move at their own moment: a few requests may cross.
     middle = order[order.index(NEW) : len(order) - order[::-1].index(NEW)]
     assert Counter(middle)[NEW] > len(middle) / 2
+
+
+async def means(client: openai.AsyncOpenAI) -> str:
+    messages: Any = [{"role": "user", "content": "x"}]
+    return (await client.chat.completions.create(model=ALIAS, messages=messages, max_tokens=2)).model
+
+
+async def test_while_the_new_one_never_becomes_ready_the_old_one_serves(home: Path) -> None:
+    """However long nobody asks, and though the processes that take requests are others."""
+    own = {"PACED_ENDS": NEW, "ANTIPHON_PROCESSES": "2"}
+    with antiphon(home, SETTINGS | own, program=PROGRAM) as server:
+        async with openai.AsyncOpenAI(
+            base_url=server.url, api_key=server.key, max_retries=0, default_headers={"Connection": "close"}
+        ) as client:
+            await asyncio.to_thread(models, server, "switch", ALIAS, NEW)
+            await asyncio.sleep(10)  # an engine on demand would have ended
+            assert {await means(client) for _ in range(10)} == {OLD}
+            before = gateway_pids(server)
+            for gateway in before:
+                os.kill(gateway, signal.SIGKILL)
+            await asyncio.sleep(1)  # until they are gone
+            await until(lambda: len(gateway_pids(server) - before) == len(before), 30)
+            await switched(client, OLD)
+            assert {await means(client) for _ in range(10)} == {OLD}

@@ -15,6 +15,7 @@ from typing import Any
 
 import openai
 import pytest
+from alone import alone
 from benchmarks.processes import Server, antiphon
 
 from antiphon.catalogue.instances import Instance
@@ -35,7 +36,7 @@ DEADLINE = 120
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("tuning") / "home"
-    pull(home, str(smollm2), SNAPSHOT)
+    pull(alone(home), str(smollm2), SNAPSHOT)
     file = home / "models.toml"
     engines = 'engine = ["openvino", "llama"]\nslots = { openvino = 32, llama = 4 }'
     assert engines in file.read_text()

@@ -76,6 +76,14 @@ def test_the_speech_process_is_told_every_model_and_setting(tmp_path: Path) -> N
     }
 
 
+def test_speech_takes_one_recording_of_each_gateway_process_at_least(tmp_path: Path) -> None:
+    settings = Settings(processes=9)
+    one, small = whispers(tmp_path)
+    for models, slots in (([one], "32"), ([one, small], "41")):
+        command = kinds()["speech"].command(models, settings, tmp_path / "s.sock")  # type: ignore[arg-type]
+        assert values(command, "--slots") == [slots]
+
+
 def test_without_a_number_of_threads_speech_takes_every_core(tmp_path: Path) -> None:
     command = kinds()["speech"].command(whispers(tmp_path)[:1], Settings(), tmp_path / "s.sock")
     assert values(command, "--threads") == [str(cores())] and values(command, "--slots") == ["32"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.engines import http, kinds
+from antiphon.engines import http, kinds, openai
 from antiphon.engines.openai import ENGINE, OpenAIEngine
 from antiphon.errors import (
     ConfigurationError,
@@ -63,6 +63,18 @@ async def test_an_answer(owner: str) -> None:
     [body] = fake.bodies
     assert usage.prompt_tokens == 63 and usage.cached_tokens == 1
     assert body["model"] == MODEL and body["stream"] is True and body["stream_options"]["include_usage"]
+
+
+@pytest.mark.parametrize("owner", ["someone", "vllm", "llamacpp"])
+async def test_an_answer_whose_usage_nobody_tells_is_counted_here(owner: str) -> None:
+    fake = FakeOpenAI(owner)
+    fake.tells_usage = False
+    async with opened(fake) as engine:
+        asked = job()
+        prompt = await engine.prepare(asked.messages)
+        deltas, usage = await answer(engine, asked)
+    assert text(deltas) == " word0 word1 word2 word3 word4" and prompt.length > 0
+    assert usage == Usage(prompt_tokens=prompt.length, completion_tokens=5)
 
 
 async def test_only_what_was_asked_is_said() -> None:
@@ -281,6 +293,25 @@ async def test_whether_it_is_well_is_asked_where_it_computes() -> None:
     async with opened(fake) as engine:
         await engine.probe()
     assert fake.asked[-1] == "/v1/models"
+
+
+@pytest.mark.parametrize("found", ["by a chat", "in time"])
+async def test_a_key_that_is_refused_later_is_found(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where /health asks for none: by a chat that is refused, or by the list, which is asked for again."""
+    monkeypatch.setattr(openai, "LIST_SECONDS", 0.0 if found == "in time" else 60.0)
+    fake = FakeOpenAI("vllm")
+    async with opened(fake) as engine:
+        fake.key = "another"
+        if found == "by a chat":
+            await engine.probe()
+            with pytest.raises(EngineFailed):
+                await answer(engine, job())
+        with pytest.raises(ConfigurationError, match="401"):
+            await engine.probe()
+        asked = len(fake.bodies)
+        fake.key = KEY
+        await answer(engine, job(organization="org_1"))
+    assert "cache_salt" in fake.bodies[asked], "what is known of the server is not forgotten meanwhile"
 
 
 async def test_what_is_not_set_up_is_said_to_the_operator() -> None:

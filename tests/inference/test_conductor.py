@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from antiphon.inference.conductor import Conductor
 from antiphon.pools.demand import Keeper
 from antiphon.pools.member import Member, Serving
 from antiphon.pools.plan import Unit
+from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable, Pools
 from antiphon.settings import Settings
 from antiphon.storage import tables
 from antiphon.values import Caller, ChatJob, Delta, Deployment, Feature, Snapshot, Usage
 from ledger_rows import PRICE
-from service import CALLER, CHAT, ScriptedEngine, Service, hello, instance, serving
+from service import CALLER, CHAT, Fixed, ScriptedEngine, Service, hello, instance, serving
+from sold import instance as sold
 
 SNAPSHOTS = ("m", "n")
 ORGANIZATIONS = ("a", "b")
@@ -41,7 +43,7 @@ class Ready:
 
     def __init__(self, unit: Unit, away: bool) -> None:
         engine: Any = object()
-        self._serving = {d.snapshot: Serving(engine, d) for d in unit.deployments if not away}
+        self._serving = {d.snapshot: Serving(engine, d, d.slots) for d in unit.deployments if not away}
         self.failures, self.retiring, self.woken = 0, False, 0
 
     def serving(self, snapshot: str) -> Serving | None:
@@ -68,11 +70,24 @@ class House:
         self.pools = Pools(KINDS, make)
         self.pools.follow(deployments)
         nothing: Any = None
-        gate = Gate(Settings())
-        self.conductor = Conductor(Settings(), nothing, gate, self.pools, nothing, nothing)
+        self.gate = Gate(Settings())
+        names = Fixed({}, {}, frozenset(), 0, instances=())
+        self.conductor = Conductor(Settings(), names, self.gate, self.pools, nothing, nothing)
 
-    def way(self, organization: str, snapshot: str, needs: frozenset[Feature] = frozenset()) -> Any:
-        return self.conductor._way(caller(organization), snapshot_of(snapshot), needs)
+    def way(
+        self, organization: str, snapshot: str, needs: frozenset[Feature] = frozenset(), weight: int = 1
+    ) -> Any:
+        """Of a request that takes so many places."""
+        who = caller(organization)
+        return self.conductor._way(who, snapshot_of(snapshot), needs, weigh=lambda pool: weight)
+
+    def free(self, pool: Pool) -> int:
+        return self.gate.free(pool.deployment.name, pool.capacity)
+
+    def held(self, pool: Pool, weight: int = 1) -> AbstractAsyncContextManager[Any]:
+        """Hold places of a pool, as a request that it serves."""
+        name = pool.deployment.name
+        return self.gate.enter(caller("a"), name, lambda: pool.capacity, weight, rated_as=None)
 
 
 def caller(organization: str) -> Caller:
@@ -111,16 +126,26 @@ def test_an_instance_is_for_its_snapshot_alone() -> None:
         house.way("b", "m")
 
 
-def test_a_full_one_is_waited_for_unless_it_may_spill_over() -> None:
+async def test_a_full_one_is_waited_for_unless_it_may_spill_over() -> None:
     for spill_over, expected in ((False, "m@i"), (True, "m")):
         house = House([shared(), own(spill_over=spill_over)])
         [pool] = house.pools.dedicated("a", "m")
-        with ExitStack() as held:
-            held.enter_context(pool.acquire())
+        async with house.held(pool):
             assert house.way("a", "m").name == "m@i"
-            held.enter_context(pool.acquire())
-            way = house.way("a", "m")
-            assert (way.name, bool(way.snapshot.prices)) == (expected, spill_over)
+            async with house.held(pool):
+                way = house.way("a", "m")
+                assert (way.name, bool(way.snapshot.prices)) == (expected, spill_over)
+
+
+async def test_what_takes_several_places_needs_as_many_or_spills_over() -> None:
+    house = House([shared(), own(spill_over=True, slots=8)])
+    [pool] = house.pools.dedicated("a", "m")
+    assert house.way("a", "m", weight=20).name == "m@i", "it takes all that there are"
+    async with house.held(pool, 5):
+        assert house.way("a", "m", weight=3).name == "m@i"
+        assert house.way("a", "m", weight=4).name == house.way("a", "m", weight=20).name == "m"
+    async with house.held(pool, 8):
+        assert house.way("a", "m").name == "m", "one request holds all places"
 
 
 def test_what_is_not_ready_spills_over_to_what_is() -> None:
@@ -139,13 +164,11 @@ def test_what_sleeps_is_woken_by_what_spills_over() -> None:
     assert alone.way("a", "m").name == "m@i", "there is nothing to spill over to"
 
 
-def test_of_several_the_one_with_the_most_room_is_taken() -> None:
+async def test_of_several_the_one_with_the_most_room_is_taken() -> None:
     house = House([shared(), own(), own(id="j", slots=5)])
     first, second = house.pools.dedicated("a", "m")
     assert house.way("a", "m").name == "m@j"
-    with ExitStack() as held:
-        for _ in range(4):
-            held.enter_context(second.acquire())
+    async with house.held(second, 4):
         assert house.way("a", "m").name == "m@i"
 
 
@@ -188,8 +211,13 @@ asked = st.tuples(
 def test_nobody_elses_request_ever_goes_to_an_instance(
     sold: list[Deployment], served: list[Deployment], away: frozenset[str], requests: list[Any]
 ) -> None:
-    house = House([*sold, *served], away)
-    with ExitStack() as held:
+    asyncio.run(asked_in_turn(House([*sold, *served], away), sold, served, requests))
+
+
+async def asked_in_turn(
+    house: House, sold: list[Deployment], served: list[Deployment], requests: list[Any]
+) -> None:
+    async with AsyncExitStack() as held:
         for organization, snapshot, needs in requests:
             mine = [one for one in sold if (one.organization, one.snapshot) == (organization, snapshot)]
             try:
@@ -208,13 +236,11 @@ def test_nobody_elses_request_ever_goes_to_an_instance(
             if not found.instance:
                 able = [one for one in mine if needs <= KINDS[one.engine].features]
                 assert all(one.spill_over for one in able) or len(able) > 1
-            if way.pool.free:
-                held.enter_context(way.pool.acquire())
+            if house.free(way.pool):
+                await held.enter_async_context(house.held(way.pool))
             elif mine and found.instance:
-                free = [
-                    p.free for p in house.pools.dedicated(organization, snapshot) if needs <= p.kind.features
-                ]
-                assert max(free) == 0
+                own = house.pools.dedicated(organization, snapshot)
+                assert max(house.free(pool) for pool in own if needs <= pool.kind.features) == 0
 
 
 # --- over the API -------------------------------------------------------------------------------------------
@@ -238,6 +264,24 @@ async def test_a_request_to_an_instance_is_recorded_and_costs_nothing(tmp_path: 
     )  # fmt: skip
     rated = {name for name in headers if name.startswith("x-ratelimit-limit")}
     assert rated == {"x-ratelimit-limit-queued-requests"}, "it has a line, and no rates"
+
+
+async def test_what_another_server_runs_alone_is_refused_by_its_name(tmp_path: Path) -> None:
+    away = sold(snapshot=CHAT, begins_at=0, server="rack-2:/data")
+    async with serving(tmp_path, instances=(away,)) as service:
+        status, headers, body = await service.chat()
+    error = body["error"]
+    assert (status, error["code"], headers["retry-after"]) == (503, "instance_elsewhere", "1")
+    assert "'rack-2'" in error["message"] and "/data" not in error["message"]
+    assert service.engine.jobs == []
+
+
+async def test_what_another_server_runs_may_spill_over(tmp_path: Path) -> None:
+    away = sold(snapshot=CHAT, begins_at=0, server="rack-2:/data", spill_over=True)
+    async with serving(tmp_path, instances=(away,)) as service:
+        status, _, _ = await service.chat()
+        paid = await service.books.only()
+    assert status == 200 and len(service.engine.jobs) == 1 and paid.cost > 0
 
 
 async def test_others_go_where_everybody_goes(tmp_path: Path) -> None:

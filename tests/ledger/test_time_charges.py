@@ -310,3 +310,28 @@ def test_a_charge_has_the_same_id_whoever_makes_it(books: Connection) -> None:
     [made] = bill(books, FIRST + 60)
     [row] = rows(books, tables.time_charge)
     assert row == msgspec.structs.asdict(made) and made.id.startswith("time_")
+
+
+def test_what_is_billed_to_its_end_is_not_looked_at_again(books: Connection) -> None:
+    sell(books, ends_at=FIRST + 10)
+    sell(books, "dedicated_2")
+    sell(books, "dedicated_3", begins_at=FIRST + 9 * HOUR)
+    looked = [(one.id, begin) for one, begin in time_charges._unfinished(books, FIRST)]
+    assert sorted(looked) == [(ID, BEGIN), ("dedicated_2", BEGIN)]
+    bill(books, FIRST + HOUR + 60)
+    looked = [(one.id, begin) for one, begin in time_charges._unfinished(books, FIRST + HOUR + 60)]
+    assert looked == [("dedicated_2", FIRST + HOUR)]
+
+
+def test_what_is_not_billed_yet_is_known(books: Connection) -> None:
+    def owed(now: int) -> int:
+        return time_charges.unbilled(books, "org-1", now)
+
+    sell(books, replicas=2)
+    sell(books, "dedicated_2", "org-2")
+    assert [owed(BEGIN - 1), owed(BEGIN), owed(BEGIN + 7)] == [0, 0, 14]
+    bill(books, FIRST + 60)
+    assert owed(FIRST + 100) == 200
+    stop(books, ID, FIRST + 50)
+    rate(books, ID, FIRST + 20, 1)
+    assert owed(FIRST + 100) == 2 * 20 + 30

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Table, insert, text, update
+from sqlalchemy import Connection, Table, event, insert, text, update
 
 from antiphon.ledger import credits
 from antiphon.ledger.store import DatabaseStore
@@ -144,3 +144,17 @@ def test_a_price_of_nothing_is_proved_too() -> None:
         sell(books, price=0)
         bill(books, FIRST + 60)
         assert verify(books) == []
+
+
+def test_the_entries_of_many_charges_are_read_together(books: Connection) -> None:
+    asked: list[str] = []
+
+    def listen(connection: object, cursor: object, statement: str, *_: object) -> None:
+        asked.extend([statement] if "FROM entry" in statement else [])
+
+    event.listen(books, "before_cursor_execute", listen)
+    assert verify(books) == []
+    event.remove(books, "before_cursor_execute", listen)
+    charges, instances = len(rows(books, tables.time_charge)), 2
+    others = 1 + 1  # of requests, of credits, and one for sums at most
+    assert charges > 6 and len(asked) <= instances + others

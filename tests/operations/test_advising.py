@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, update
 
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.entries import Dedicated as Offered
-from antiphon.catalogue.entries import Needs
+from antiphon.catalogue.entries import Needs, UpstreamSource
 from antiphon.errors import InvalidRequest
 from antiphon.ledger import measurements
 from antiphon.ledger.levels import Level, Percentiles
@@ -210,9 +210,10 @@ async def test_without_a_price_there_is_nothing_to_compare(asked: Asked) -> None
 
 
 async def test_there_is_only_so_much_room(asked: Asked, store: DatabaseStore) -> None:
-    await store.run(partial(machines.tell, machines={"here": Capacity(cpus=4000, memory=2**40)}, now=NOW))
+    there = {"here": Capacity(cpus=5000, memory=2**40)}
+    await store.run(partial(machines.tell, server="here", machines=there, now=NOW))
     answer = await asked.one(throughput=10, peak=30)
-    # One of the four processors is everybody's.
+    # Two of the five processors are everybody's: one for each engine of the model.
     assert {offer.most for offer in answer.offers} == {3} and answer.advice.plan is not None
     assert (await asked.one(throughput=10, peak=31)).advice.plan is None
     await store.run(sold)
@@ -225,7 +226,7 @@ def sold(connection: Connection) -> None:
     row = {
         "id": "dedicated_1", "organization_id": "org-1", "name": "mine", "snapshot": CHAT, "engine": "llama",
         "context": 99, "load": 2, "replicas": 2, "spill_over": True, "cpus": 1000, "memory": 0, "gpus": 0,
-        "begins_at": 0, "ends_at": None, "created_at": 0,
+        "begins_at": 0, "ends_at": None, "created_at": 0, "server": "here", "ordered": b"",
     }  # fmt: skip
     connection.execute(insert(dedicated_instance).values(row))
 
@@ -238,3 +239,16 @@ async def test_an_alias_is_what_it_means(asked: Asked) -> None:
 async def test_what_is_no_chat_model_is_refused(asked: Asked, model: str) -> None:
     with pytest.raises(InvalidRequest, match="no chat model"):
         await asked.one(model=model)
+
+
+async def test_what_is_served_elsewhere_keeps_nobody_from_advice(
+    asked: Asked, store: DatabaseStore, catalogue: Catalogue
+) -> None:
+    source = UpstreamSource(url="http://10.0.0.1/v1")
+    far = msgspec.structs.replace(catalogue.entries[OTHER], source=source, files=(), template=None)
+    catalogue.entries[OTHER] = far  # type: ignore[index]
+    there = {"here": Capacity(cpus=5000, memory=2**40)}
+    await store.run(partial(machines.tell, server="here", machines=there, now=NOW))
+    answers = {answer.snapshot: answer for answer in await asked.all()}
+    assert set(answers) == {CHAT, OTHER} and answers[CHAT].offers
+    assert answers[OTHER].offers == [] and "served elsewhere" in answers[OTHER].remarks[0]

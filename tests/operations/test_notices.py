@@ -43,27 +43,36 @@ def switch(to: str, moment: int) -> Switch:
 )
 def test_each_is_told_in_its_time(tmp_path: Path, after: int, events: list[str]) -> None:
     now = MIDNIGHT + after
-    found = notices(seen(tmp_path, now, switches=(switch(TINY, MIDNIGHT),)), 7)
+    found = notices(seen(tmp_path, now, switches=(switch(TINY, MIDNIGHT),)), 7, now)
     assert [one.type for one in found] == [f"model.switch.{event}" for event in events]
     for one in found:
         assert (one.name, one.snapshot, one.to, one.at, one.notes) == (
             "whisper-1", BASE, TINY, MIDNIGHT, "n",
         )  # fmt: skip
-    found = notices(seen(tmp_path, now, ends=True), 7)
+    found = notices(seen(tmp_path, now, ends=True), 7, now)
     assert [one.type for one in found] == [f"model.end.{event}" for event in events]
     for one in found:
         assert (one.name, one.snapshot, one.to, one.at) == (BASE, BASE, "whisper-1", MIDNIGHT)
 
 
+def test_the_moment_counts_not_when_the_catalogue_was_made(tmp_path: Path) -> None:
+    old = seen(tmp_path, MIDNIGHT - 30 * DAY, switches=(switch(TINY, MIDNIGHT),), ends=True)
+    for after, events in ((-8 * DAY, ["announced"]), (-DAY, ["announced", "near"]), (0, ["happened"])):
+        found = notices(old, 7, MIDNIGHT + after)
+        assert [one.event for one in found] == [*events, *events]
+
+
 def test_what_changes_nothing_is_not_told(tmp_path: Path) -> None:
     switches = switch(BASE, MIDNIGHT - 10), switch(TINY, MIDNIGHT), switch(TINY, MIDNIGHT + 10)
-    assert [one.at for one in notices(seen(tmp_path, MIDNIGHT - 20, switches=switches), 0)] == [MIDNIGHT]
-    assert notices(seen(tmp_path, MIDNIGHT), 7) == []
+    now = MIDNIGHT - 20
+    assert [one.at for one in notices(seen(tmp_path, now, switches=switches), 0, now)] == [MIDNIGHT]
+    assert notices(seen(tmp_path, MIDNIGHT), 7, MIDNIGHT) == []
 
 
 def test_a_key_is_the_same_for_the_same_thing_alone(tmp_path: Path) -> None:
     there = [switch(TINY, MIDNIGHT), switch(BASE, MIDNIGHT + 10), switch(TINY, MIDNIGHT + 20)]
-    found = notices(seen(tmp_path, MIDNIGHT - DAY, switches=tuple(there), ends=True), 7)
+    now = MIDNIGHT - DAY
+    found = notices(seen(tmp_path, now, switches=tuple(there), ends=True), 7, now)
     assert len({one.key for one in found}) == len(found) == 8
-    again = notices(seen(tmp_path, MIDNIGHT - DAY + 5, switches=tuple(there), ends=True), 7)
+    again = notices(seen(tmp_path, now + 5, switches=tuple(there), ends=True), 7, now + 5)
     assert {one.key for one in again} == {one.key for one in found}

@@ -16,6 +16,7 @@ from antiphon.ledger import credits
 from antiphon.ledger.instances import Readiness, agreements
 from antiphon.ledger.time_charges import Cost, bill
 from antiphon.ledger.verify import verify
+from antiphon.operations import dedicated as service
 from antiphon.operations.dedicated import Dedicated, Standing
 from antiphon.operations.orders import Change, Order
 from antiphon.pools import machines
@@ -23,7 +24,7 @@ from antiphon.pools.calendar import Room
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.values import Capacity
-from service import SPEECH, Fixed, catalogue
+from service import CHAT, SPEECH, Fixed, catalogue
 from tenants import PEPPER, World
 
 DOLLAR, HOUR = 10**9, 3600
@@ -56,7 +57,7 @@ class House:
         return await self.database.run(lambda connection: work(connection, *arguments))
 
     async def equip(self, **there: Capacity) -> None:
-        await self.run(partial(machines.tell, machines=there or MACHINE, now=self.now))
+        await self.run(partial(machines.tell, server="here", machines=there or MACHINE, now=self.now))
 
     async def pass_(self, seconds: int) -> None:
         """Let time go on; the machine is still heard of."""
@@ -393,3 +394,118 @@ async def test_a_model_that_left_the_catalogue_leaves_its_instance_to_be_ended(h
     with pytest.raises(InvalidRequest, match="not in the catalogue any more"):
         await house.change(made.id, load=2)
     assert (await house.dedicated.end(house.acme, made.id, by=None)).instance.over(house.now)
+
+
+# --- more than one server -----------------------------------------------------------------------------------
+
+
+async def test_an_instance_is_sold_on_one_server_with_room_for_all_of_it(house: House) -> None:
+    """Beside what everybody is served by, each of the two has room for two replicas, and one for one more."""
+    await house.equip(a=Capacity(cpus=6000, memory=2**40))
+    there = {"b": Capacity(cpus=8000, memory=2**40)}
+    await house.run(partial(machines.tell, server="there", machines=there, now=house.now))
+    assert (await house.dedicated.calendar(SPEECH, house.now, None))[0].number == 3
+    large = await house.sell(replicas=3)
+    assert large.instance.server == "there" and (await house.sell(replicas=2)).instance.server == "here"
+    with pytest.raises(CapacityTaken):
+        await house.sell()
+    await house.equip(a=Capacity(cpus=64_000, memory=2**40))
+    with pytest.raises(CapacityTaken, match="lacks"):
+        await house.change(large.id, replicas=4)
+
+
+async def test_what_nobody_runs_is_taken_over_by_who_has_room(house: House) -> None:
+    made = await house.sell(replicas=4)
+    assert await house.dedicated.adopt("new") == [], "its server is heard of"
+    house.world.wall += machines.FORGOTTEN
+    small, large = ({"b": Capacity(cpus=cpus, memory=2**40)} for cpus in (9000, 10_000))
+    await house.run(partial(machines.tell, server="new", machines=small, now=house.now))
+    assert await house.dedicated.adopt("new") == []
+    with pytest.raises(CapacityTaken, match="of its server"):
+        await house.change(made.id, replicas=5)
+    await house.run(partial(machines.tell, server="new", machines=large, now=house.now))
+    assert await house.dedicated.adopt("new") == [made.id]
+    assert (await house.dedicated.get(house.acme, made.id)).instance.server == "new"
+    assert await house.dedicated.adopt("new") == []
+
+
+# --- what the size of an instance takes ---------------------------------------------------------------------
+
+
+async def test_a_larger_load_or_context_takes_more_memory(house: House) -> None:
+    offer = {"price_per_hour": "1", "bytes_per_token": 2**20, "load": 64}
+    needs = {"cpus": 1, "memory_mib": 1024}
+    changes = {"dedicated": offer, "needs": needs, "engine": "llama"}
+    house.offering = catalogue(house.folder, {"snapshots": {CHAT: changes}})
+    await house.equip(a=Capacity(cpus=64_000, memory=100 << 30))
+    made = await house.sell(model=CHAT, context=1024, load=4)
+    assert made.instance.memory == (1 << 30) + (4 << 30)
+    with pytest.raises(CapacityTaken, match="of memory"):
+        await house.sell(model=CHAT, context=8192, load=64)
+    with pytest.raises(CapacityTaken, match="of memory"):
+        await house.change(made.id, context=8192, load=32)
+    assert (await house.change(made.id, load=8)).instance.memory == (1 << 30) + (8 << 30)
+    assert (await house.dedicated.get(house.acme, made.id)).instance.memory == (1 << 30) + (8 << 30)
+    assert (await house.change(made.id, load=1)).instance.memory == (1 << 30) + (1 << 30)
+
+
+async def test_one_without_a_name_has_its_models_as_far_as_that_goes(house: House) -> None:
+    long = "x" * 128
+    entry = replace(house.offering.entries[SPEECH], id=long)
+    house.offering = Fixed({long: entry}, {}, frozenset({long}))
+    assert (await house.sell(model=long)).instance.name == "x" * 100
+
+
+async def test_an_organization_has_so_many_and_no_more(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MOST", 2)
+    first = await house.sell()
+    later = await house.sell(begins_at=house.now + 100)
+    with pytest.raises(InvalidRequest, match="may have 2 instances") as refused:
+        await house.sell()
+    assert refused.value.code == "too_many_instances"
+    await house.dedicated.create(house.other, ORDER, by=None)
+    for one in (first, later):
+        await house.dedicated.end(house.acme, one.id, by=None)
+        await house.sell()
+
+
+# --- money, and orders that come twice ----------------------------------------------------------------------
+
+
+async def test_what_runs_already_has_to_be_paid_too(house: House) -> None:
+    poor = await house.prepaid("poor", 3.01)
+    await house.dedicated.create(poor, ORDER, by=None)
+    await house.dedicated.create(poor, ORDER, by=None)
+    with pytest.raises(InsufficientQuota, match="an hour of the others"):
+        await house.dedicated.create(poor, ORDER, by=None)
+    await house.run(credits.add, poor, round(1.49 * DOLLAR), "", house.now)
+    await house.pass_(6)
+    with pytest.raises(InsufficientQuota, match="not billed yet"):
+        await house.dedicated.create(poor, ORDER, by=None)
+    await house.run(credits.add, poor, DOLLAR // 100, "", house.now)
+    await house.dedicated.create(poor, ORDER, by=None)
+
+
+async def test_an_order_with_a_key_is_sold_once(house: House) -> None:
+    async def buy(owner: str, key: str, **order: Any) -> Standing:
+        return await house.another().create(owner, replace(ORDER, **order), by=None, key=key)
+
+    made = await asyncio.gather(*(buy(house.acme, "k") for _ in range(4)))
+    assert len({one.id for one in made}) == 1
+    house.world.wall += 60
+    await house.change(made[0].id, load=3)
+    again = await buy(house.acme, "k")
+    assert (again.id, again.instance.load, again.price) == (made[0].id, 3, 1_500_000_000)
+    with pytest.raises(InvalidRequest) as refused:
+        await buy(house.acme, "k", replicas=2)
+    assert refused.value.code == "idempotency_key_in_use"
+    assert (await buy(house.other, "k")).id != made[0].id != (await buy(house.acme, "l")).id
+    assert len((await house.dedicated.listed(house.acme, after=None, limit=10)).data) == 2
+
+
+async def test_what_somebody_else_changed_stays(house: House) -> None:
+    seen = (await house.sell(load=2)).instance
+    await house.change(seen.id, load=5)
+    change = Change(load=3, spill_over=True)
+    after = await house.dedicated.update(house.acme, seen.id, change, by=None, seen=seen)
+    assert (after.instance.load, after.instance.spill_over) == (5, True)

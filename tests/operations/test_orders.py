@@ -100,10 +100,11 @@ def test_speech_has_no_context(offering: Fixed) -> None:
 def test_a_load_is_what_the_engine_serves_unless_something_else_is_said(offering: Fixed) -> None:
     one = entry(offering)
     assert orders.checked_load(one, "openvino", None) == 32 and orders.checked_load(one, "llama", None) == 8
-    assert orders.checked_load(one, "llama", 256) == 256
+    assert orders.checked_load(one, "llama", 32) == 32
+    assert entry(offering, slots=100).most_load("llama") == 256
     few = entry(offering, dedicated=Dedicated(price_per_hour="1", load=4))
     assert orders.checked_load(few, "llama", None) == 4
-    for most, entry_ in ((256, one), (4, few), (256, entry(offering, dedicated=None))):
+    for most, entry_ in ((32, one), (4, few), (32, entry(offering, dedicated=None))):
         for load in (0, -1, most + 1):
             with refused("load", f"between 1 and {most}"):
                 orders.checked_load(entry_, "llama", load)

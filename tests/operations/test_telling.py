@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from antiphon.catalogue.catalogue import at
+from antiphon.catalogue.catalogue import Catalogue, at
 from antiphon.catalogue.document import document
 from antiphon.catalogue.entries import Ending, Switch
 from antiphon.catalogue.store import ModelStore
@@ -51,9 +51,17 @@ class House:
         webhook = Webhook(f"{self.receiver.address}/hook", load_secret(self.home))
         empty = document(self.home / "models.toml", "")
 
-        def catalogue() -> Any:
-            switches = () if forgets else tuple(self.switches)
-            return at(empty, ModelStore(self.home), self.now, switches, tuple(self.endings))
+        made: list[tuple[Any, Catalogue]] = []
+
+        def catalogue() -> Catalogue:
+            """As a server has it: made anew when something is another, or its next moment has come."""
+            said = () if forgets else tuple(self.switches), tuple(self.endings)
+            before, last = made[-1] if made else (None, None)
+            moment = last.next_moment() if last else None
+            if last is None or said != before or (moment is not None and self.now >= moment):
+                last = at(empty, ModelStore(self.home), self.now, *said)
+                made.append((said, last))
+            return last
 
         return Teller(self.database, catalogue, webhook, DAYS, name, lambda: self.now)
 
@@ -80,11 +88,11 @@ async def test_a_switch_is_told_when_it_is_announced_is_near_and_has_happened(ho
     for moment in (LATER - DAYS * DAY, LATER - 1):
         house.now = moment
         await teller.look()
-    assert house.receiver.types[1:] == ["model.switch.near"]
+        assert house.receiver.types[1:] == ["model.switch.near"]
     for moment in (LATER, LATER + 5, LATER + 30 * DAY):
         house.now = moment
         await teller.look()
-    assert house.receiver.types[2:] == ["model.switch.happened"]
+        assert house.receiver.types[2:] == ["model.switch.happened"]
     told = house.receiver.told(house.home)
     assert told[0]["data"] == {
         "alias": "whisper-1", "from": BASE, "to": TINY, "at": "2026-11-21T12:00:00Z", "notes": "",

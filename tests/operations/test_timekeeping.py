@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import Connection, update
 
 from antiphon.errors import ConfigurationError, Unavailable
 from antiphon.ledger import credits, time_charges
@@ -21,6 +22,7 @@ from antiphon.operations.dedicated import Dedicated, Standing
 from antiphon.operations.orders import Order
 from antiphon.operations.timekeeping import Timekeeper
 from antiphon.pools import machines
+from antiphon.pools.machines import Machine
 from antiphon.settings import Settings
 from antiphon.storage import tables
 from antiphon.storage.database import Database
@@ -33,7 +35,9 @@ from tenants import START, World
 DOLLAR, HOUR = 10**9, 3600
 ORDER = Order(model=SPEECH, price=3600)
 """A nano-dollar a second."""
+SERVER = "host:/data"
 HERE = {"here": Capacity(cpus=64_000, memory=2**40)}
+KNOWN = [Machine(SERVER, "here", HERE["here"])]
 
 
 class Machines:
@@ -68,9 +72,8 @@ class House:
     def another(self) -> Timekeeper:
         """Who begins anew, or in another process."""
         runtime: Any = self.runtime
-        return Timekeeper(
-            self.database, runtime, self.dedicated, lambda: set(self.ready), lambda: self.world.wall
-        )
+        ready, clock = lambda: set(self.ready), lambda: self.world.wall
+        return Timekeeper(self.database, runtime, self.dedicated, ready, clock, server=SERVER)
 
     async def run(self, work: Any, *arguments: Any) -> Any:
         return await self.database.run(lambda connection: work(connection, *arguments))
@@ -208,9 +211,10 @@ async def test_what_is_paid_in_advance_runs_out(house: House, caplog: pytest.Log
 
 
 async def test_what_has_not_begun_waits_for_money(house: House) -> None:
-    one = await house.sell(prepaid=HOUR, ends_at=START + HOUR)
+    one = await house.sell(prepaid=2 * HOUR, ends_at=START + HOUR)
     organization_id = one.instance.organization_id
     later = await house.dedicated.create(organization_id, replace(ORDER, begins_at=START + 9 * HOUR), by=None)
+    await house.run(credits.add, organization_id, -HOUR, "", START)
     house.ready = {(one.id, 0)}
     await house.keeper.look()
     await house.pass_(3 * HOUR)
@@ -234,10 +238,32 @@ async def test_what_is_held_for_requests_is_not_spent(house: House) -> None:
 
 
 async def test_the_machines_are_told(house: House) -> None:
-    assert await house.run(machines.known, START) == list(HERE.values())
+    assert await house.run(machines.known, START) == KNOWN
     house.world.wall += 60
     await house.keeper.tell()
-    assert await house.run(machines.known, START + machines.FORGOTTEN) == list(HERE.values())
+    assert await house.run(machines.known, START + machines.FORGOTTEN) == KNOWN
+
+
+async def test_a_server_takes_over_from_one_that_is_gone(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await house.sell()
+    gone = "gone:/data"
+
+    def move(connection: Connection) -> None:
+        machines.tell(connection, gone, HERE, START)
+        connection.execute(update(tables.dedicated_instance).values(server=gone))
+
+    async def server() -> str:
+        return (await house.dedicated.get(one.instance.organization_id, one.id)).instance.server
+
+    await house.run(move)
+    house.world.wall += machines.FORGOTTEN
+    late = house.another()
+    await late.tell()
+    assert await server() == gone, "who has only begun waits for others that begin"
+    await house.keeper.tell()
+    assert await server() == SERVER and one.id in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -254,14 +280,15 @@ async def test_a_cluster_that_is_away_stops_no_time(
     keeping = asyncio.create_task(house.keeper.run())
     try:
         async with asyncio.timeout(10):
-            while not await house.spans() or "time of instances is not kept" not in caplog.text:
+            while not await house.spans() or "not told which machines there are" not in caplog.text:
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)
-        assert caplog.text.count("is not kept") == 1, "what stays wrong is told once"
+        assert caplog.text.count("it is not told") == 1, "what stays wrong is told once"
+        assert "is not kept" not in caplog.text, "time goes on"
         house.runtime.problem, house.runtime.silent = None, False
         house.runtime.there = {"new": Capacity(cpus=1000)}
         async with asyncio.timeout(10):
-            while Capacity(cpus=1000) not in await house.run(machines.known, START):
+            while "new" not in {one.name for one in await house.run(machines.known, START)}:
                 await asyncio.sleep(0.02)
     finally:
         keeping.cancel()

@@ -58,12 +58,10 @@ def use(tmp_path: Path, deployment: Deployment, gateways: Gateways) -> Callable[
     """Pools that use the engine, for the block, after which none of their tasks is left."""
 
     @asynccontextmanager
-    async def using(
-        kind: EngineKind | None = None, process: int = 1, sharers: int = 1
-    ) -> AsyncIterator[Pools]:
+    async def using(kind: EngineKind | None = None, process: int = 1, of: int = 1) -> AsyncIterator[Pools]:
         told = Told()
         before = asyncio.all_tasks()
-        pools = attached(tmp_path, {"fake": kind or fake_engine.kind()}, told, sharers=sharers)
+        pools = attached(tmp_path, {"fake": kind or fake_engine.kind()}, told, part=(process - 1, of))
         pools.follow([deployment])
         try:
             async with wired(gateways, told, pools, process):
@@ -137,10 +135,10 @@ async def test_several_share_one_engine_and_its_slots(
     own: Callable[..., Any], use: Callable[..., Any]
 ) -> None:
     async with own() as running:
-        async with use(sharers=2) as first:
-            async with use(process=2, sharers=2) as second:
+        async with use(of=2) as first:
+            async with use(process=2, of=2) as second:
                 await until(lambda: pool_of(first).ready and pool_of(second).ready)
-                assert pool_of(first).capacity == pool_of(second).capacity == 1
+                assert (pool_of(first).capacity, pool_of(second).capacity) == (2, 1)
             assert pool_of(first).ready
         await asyncio.sleep(0.2)
         assert running.ready and only(running, SNAPSHOT).restarts == 0

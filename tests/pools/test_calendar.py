@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -302,3 +305,32 @@ def test_nothing_is_sold_twice_on_any_machine(machines: list[Capacity], wishes: 
             sold.append(wish)
     for total, there in zip(machines, placed(machines, sold), strict=True):
         assert min(figures(free(total, there, -9, None))) >= 0
+
+
+def test_it_is_only_where_it_may_be() -> None:
+    machines = [TOTAL, TOTAL]
+    first = msgspec.structs.replace(reserved("a", 0, None, TOTAL), within=frozenset({1}))
+    assert refused(machines, [], [first]) is None
+    assert refused(machines, [first], [reserved("b", 0, None)]) is None
+    assert refused(machines, [first], [first]) == Conflict(0, TOTAL)
+    nowhere = msgspec.structs.replace(first, within=frozenset())
+    assert refused(machines, [nowhere], [first]) is None, "what is nowhere takes nothing"
+    assert refused(machines, [], [nowhere]) == Conflict(0, TOTAL)
+    assert room(machines, [first], HALF, 0, None) == [Room(0, None, 2)]
+    assert room(machines, [], HALF, 0, None, [{0}, {1}]) == [Room(0, None, 2)]
+    assert room(machines, [], HALF, 0, None, [{0, 1}]) == [Room(0, None, 4)]
+    assert room(machines, [], HALF, 0, None, []) == [Room(0, None, 0)]
+
+
+def test_replicas_that_are_alike_fill_one_machine_before_the_next() -> None:
+    kept = [reserved("a/0", 0, None), reserved("a/1", 0, None)]
+    assert refused([TOTAL, TOTAL], kept, [reserved("b", 0, None, TOTAL)]) is None
+    assert refused([TOTAL, TOTAL], kept * 2, [reserved("b", 0, None)]) == Conflict(0, HALF)
+
+
+def test_many_replicas_of_many_instances_take_no_minutes() -> None:
+    """A hundred instances of 64 replicas each, one after another."""
+    kept = [reserved(f"{n}/{r}", n, n + 1, Capacity(cpus=125)) for n in range(100) for r in range(64)]
+    began = time.process_time()
+    assert refused([TOTAL], kept, [reserved("x", 50, 51, Capacity(cpus=1))]) == Conflict(50, Capacity(cpus=1))
+    assert time.process_time() - began < 5

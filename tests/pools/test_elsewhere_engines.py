@@ -113,6 +113,19 @@ async def test_one_that_is_silent_is_left_and_what_ran_there_ends(key: str) -> N
         await until(lambda: pools.ready)
 
 
+async def test_one_that_has_no_time_for_probes_goes_on_with_what_it_has(key: str) -> None:
+    fake = FakeOpenAI()
+    fake.fault = "hang"
+    async with served(fake) as port, following(at(port, key=key)) as pools:
+        await until(lambda: pools.ready)
+        asking = asyncio.create_task(asked(pools))
+        await until(lambda: fake.running == 1)
+        fake.crowded, before = True, len(fake.asked)
+        await until(lambda: len(fake.asked) > before + 8)
+        assert fake.running == 1 and pools.ready and only(pools, "m").restarts == 0
+        asking.cancel()
+
+
 async def test_what_the_operator_has_to_mend_is_told_and_found_mended(key: str) -> None:
     fake = FakeOpenAI()
     fake.key = "another"
@@ -121,6 +134,20 @@ async def test_what_the_operator_has_to_mend_is_told_and_found_mended(key: str) 
         assert not pools.ready and KEY not in str(only(pools, "m"))
         await asyncio.to_thread(Path(key).write_text, "another")
         await until(lambda: pools.ready)
+
+
+async def test_a_key_may_be_replaced_while_it_runs(key: str) -> None:
+    """Also of a server that tells anybody that it is well."""
+    fake = FakeOpenAI("vllm")
+    async with served(fake) as port, following(at(port, key=key)) as pools:
+        await until(lambda: pools.ready)
+        fake.key = "another"
+        with pytest.raises(EngineFailed):
+            await asked(pools)
+        await until(lambda: "401" in (only(pools, "m").error or "") and not pools.ready)
+        await asyncio.to_thread(Path(key).write_text, "another")
+        await until(lambda: pools.ready)
+        assert isinstance((await asked(pools))[-1], Usage)
 
 
 async def test_a_url_that_is_not_allowed_is_never_asked(key: str) -> None:
@@ -164,7 +191,7 @@ async def test_gateways_are_told_where_it_is_and_by_which_key(key: str, tmp_path
         [report] = gateways.engines.ready.values()
         through_a_pipe = msgspec.json.decode(msgspec.json.encode(gateways.engines), type=Engines)
         assert through_a_pipe == gateways.engines and report.address.secret == KEY
-        using = attached(tmp_path, KINDS, told, sharers=2)
+        using = attached(tmp_path, KINDS, told, part=(0, 2))
         async with wired(gateways, told, using):
             using.follow([at(port, key=key)])
             await until(lambda: using.ready)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 import fake_engine
 from antiphon.errors import ConfigurationError
-from antiphon.pools.plan import share, units
+from antiphon.pools.plan import units
 from antiphon.values import Deployment
 
 ALONE, SHARED = fake_engine.kind(name="alone"), fake_engine.kind(name="shared", shared=True)
@@ -62,16 +62,28 @@ def test_the_key_stays_whether_it_runs_on_demand_or_always() -> None:
 
 def test_there_is_a_unit_for_each_replica_of_one_generation() -> None:
     found = [unit for unit, _ in units([deployment("one", replicas=2, most_replicas=4)], KINDS)]
-    assert [unit.process for unit in found] == ["one", "one.2", "one.3", "one.4"]
+    assert [unit.process for unit in found] == ["one", "one+2", "one+3", "one+4"]
     assert [unit.spare for unit in found] == [False, False, True, True]
     assert len({unit.key for unit in found}) == 4 and len({unit.generation for unit in found}) == 1
     assert keys(deployment("one")) == [found[0].key], "how many there are changes nothing in each"
 
 
-def test_a_share_has_at_least_one_slot_and_the_same_key() -> None:
-    [(unit, _)] = units([deployment("one")], KINDS)
-    assert [share(unit, of).deployments[0].slots for of in (1, 2, 5, 9)] == [5, 2, 1, 1]
-    assert share(unit, 2).key == unit.key
+@pytest.mark.parametrize(
+    ("slots", "of", "parts"),
+    [(5, 1, [5]), (5, 2, [3, 2]), (7, 4, [2, 2, 2, 1]), (8, 4, [2] * 4), (1, 4, [1] * 4), (2, 3, [1] * 3)],
+)
+def test_processes_have_all_slots_together_and_each_at_least_one(
+    slots: int, of: int, parts: list[int]
+) -> None:
+    [(unit, _)] = units([replace(deployment("one"), slots=slots)], KINDS)
+    shares = [replace(unit, part=(process, of)) for process in range(of)]
+    assert [share.slots(share.deployments[0]) for share in shares] == parts
+    assert {share.key for share in shares} == {unit.key}
+
+
+def test_no_replica_has_the_name_of_another_model() -> None:
+    found = units([deployment("qwen", replicas=2, most_replicas=2), deployment("qwen.2")], KINDS)
+    assert len({unit.process for unit, _ in found}) == 3
 
 
 def test_what_cannot_be_is_refused() -> None:
@@ -88,7 +100,7 @@ def test_an_instance_is_a_unit_of_its_own_whatever_its_kind() -> None:
     assert [(unit.name, unit.deployments) for unit in found] == [("shared", (shared,)), ("base@i", (own,))]
     own = deployment("one", instance="i", organization="o", replicas=2, most_replicas=2)
     found = [unit for unit, _ in units([deployment("one"), own], KINDS)]
-    assert [unit.process for unit in found] == ["one", "one@i", "one@i.2"]
+    assert [unit.process for unit in found] == ["one", "one@i", "one@i+2"]
     assert len({unit.key for unit in found}) == 3
 
 

@@ -31,20 +31,27 @@ def test_where_a_prompt_began_before_is_preferred_unless_it_is_much_fuller() -> 
 
 
 @given(
-    now=integers(1, 8), busy=integers(0, 100), waiting=integers(0, 100), slots=integers(1, 16),
-    least=integers(1, 4), more=integers(0, 4),
+    now=integers(1, 8), ready=integers(0, 8), busy=integers(0, 100), waiting=integers(0, 100),
+    slots=integers(1, 16), least=integers(1, 4), more=integers(0, 4),
 )  # fmt: skip
 def test_replicas_are_between_their_bounds_and_suffice_if_they_can(
-    now: int, busy: int, waiting: int, slots: int, least: int, more: int
+    now: int, ready: int, busy: int, waiting: int, slots: int, least: int, more: int
 ) -> None:
     bounds = (least, least + more)
-    wanted = replicas_wanted(now, busy, waiting, slots, bounds)
+    wanted = replicas_wanted(now, ready, busy, waiting, slots, bounds)
     assert least <= wanted <= least + more
     if waiting:
         assert wanted * slots >= busy + waiting or wanted == least + more
-        assert wanted > now or wanted in bounds
+        assert wanted > now or wanted in bounds or ready < now
     elif wanted < min(now, least + more):
         assert wanted == max(least, now - 1) and busy <= slots * wanted
+
+
+def test_one_more_comes_only_when_those_that_are_wanted_are_ready_unless_they_are_too_few() -> None:
+    assert replicas_wanted(1, 1, 4, 1, 4, (1, 6)) == 2
+    assert replicas_wanted(2, 1, 4, 1, 4, (1, 6)) == 2, "it is on its way"
+    assert replicas_wanted(2, 2, 4, 1, 4, (1, 6)) == 3, "there is one, and still somebody waits"
+    assert replicas_wanted(2, 1, 4, 9, 4, (1, 6)) == 4, "two are not enough"
 
 
 def test_a_crash_of_one_that_was_ready_costs_no_wait() -> None:

@@ -9,8 +9,9 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -18,9 +19,11 @@ import pytest
 
 import fake_engine
 from antiphon.address import Address
+from antiphon.breaker import Breaker
 from antiphon.engines.base import EngineKind
-from antiphon.errors import ConfigurationError, EngineFailed, Unavailable
-from antiphon.pools.pool import Pool
+from antiphon.errors import ConfigurationError, EngineFailed, InvalidRequest, RequestTimeout, Unavailable
+from antiphon.pools.member import Serving
+from antiphon.pools.pool import Place, Pool
 from antiphon.pools.pools import Pools
 from antiphon.settings import Settings
 from antiphon.values import Capacity, Deployment
@@ -298,3 +301,85 @@ def test_a_slot_of_a_shared_cache_is_a_part_of_it(tmp_path: Path, tokens: int, p
     shares = msgspec.structs.replace(fake_engine.kind(), cache=lambda deployment: 4096)
     assert Pool(served, shares).weight(tokens) == places
     assert Pool(served, fake_engine.kind()).weight(tokens) == 1, "each has a whole context"
+
+
+def two(tmp_path: Path) -> tuple[Pool, Serving]:
+    """A pool of two engines, without processes, and the one that is asked first."""
+    served = Deployment(snapshot="m", task="chat", engine="fake", model=tmp_path, slots=8)
+    pool, nothing = Pool(served, fake_engine.kind()), cast(Any, None)
+    both = [Serving(nothing, served, 8, breaker=Breaker(seconds=0.2)) for _ in range(2)]
+    for one in both:
+        member = cast(Any, SimpleNamespace(serving=lambda snapshot, one=one: one, retiring=False))
+        pool.places.append(Place(member, nothing, "g"))
+    return pool, both[0]
+
+
+async def fail(pool: Pool) -> None:
+    with suppress(EngineFailed), pool.acquire("home"):
+        raise EngineFailed("It broke off.")
+
+
+async def hang(pool: Pool, *, answered: bool = False) -> None:
+    """Until it is too late."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.01) as deadline:
+            with pool.acquire("home", deadline=deadline) as lease:
+                lease.answered = answered
+                await asyncio.Event().wait()
+
+
+async def leave(pool: Pool) -> Serving:
+    """As a client that goes away; which engine it had."""
+    asking = asyncio.current_task()
+    assert asking is not None
+    with suppress(asyncio.CancelledError):
+        async with asyncio.timeout(60) as deadline:
+            with pool.acquire("home", deadline=deadline) as lease:
+                asking.cancel()
+                await asyncio.sleep(1)
+    asking.uncancel()
+    return lease.serving
+
+
+async def test_one_that_is_silent_until_it_is_too_late_is_left_out(tmp_path: Path) -> None:
+    pool, first = two(tmp_path)
+    for _ in range(3):
+        assert not first.breaker.open
+        await hang(pool)
+    assert first.breaker.open
+    with pool.acquire("home") as lease:
+        assert lease.serving is not first
+
+
+async def test_what_takes_too_long_once_it_is_being_answered_is_no_failure(tmp_path: Path) -> None:
+    pool, first = two(tmp_path)
+    for _ in range(4):
+        await hang(pool, answered=True)
+    assert not first.breaker.open
+
+
+async def test_what_the_caller_found_too_slow_is_a_failure(tmp_path: Path) -> None:
+    pool, first = two(tmp_path)
+    for _ in range(3):
+        with pytest.raises(RequestTimeout), pool.acquire("home"):
+            raise RequestTimeout("Reading the recording took too long.")
+    assert first.breaker.open
+
+
+async def test_who_leaves_or_is_at_fault_says_nothing_of_the_engine(tmp_path: Path) -> None:
+    pool, first = two(tmp_path)
+    for _ in range(2):
+        await fail(pool)
+    for _ in range(3):
+        assert await leave(pool) is first
+        with suppress(InvalidRequest), pool.acquire("home"):
+            raise InvalidRequest("Too long.")
+    assert not first.breaker.open
+    await fail(pool)
+    assert first.breaker.open, "the failures before were not forgotten"
+    await asyncio.sleep(0.25)
+    for _ in range(3):
+        assert await leave(pool) is first, "who was to find out did not: the next one does"
+    with pool.acquire() as lease:
+        assert lease.serving is first
+    assert not first.breaker.open

@@ -59,7 +59,7 @@ async def test_output_is_logged_and_the_exit_code_told(runtime: LocalRuntime, tm
     process = await runtime.start("org/model:v1", python(code))
     folder = socket_of(process).parent
     assert await process.wait() == 7
-    assert (tmp_path / "logs" / "org_model_v1.log").read_text() == "to stdout\nto stderr\n"
+    assert (tmp_path / "logs" / "org%2Fmodel%3Av1.log").read_text() == "to stdout\nto stderr\n"
     assert not folder.exists()
 
 
@@ -84,6 +84,18 @@ def test_the_environment_is_a_list_of_what_is_allowed() -> None:
         "PATH", "CT2_VERBOSE", "LC_ALL", "HOME", "TMPDIR", "PARENT_PID", "PYTHONSAFEPATH", "GOMP_SPINCOUNT",
         "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_",
     }  # fmt: skip
+
+
+def test_where_rays_token_is_may_be_known_but_not_the_token() -> None:
+    given = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": "/p",
+        "RAY_TLS_CA_CERT": "/c",
+        "RAY_USE_TLS": "1",
+    }
+    secret = {"RAY_AUTH_TOKEN": "canary", "RAY_ADDRESS": "10.0.0.1:6379", "VLLM_API_KEY": "canary"}
+    told = environment(Path("/f"), given | secret)
+    assert told.items() >= given.items() and not told.keys() & secret.keys()
 
 
 def test_threads_spin_little_unless_the_operator_says_otherwise() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,10 +16,12 @@ import pytest
 import fake_engine
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import ConfigurationError, EngineFailed
+from antiphon.runtime import local
 from antiphon.runtime.base import Process
 from antiphon.runtime.ray import RayRuntime
 from antiphon.runtime.ray_messages import LOST
 from antiphon.values import NOTHING, Capacity
+from antiphon.workers import vllm
 from ray_cluster import ENVIRONMENT, RayCluster
 from until import until
 
@@ -106,7 +109,7 @@ async def test_an_engine_knows_no_secret_but_its_own(runtime: RayRuntime) -> Non
     process = await started(runtime, cpus=2)
     seen = environment(process)
     assert seen["ANTIPHON_ENGINE_SECRET"] == process.address.secret
-    assert not [name for name in seen if name.startswith("RAY_")]
+    assert [name for name in seen if name.startswith("RAY_")] == ["RAY_AUTH_MODE"]
     assert ENVIRONMENT["RAY_AUTH_TOKEN"] not in seen.values()
     await process.stop(0)
 
@@ -188,6 +191,25 @@ async def test_without_a_cluster_it_says_so() -> None:
     with pytest.raises(ConfigurationError, match=r"No Ray cluster lets us in at '127\.0\.0\.1:1'"):
         await started(runtime)
     await runtime.close()
+
+
+async def test_a_vllm_that_computes_on_the_cluster_joins_it_with_the_token_of_a_file(
+    ray_cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(os.environ["RAY_AUTH_TOKEN"])
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    code = (
+        f"import ray; ray.init(address={ray_cluster.address!r}, log_to_driver=False); print(len(ray.nodes()))"
+    )
+    joined = {}
+    for path in (token, tmp_path / "missing"):
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+        told = vllm.environment(tmp_path / "home", ray_cluster.address, local.environment(tmp_path))
+        asking = [sys.executable, "-c", code]
+        done = await asyncio.to_thread(subprocess.run, asking, env=told, capture_output=True, timeout=60)
+        joined[path.name] = done.returncode == 0 and int(done.stdout) >= 2
+    assert joined == {"token": True, "missing": False}
 
 
 @pytest.mark.parametrize("token", ["", "ffffffffffffffffffffffffffffffff"])

@@ -22,10 +22,11 @@ HEAD, A, B = Machine("head", NOTHING), Machine("a", cpus(2)), Machine("b", cpus(
 @pytest.mark.parametrize(
     ("process", "common"),
     [
-        ("whisper.2", "whisper"),
+        ("whisper+2", "whisper"),
         ("whisper", "whisper"),
         ("tiny.en-2022", "tiny.en-2022"),
-        ("q-0.5b.12", "q-0.5b"),
+        ("q-0.5b@dedicated_1+12", "q-0.5b@dedicated_1"),
+        ("llama-3.1", "llama-3.1"),
     ],
 )
 def test_replicas_are_known_by_their_names(process: str, common: str) -> None:

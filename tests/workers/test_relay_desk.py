@@ -46,6 +46,17 @@ async def test_a_transcript(speech: bytes) -> None:
     assert done["usage"]["seconds"] == done["duration"], "what was measured here, whatever the server says"
 
 
+@pytest.mark.parametrize(("said", "language"), [({}, "unknown"), ({"language": "de"}, "de")])
+async def test_a_language_that_nobody_tells_is_not_made_up(
+    said: dict[str, str], language: str, speech: bytes
+) -> None:
+    fake = FakeOpenAI()
+    fake.forms = {"json"}
+    async with running(fake) as app:
+        talk = await recording(speech, **said).through(app)
+    assert talk.events[-1]["language"] == language
+
+
 async def test_what_is_held_is_sent_once_it_is_started(speech: bytes) -> None:
     fake = FakeOpenAI()
     async with running(fake) as app:

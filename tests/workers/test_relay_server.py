@@ -83,6 +83,27 @@ async def test_one_that_knows_the_text_alone_is_remembered(recordings: Path) -> 
     assert all(body["file"] for body in fake.bodies) and fake.bodies[0]["filename"] == "recording.flac"
 
 
+async def test_one_that_knows_no_words_is_asked_for_segments_ever_after(recordings: Path) -> None:
+    fake = FakeOpenAI()
+    fake.granularities = {"segment"}
+    async with watched(fake) as server:
+        with (recordings / "en_lhotse_LJ002-0020.wav").open("rb") as file:
+            with pytest.raises(UnsupportedParameter) as refusal:
+                await server.transcribe(job(words=True), file)
+            spoken = await server.transcribe(job(), file)
+    assert refusal.value.param == "timestamp_granularities"
+    assert spoken.language == "English" and spoken.segments and len(spoken.segments) == 2
+    assert {body["response_format"] for body in fake.bodies} == {"verbose_json"}
+
+
+async def test_a_recording_at_fault_is_told_as_such_also_with_words(recordings: Path) -> None:
+    fake = FakeOpenAI()
+    fake.status = 400
+    async with watched(fake) as server:
+        with (recordings / "en_lhotse_LJ002-0020.wav").open("rb") as file, pytest.raises(InvalidAudio):
+            await server.transcribe(job(words=True), file)
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(400, InvalidAudio), (422, InvalidAudio), (413, TooLarge), (401, EngineFailed), (404, EngineFailed),

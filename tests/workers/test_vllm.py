@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import signal
 import subprocess
@@ -74,8 +75,18 @@ def test_what_its_environment_says(tmp_path: Path) -> None:
     assert told["PATH"] == "/bin" and told["HOME"] == str(tmp_path)
     assert told["VLLM_SERVER_DEV_MODE"] == told["VLLM_NO_USAGE_STATS"] == told["HF_HUB_OFFLINE"] == "1"
     assert environment(tmp_path, given={"VLLM_CACHE_ROOT": "/own"})["VLLM_CACHE_ROOT"] == "/own"
-    assert "RAY_ADDRESS" not in told
-    assert environment(tmp_path, "10.0.0.1:6379", {})["RAY_ADDRESS"] == "10.0.0.1:6379"
+    assert not any(name.startswith("RAY_") for name in told)
+
+
+def test_it_joins_a_cluster_as_the_user_does(tmp_path: Path) -> None:
+    told = environment(tmp_path, "10.0.0.1:6379", {})
+    assert told["RAY_ADDRESS"] == "10.0.0.1:6379" and told["RAY_AUTH_MODE"] == "token"
+    assert told["RAY_AUTH_TOKEN_PATH"] == str(Path(f"~{getpass.getuser()}/.ray/auth_token").expanduser())
+    own = {"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN_PATH": "/etc/ray", "RAY_ADDRESS": "elsewhere"}
+    assert (
+        environment(tmp_path, "10.0.0.1:6379", own).items()
+        >= (own | {"RAY_ADDRESS": "10.0.0.1:6379"}).items()
+    )
 
 
 def test_its_exit_is_ours(tmp_path: Path) -> None:

@@ -118,7 +118,9 @@ class Authenticator:
         if row is None:
             return None
         ends = (row.expires_at, row.secret_expires_at)
-        return _Known(_caller(row), row.digest, min(math.inf if end is None else end for end in ends))
+        return _Known(
+            _caller(row, self._pepper), row.digest, min(math.inf if end is None else end for end in ends)
+        )
 
 
 _SECRETS = (
@@ -150,13 +152,14 @@ _SECRETS = (
 )
 
 
-def _caller(row: Any) -> Caller:
+def _caller(row: Any, pepper: bytes) -> Caller:
     role: Role = row.role or "reader"
     return Caller(
         key_id=row.id,
         kind=row.kind,
         organization_id=row.organization_id or "",
         organization=row.organization or "",
+        tenant=tokens.tenant(pepper, row.organization_id) if row.organization_id else "",
         project_id=row.project_id or "",
         project=row.project or "",
         # An owner's key does not outlast the owner's role.

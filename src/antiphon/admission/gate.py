@@ -69,6 +69,8 @@ class Gate:
         self._queues: dict[str, Queue[Ticket]] = {}
         self._capacities: dict[str, Callable[[], int]] = {}
         self._greed: dict[str, int | None] = {}
+        self._apart: set[str] = set()
+        """Deployments of which each serves one organization: their lines are nobody else's business."""
         self._lasting: dict[str, float] = {}
 
     def room(self, caller: Caller) -> WaitStanding:
@@ -80,6 +82,11 @@ class Gate:
     def waiting(self) -> Mapping[str, int]:
         """Requests that wait, by deployment."""
         return {name: len(queue) for name, queue in self._queues.items()}
+
+    def free(self, deployment: str, capacity: int) -> int:
+        """Places that nobody holds, of so many; below 0 where more are held."""
+        queue = self._queues.get(deployment)
+        return capacity if queue is None else capacity - queue.running
 
     @asynccontextmanager
     async def enter(
@@ -96,7 +103,8 @@ class Gate:
         """Hold `weight` of the places that `capacity()` counts, for as long as the block runs.
 
         `rated_as` is what the project's limits are set for, if that is not the deployment's own name; None
-        where they do not count.
+        where they do not count, since the deployment serves one organization alone. How many wait there is
+        bounded for itself.
 
         `greed`, always the same for one deployment, bounds what an organization may hold: see `queue`.
 
@@ -108,6 +116,8 @@ class Gate:
         self._capacities[deployment], self._greed[deployment] = capacity, greed
         advice = self._predicted(deployment, queue)
         rated = deployment if rated_as == "" else rated_as
+        if rated is None:
+            self._apart.add(deployment)
         async with self._rates.enter(caller, rated, demand, advice, show) as place:
             ticket = Ticket()
             try:
@@ -144,7 +154,8 @@ class Gate:
         if ticket.admitted.is_set():
             return
         mine = sum(q.waiting(caller.organization_id) for q in self._queues.values())
-        everyone = sum(len(q) for q in self._queues.values())
+        together = [q for name, q in self._queues.items() if name not in self._apart]
+        everyone = sum(map(len, [queue] if deployment in self._apart else together))
         advice = self._predicted(deployment, queue)
         if mine > self._settings.queue_per_organization:
             raise RateLimited(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from antiphon.api.exchange import Exchange
 from antiphon.catalogue.listing import Names
-from antiphon.errors import ModelNotFound
 from antiphon.inference.metrics import Metrics
 from antiphon.wire.models import Health, Model, ModelList, Readiness
 
@@ -31,10 +30,10 @@ class InfoApi:
 
     async def retrieve_model(self, exchange: Exchange) -> None:
         wanted = exchange.parameters["model"]
-        for model in self._models(exchange):
-            if model.id == wanted:
-                return await exchange.answer_json(model)
-        raise ModelNotFound(wanted)
+        # What is not served is refused as any request for it is, with what to use instead.
+        self._catalogue.resolve(wanted, exchange.known_caller.organization_id)
+        [model] = [model for model in self._models(exchange) if model.id == wanted]
+        await exchange.answer_json(model)
 
     async def health(self, exchange: Exchange) -> None:
         await exchange.answer_json(Health())

@@ -7,7 +7,7 @@ The models that ship with Antiphon stand in `models.toml` beside this file; the 
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -69,10 +69,13 @@ class Catalogue:
         self.wanted = (self.running | past) - self.ended
         """Those that are served: also what an alias meant before may still be asked for by its own id."""
         self.served = self.wanted & installed
-        self._sold = instances
+        self.sold = instances
+        """The dedicated instances that run, and that will."""
         self.instances = [one for one in instances if one.runs(self.now) and one.snapshot in installed]
         """The dedicated instances that run: their snapshots may have ended for everybody else."""
-        self._own = {(one.organization_id, one.snapshot) for one in self.instances}
+        self._own: dict[tuple[str, str], list[Instance]] = {}
+        for one in self.instances:
+            self._own.setdefault((one.organization_id, one.snapshot), []).append(one)
 
     @property
     def today(self) -> date:
@@ -100,8 +103,9 @@ class Catalogue:
         ]
         ends = [_midnight(entry.shutdown) for entry in self.entries.values() if entry.shutdown]
         moments += [moment for end in ends for moment in (end - LEAD_SECONDS, end)]
-        moments += [moment for one in self._sold for moment in (one.begins_at, one.ends_at) if moment]
+        moments += [moment for one in self.sold for moment in (one.begins_at, one.ends_at) if moment]
         moments += [_midnight(entry.deprecated) for entry in self.entries.values() if entry.deprecated]
+        moments += [_midnight(price.since) for entry in self.entries.values() for price in entry.prices]
         return min((moment for moment in moments if moment > self.now), default=None)
 
     def resolve(self, model: str, means: str | None = None, organization: str = "") -> Entry:
@@ -115,10 +119,22 @@ class Catalogue:
             return self.entries[name]
         raise ModelNotFound(model, self._hint(name))
 
+    def elsewhere(self, organization: str, snapshot: str, server: str) -> str:
+        """The host of another server than this one that alone serves a snapshot to an organization.
+
+        Empty if something that it reserved runs here, if nothing is reserved, and if it may spill over.
+        """
+        own = self._own.get((organization, snapshot), [])
+        if any(one.server == server or one.spill_over for one in own):
+            return ""
+        return next((one.server.partition(":")[0] for one in own), "")
+
     def _hint(self, snapshot: str) -> str:
         entry = self.entries.get(snapshot)
         if entry and snapshot in self.ended:
-            instead = f" Use '{entry.replacement}' instead." if entry.replacement else ""
+            successor = self._successor(snapshot, self.ended)
+            named = successor if entry.replacement in self.ended else entry.replacement
+            instead = f" Use '{named}' instead." if successor not in self.ended else ""
             return f" It was shut down on {entry.shutdown}.{instead}"
         if snapshot in self.installed:
             return " It is installed, but not served: give it an alias or `serve = true` in models.toml."
@@ -130,14 +146,13 @@ class Catalogue:
 
     def models(self, means: Mapping[str, str] | None = None, organization: str = "") -> list[Model]:
         """Every name that `resolve` knows, aliases first, as `GET /v1/models` lists them."""
-        own = {snapshot for owner, snapshot in self._own if owner == organization}
+        shown = self.served | {snapshot for owner, snapshot in self._own if owner == organization}
         taken = {name: self.meaning(name) for name in self.aliases} | dict(means or {})
         aliases = [
             _model(name, self.entries[taken[name]], alias)
             for name, alias in self.aliases.items()
-            if taken[name] in self.served
+            if taken[name] in shown
         ]
-        shown = self.served | own
         return aliases + [_model(id, entry) for id, entry in self.entries.items() if id in shown]
 
     def missing(self) -> list[Entry]:
@@ -148,19 +163,25 @@ class Catalogue:
             if entry.id in self.running - self.installed and isinstance(entry.source, PackageSource)
         ]
 
-    def deployments(self, store: ModelStore, settings: Settings) -> list[Deployment]:
-        """How each served snapshot is launched, and then each instance.
+    def deployments(
+        self, store: ModelStore, settings: Settings, taken: Set[str] = frozenset()
+    ) -> list[Deployment]:
+        """How each served snapshot is launched, and then each instance that runs on this server.
 
-        Raises `ConfigurationError` if no engine can serve a snapshot.
+        `taken`: the snapshots that aliases are taken for now, whose engines run all the time, too. Raises
+        `ConfigurationError` if no engine can serve a snapshot.
         """
+        always = self.running | taken
         shared = [
-            msgspec.structs.replace(one, on_demand=one.on_demand or id not in self.running)
+            msgspec.structs.replace(one, on_demand=one.on_demand or id not in always)
             for id, entry in self.entries.items()
             if id in self.served
             for one in launching.deployments(entry, store, settings)
         ]
         own = [
-            launching.dedicated(self.entries[one.snapshot], one, store, settings) for one in self.instances
+            launching.dedicated(self.entries[one.snapshot], one, store, settings)
+            for one in self.instances
+            if one.server == settings.server
         ]
         return shared + [one for one in own if one]
 
@@ -204,11 +225,13 @@ def at(
     instances: tuple[Instance, ...] = (),
 ) -> Catalogue:
     """The catalogue at a moment (default: this one), with what was changed beside it. Reads the disk."""
+    # A change that names what is no longer in the file is nobody's, and a replacement none.
     entries = dict(found.snapshots)
     for ending in endings:
+        if ending.replacement not in {*found.snapshots, *found.aliases}:
+            ending = msgspec.structs.replace(ending, replacement="")
         if ending.snapshot in entries:
             entries[ending.snapshot] = ending.applied(entries[ending.snapshot])
-    # A change that names what is no longer in the file is nobody's.
     known = tuple(one for one in switches if one.snapshot in entries and one.alias in found.aliases)
     installed = frozenset(e.id for e in entries.values() if store.installed(e))
     sold = tuple(one for one in instances if one.snapshot in entries)

@@ -28,8 +28,11 @@ def choices(entry: Entry, store: ModelStore, settings: Settings) -> list[Choice]
     """The preferred engine, and those that run on demand since they can do what those before cannot.
 
     Preferred is the first, in the order of the entry, that can serve the model and that the machine suits; if
-    it suits none, the last that can. Raises `ConfigurationError` if none can, for an engine that does not
-    exist or does not serve the entry's task, and for a URL that the settings do not allow.
+    it suits none, the last that can. What needs accelerators of a cluster does not run on this machine, which
+    tells nothing of it then: the first that can read the model is taken.
+
+    Raises `ConfigurationError` if none can, for an engine that does not exist or does not serve the entry's
+    task, and for a URL that the settings do not allow.
     """
     if entry.site is not None:
         remote.check(entry.id, entry.site, settings)
@@ -41,7 +44,9 @@ def choices(entry: Entry, store: ModelStore, settings: Settings) -> list[Choice]
         raise ConfigurationError(
             f"No engine can serve '{entry.id}': {reasons}", fix="name another engine for it in models.toml"
         )
-    unsuited = {kind.name: reason for kind in able if (reason := kind.unsuited(settings))}
+    unsuited = {}
+    if not _away(entry, settings):
+        unsuited = {kind.name: reason for kind in able if (reason := kind.unsuited(settings))}
     preferred = next((kind for kind in able if kind.name not in unsuited), able[-1])
     chosen = [Choice(kind=preferred, why=_why(entry.engines, preferred.name, barred, unsuited))]
     features = set(preferred.features)
@@ -54,11 +59,17 @@ def choices(entry: Entry, store: ModelStore, settings: Settings) -> list[Choice]
     return chosen
 
 
+def _away(entry: Entry, settings: Settings) -> bool:
+    """Whether its engines run on other machines, those of a cluster that have accelerators."""
+    return settings.runtime == "ray" and entry.needs.gpus > 0
+
+
 def _barred(entry: Entry, store: ModelStore, settings: Settings, kind: EngineKind) -> str:
     """Why an engine cannot serve a model; nothing if it can."""
     if entry.format not in kind.reads:
         return f"does not read {entry.format}"
-    return kind.absent(settings) or preparing.failure(store, entry, kind)
+    absent = "" if _away(entry, settings) else kind.absent(settings)
+    return absent or preparing.failure(store, entry, kind)
 
 
 def _why(names: Sequence[str], preferred: str, barred: dict[str, str], unsuited: dict[str, str]) -> str:
@@ -77,8 +88,9 @@ def _kind(entry: Entry, name: str) -> EngineKind:
     kinds = engines.kinds()
     fitting = sorted(kind.name for kind in kinds.values() if kind.task == entry.task)
     if name not in fitting:
+        elsewhere = "; vLLM transcribes at its URL, by openai_speech" if entry.task == "speech" else ""
         raise ConfigurationError(
             f"'{entry.id}' asks for the engine '{name}', which does not serve {entry.task}",
-            fix=f"engines for {entry.task}: {', '.join(fitting)}",
+            fix=f"engines for {entry.task}: {', '.join(fitting)}{elsewhere}",
         )
     return kinds[name]

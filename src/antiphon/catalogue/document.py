@@ -112,8 +112,10 @@ def _entries(shipped: Mapping[str, Any], operators: Mapping[str, Any]) -> Iterat
 
 
 def _aliases(given: Mapping[str, Any]) -> Iterator[tuple[str, Alias]]:
-    """Aliases are overridden as a whole."""
+    """Aliases are overridden as a whole; one that is `false` is not there."""
     for name, fields in given.items():
+        if fields is False:
+            continue
         path = ("aliases", name)
         yield _converted(path, name, AliasName), _converted(path, fields, Alias)
 

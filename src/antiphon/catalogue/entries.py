@@ -26,7 +26,8 @@ _MODEL_FILE = (
 
 SnapshotId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
 EngineName = Annotated[str, Meta(pattern=r"\A[a-z_]+\Z")]
-Slots = Annotated[int, Meta(ge=1, le=256)]
+_MOST_SLOTS = 256
+Slots = Annotated[int, Meta(ge=1, le=_MOST_SLOTS)]
 AliasName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")]
 FileName = Annotated[str, Meta(pattern=_MODEL_FILE)]
 """GGUF, safetensors and what stands beside them, or a file of a CTranslate2 folder: nothing else is stored
@@ -36,6 +37,8 @@ Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 _PROCESSOR = 1000
 """In thousandths."""
+_LOADS = 4
+"""So many times what an engine serves otherwise an instance may be told to serve."""
 Number = Annotated[int, Meta(ge=1, le=64)]
 
 
@@ -69,8 +72,11 @@ class Dedicated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """US dollars for each replica."""
     context: Annotated[int, Meta(ge=1)] | None = None
     """Tokens that an instance's context may have, at most; by default as many as the snapshot's."""
-    load: Slots = 256
-    """Requests that a replica may be told to serve together, at most."""
+    load: Slots | None = None
+    """Requests that a replica may be told to serve together, at most; by default four times as many as its
+    engine serves otherwise."""
+    bytes_per_token: Annotated[int, Meta(ge=0, le=2**30)] | None = None
+    """Memory that is reserved for each token of its context and load; by default as its file tells."""
 
     @property
     def price(self) -> int:
@@ -239,9 +245,15 @@ class Entry(Snapshot, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return self.replicas
         return Replicas(least=self.replicas, most=self.replicas)
 
+    def most_load(self, engine: str) -> int:
+        """Requests that a replica of an instance may be told to serve together, at most."""
+        offered = self.dedicated and self.dedicated.load
+        return offered or min(_MOST_SLOTS, _LOADS * self.slots_of(engine))
+
     @property
     def reserved(self) -> Capacity:
-        """What is reserved for an engine of an instance: by default a processor, and twice its size."""
+        """What is reserved for an engine of an instance beside its cache: by default a processor, and twice
+        its size."""
         said = self.needs.capacity
         cpus = said.cpus or (0 if said.gpus else _PROCESSOR)
         return Capacity(cpus=cpus, memory=said.memory or 2 * self.size, gpus=said.gpus)

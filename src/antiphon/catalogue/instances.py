@@ -34,6 +34,10 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     begins_at: int
     ends_at: int | None
     created_at: int
+    server: str
+    """Which runs its engines, as `Settings.server` has it."""
+    ordered: bytes = b""
+    """Digest of its order, if that may come twice."""
 
     @property
     def needs(self) -> Capacity:
@@ -63,5 +67,7 @@ def instances(
     if organization_id is not None:
         query = query.where(columns.organization_id == organization_id)
     if after is not None:
-        query = query.where(columns.ends_at.is_(None) | (columns.ends_at > after))
+        # Nor of those that were called off before they began: they never do.
+        longer = (columns.ends_at > after) & (columns.ends_at > columns.begins_at)
+        query = query.where(columns.ends_at.is_(None) | longer)
     return [Instance(**row._mapping) for row in connection.execute(query)]

@@ -59,25 +59,33 @@ def dedicated(entry: Entry, instance: Instance, store: ModelStore, settings: Set
 
     None, which is logged, if no engine can serve it: that must not keep everybody else from being served.
     """
-    # Its cache is as large as its own context and load make it.
-    sized = msgspec.structs.replace(entry, context=instance.context, cache_tokens=None)
     try:
-        found = deployments(sized, store, settings)
+        found = sized(entry, instance.engine, instance.context, instance.load, store, settings)
     except ConfigurationError as problem:
         log.error("the instance %s cannot run: %s", instance.id, problem)
         return None
     return msgspec.structs.replace(
-        next((one for one in found if one.engine == instance.engine), found[0]),
+        found,
         instance=instance.id,
         organization=instance.organization_id,
         spill_over=instance.spill_over,
-        alternative=False,
-        on_demand=False,
-        slots=instance.load,
         replicas=instance.replicas,
         most_replicas=instance.replicas,
         needs=instance.needs,
     )
+
+
+def sized(
+    entry: Entry, engine: str, context: int, load: int, store: ModelStore, settings: Settings
+) -> Deployment:
+    """How a snapshot is launched at a size of its own, by this engine while there is that.
+
+    Raises `ConfigurationError` if no engine can serve it.
+    """
+    # Its cache is as large as its own context and load make it.
+    found = deployments(msgspec.structs.replace(entry, context=context, cache_tokens=None), store, settings)
+    chosen = next((one for one in found if one.engine == engine), found[0])
+    return msgspec.structs.replace(chosen, alternative=False, on_demand=False, slots=load)
 
 
 def _digest(entry: Entry, kind: EngineKind, settings: Settings) -> str:

@@ -23,6 +23,9 @@ class Names(Protocol):
         Raises `ModelNotFound`.
         """
 
+    def elsewhere(self, organization: str, snapshot: str) -> str:
+        """The host that alone serves a snapshot to an organization, if it is another; empty if none is."""
+
     def models(self, organization: str = "") -> list[Model]:
         """Every name that `resolve` knows, as `GET /v1/models` lists them."""
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, TypeVar
 
 import typer
@@ -75,6 +76,7 @@ class House(NamedTuple):
     catalogue: Catalogue
     dedicated: Dedicated
     organization_id: str
+    home: Path
 
 
 @asynccontextmanager
@@ -89,7 +91,7 @@ async def opened_house(home: str | None, org: str) -> AsyncIterator[House]:
         catalogue = await changed(chosen.home_path, Changes(database))
         organization = await access.organizations.find(org)
         dedicated = Dedicated(database, lambda: catalogue, chosen, time.time)
-        yield House(access, database, catalogue, dedicated, organization.id)
+        yield House(access, database, catalogue, dedicated, organization.id, chosen.home_path)
 
 
 async def every(fetch: Callable[[str | None], Awaitable[Page[T]]]) -> list[T]:

@@ -200,6 +200,7 @@ def _row(standing: Standing) -> dict[str, Any]:
         "load": found.load,
         "context_length": found.context,
         "spill_over": found.spill_over,
+        "server": found.server,
         "from": written(found.begins_at),
         "until": written(found.ends_at),
         "price_per_hour": f"{dollars(standing.price):f}",

@@ -131,10 +131,14 @@ def remove(
     model: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="The snapshot whose files are deleted.")],
     home: Home = None,
 ) -> None:
-    """Delete a snapshot's files. Its entry stays in the catalogue, so it can be pulled again."""
-    folder = _folder(home)
-    store = ModelStore(folder)
-    if entry := load(folder).entries.get(model):
+    """Delete a snapshot's files. Its entry stays in the catalogue, so it can be pulled again.
+
+    Refused while an alias means it, or will, and while a dedicated instance of it is sold.
+    """
+    chosen = settings.load({"home": home})
+    catalogue, store = current(chosen), ModelStore(chosen.home_path)
+    _unused(catalogue, model)
+    if entry := catalogue.entries.get(model):
         preparing.remove(store, entry)
     if not store.remove(model):
         raise ConfigurationError(f"There are no files of '{model}'", fix="see antiphon models list")
@@ -184,6 +188,28 @@ def current(chosen: settings.Settings) -> Catalogue:
     return asyncio.run(run())
 
 
+def _unused(catalogue: Catalogue, snapshot: str) -> None:
+    """Raises `ConfigurationError` if somebody would miss a snapshot that is installed."""
+    if snapshot not in catalogue.installed:
+        return
+    names = [
+        alias
+        for alias in catalogue.aliases
+        if snapshot in {catalogue.meaning(alias), *(one.snapshot for one in catalogue.coming(alias))}
+    ]
+    if names:
+        raise ConfigurationError(
+            f"'{snapshot}' is needed: it is what {', '.join(names)} means or will mean",
+            fix="antiphon models switch ALIAS ANOTHER, and antiphon models cancel for what is announced",
+        )
+    for one in catalogue.sold:
+        if one.snapshot == snapshot:
+            raise ConfigurationError(
+                f"'{snapshot}' is needed: it is sold as {one.id}",
+                fix=f"antiphon dedicated delete {one.id} --org {one.organization_id}, or wait for its end",
+            )
+
+
 def _folder(home: str | None) -> Path:
     return settings.load({"home": home}).home_path
 
@@ -197,14 +223,14 @@ def _named(catalogue: Catalogue, name: str, advice: str = "see antiphon models l
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One name that a client may ask for; `size` is in bytes."""
+    """One name that a client may ask for; `size` is in bytes, None of what is served elsewhere."""
 
     id: str
     kind: str
     alias_of: str | None
     stand_in: bool
     installed: bool
-    size: int
+    size: int | None
     served: bool
 
 
@@ -219,7 +245,7 @@ def _rows(catalogue: Catalogue) -> list[_Row]:
             alias_of=entry.id if alias else None,
             stand_in=alias.stand_in if alias else False,
             installed=entry.id in catalogue.installed,
-            size=entry.size,
+            size=entry.size if entry.site is None else None,
             served=entry.id in catalogue.served,
         )
         for name, entry, alias in [*named, *((id, entry, None) for id, entry in catalogue.entries.items())]
@@ -232,8 +258,9 @@ def _table(rows: list[_Row]) -> Table:
         table.add_column(heading, no_wrap=True, justify="right" if heading == "Size" else "left")
     for row in rows:
         alias_of = f"{row.alias_of}{' (stand-in)' if row.stand_in else ''}" if row.alias_of else ""
-        flags = ["yes" if flag else "no" for flag in (row.installed, row.served)]
-        cells = (row.id, row.kind, alias_of, flags[0], decimal(row.size), flags[1])
+        installed, served = ("yes" if flag else "no" for flag in (row.installed, row.served))
+        here = ("", "elsewhere") if row.size is None else (installed, decimal(row.size))
+        cells = (row.id, row.kind, alias_of, *here, served)
         # Text, since a name may look like rich's markup.
         table.add_row(*map(Text, cells))
     return table

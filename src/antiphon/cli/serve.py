@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 
 from antiphon.app import supervising
-from antiphon.catalogue.catalogue import load
+from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.gateway import configure_logging, gateway
 from antiphon.cli.models import current, prepare, progress_bars
@@ -28,34 +28,34 @@ def serve(settings: Settings) -> None:
     """Serve until a signal; what the command line shows of it stands in `cli.main`."""
     configure_logging(settings)
     with _only_one(settings.home_path), _listening(settings) as listener:
-        _install_missing(settings)
+        catalogue = _installed(settings)
         work = _alone if settings.processes == 1 else _several
-        uvloop.run(work(settings, listener))
+        uvloop.run(work(settings, listener, _chat_alias(catalogue)))
 
 
-async def _alone(settings: Settings, listener: socket.socket) -> None:
+async def _alone(settings: Settings, listener: socket.socket, example: str) -> None:
     began = time.monotonic()
     await gateway(
         settings,
         listener,
-        started=lambda antiphon: _greet(listener, antiphon.first_key),
+        started=lambda antiphon: _greet(listener, antiphon.first_key, example),
         ready=lambda: _announce(began),
     )
 
 
-async def _several(settings: Settings, listener: socket.socket) -> None:
+async def _several(settings: Settings, listener: socket.socket, example: str) -> None:
     began = time.monotonic()
     async with supervising(settings) as engines:
         supervisor = Supervisor(settings, listener, engines.gateways, ready=lambda: _announce(began))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, supervisor.end)
-        _greet(listener, engines.first_key)
+        _greet(listener, engines.first_key, example)
         await supervisor.run()
         listener.close()  # while the engines end, nobody shall wait for an answer
 
 
-def _install_missing(settings: Settings) -> None:
-    """Bring the bundled models to where they are served from; the first start does it once and for all."""
+def _installed(settings: Settings) -> Catalogue:
+    """The catalogue, once the bundled models are where they are served from: the first start brings them."""
     home = settings.home_path
     store = ModelStore(home)
     if missing := load(home).missing():
@@ -67,9 +67,17 @@ def _install_missing(settings: Settings) -> None:
     sold = {id for id, entry in catalogue.entries.items() if entry.dedicated} & catalogue.installed
     for id in sorted(catalogue.served | own | sold):
         prepare(store, catalogue.entries[id], settings)
+    return catalogue
 
 
-def _greet(listener: socket.socket, first_key: str | None) -> None:
+def _chat_alias(catalogue: Catalogue) -> str:
+    """The first name that a chat may ask for; empty if there is none."""
+    meant = {name: catalogue.entries[catalogue.meaning(name)] for name in catalogue.aliases}
+    return next((name for name, entry in meant.items() if entry.task == "chat"), "")
+
+
+def _greet(listener: socket.socket, first_key: str | None, example: str) -> None:
+    """Say where it is served; on the first start also the key, and a request to `example`, a chat model."""
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     out = Console(highlight=False, soft_wrap=True)
@@ -79,13 +87,14 @@ def _greet(listener: socket.socket, first_key: str | None) -> None:
         return
     out.print("Your key, shown this once:\n")
     out.print(first_key)
-    out.print(
-        f"\ncurl {address}/v1/chat/completions -H 'Authorization: Bearer {first_key}' "
-        "-H 'Content-Type: application/json' "
-        """-d '{"model": "gpt-3.5-turbo", "max_tokens": 60, """
-        """"messages": [{"role": "user", "content": "Say hello."}]}'\n""",
-        markup=False,
-    )
+    if example:
+        out.print(
+            f"\ncurl {address}/v1/chat/completions -H 'Authorization: Bearer {first_key}' "
+            "-H 'Content-Type: application/json' "
+            f"""-d '{{"model": "{example}", "max_tokens": 60, """
+            """"messages": [{"role": "user", "content": "Say hello."}]}'\n""",
+            markup=False,
+        )
 
 
 def _announce(began: float) -> None:

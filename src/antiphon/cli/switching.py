@@ -18,7 +18,7 @@ from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.entries import Ending, Entry
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.administration import Csv, opened_database, show
-from antiphon.cli.models import current, prepare
+from antiphon.cli.models import prepare
 from antiphon.cli.moments import moment, written
 from antiphon.cli.options import Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
@@ -26,6 +26,7 @@ from antiphon.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from antiphon.catalogue.changes import Changes
+    from antiphon.storage.database import Database
 
 _COLUMNS = {
     "id": "ID",
@@ -63,7 +64,7 @@ def switch(
     at = moment(when, fix="leave --at out to switch now") if when else None
 
     async def run() -> None:
-        async with _opened(home) as (changes, catalogue):
+        async with _opened(home) as (changes, catalogue, _):
             entry = _fitting(catalogue, alias, snapshot)
             chosen = settings.load({"home": home})
             await asyncio.to_thread(prepare, ModelStore(chosen.home_path), entry, chosen)
@@ -78,7 +79,7 @@ def rollback(alias: Alias, notes: Notes = "", home: Home = None) -> None:
     """Let an alias mean again what it meant before its last change."""
 
     async def run() -> None:
-        async with _opened(home) as (changes, catalogue):
+        async with _opened(home) as (changes, catalogue, _):
             _known_alias(catalogue, alias)
             past = [one.snapshot for one in catalogue.past(alias)]
             before = next((one for one in reversed(past) if one != past[-1]), None)
@@ -103,7 +104,7 @@ def retire(
     day = _day(on)
 
     async def run() -> None:
-        async with _opened(home) as (changes, catalogue):
+        async with _opened(home) as (changes, catalogue, _):
             _known_snapshot(catalogue, snapshot)
             if replacement:
                 _fitting_replacement(catalogue, snapshot, replacement)
@@ -126,7 +127,7 @@ def keep(
     """Call off the end of a snapshot that `retire` announced."""
 
     async def run() -> None:
-        async with _opened(home) as (changes, _):
+        async with _opened(home) as (changes, *_):
             await changes.keep(snapshot)
         typer.echo(f"{snapshot} ends when models.toml says, if it does.")
 
@@ -140,7 +141,7 @@ def cancel(
     """Call off a switch that was announced and has not happened."""
 
     async def run() -> None:
-        async with _opened(home) as (changes, _):
+        async with _opened(home) as (changes, *_):
             await changes.cancel(change)
         typer.echo(f"{change} is called off.")
 
@@ -151,7 +152,7 @@ def list_changes(as_json: Json = False, as_csv: Csv = False, home: Home = None) 
     """List what aliases have meant and will mean, and which snapshots end."""
 
     async def run() -> list[dict[str, Any]]:
-        async with _opened(home) as (changes, catalogue):
+        async with _opened(home) as (changes, catalogue, _):
             switches, *_ = await changes.all()
         return [*_meant(catalogue, {(one.alias, one.at): one.id for one in switches}), *_ending(catalogue)]
 
@@ -170,8 +171,7 @@ def users(
     from antiphon.ledger.users import users as used
 
     async def run() -> list[dict[str, Any]]:
-        async with opened_database(home) as (_, database):
-            catalogue = await asyncio.to_thread(current, settings.load({"home": home}))
+        async with _opened(home) as (_, catalogue, database):
             snapshot = catalogue.meaning(model) if model in catalogue.aliases else model
             _known_snapshot(catalogue, snapshot)
             since = int(time.time()) - days * _DAY
@@ -221,8 +221,8 @@ def _ending(catalogue: Catalogue) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _opened(home: str | None) -> AsyncIterator[tuple[Changes, Catalogue]]:
-    """What was changed, and the catalogue as a server knows it."""
+async def _opened(home: str | None) -> AsyncIterator[tuple[Changes, Catalogue, Database]]:
+    """What was changed, the catalogue as a server knows it, and the database of both."""
     # Imported here, since every other command starts without a database.
     from antiphon.catalogue.changes import Changes
     from antiphon.catalogue.live import changed
@@ -230,7 +230,7 @@ async def _opened(home: str | None) -> AsyncIterator[tuple[Changes, Catalogue]]:
     folder: Path = settings.load({"home": home}).home_path
     async with opened_database(home) as (_, database):
         changes = Changes(database)
-        yield changes, await changed(folder, changes)
+        yield changes, await changed(folder, changes), database
 
 
 def _fitting(catalogue: Catalogue, alias: str, snapshot: str) -> Entry:

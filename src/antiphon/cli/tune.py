@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,8 +98,8 @@ def tune(
 
     A running server is asked for answers as long as those of the organization's own requests. With --latency
     the load is recommended, and applied, that carries most within it. For the time the instance has the
-    largest load, and its requests do not spill over; Ctrl-C gives it back what it had. The exit code is 1 if
-    no load keeps the latency.
+    largest load, and its requests do not spill over; Ctrl-C and SIGTERM give it back what it had. The exit
+    code is 1 if no load keeps the latency.
     """
     # Imported here, since the database and the HTTP library would slow down every other command.
     from antiphon.cli import load_chart
@@ -161,15 +163,32 @@ def _interrupted(wanted: Wanted, found: Tuned, address: str, org: str, home: str
     from antiphon.cli.client import Client
 
     async def run(shown: Shown) -> None:
+        _cancelled_by_signals()
         async with opened_house(home, org) as house:
             await tuning.run(house, lambda key: Client(address, key), wanted, found, shown)
 
     with _shown() as shown:
         try:
             asyncio.run(run(shown))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             return True
     return False
+
+
+def _cancelled_by_signals() -> None:
+    """Let the signals of an end, or of a terminal that is closed, end this task as Ctrl-C does: once."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as with nohup
+            end = partial(_cancel, task)
+            asyncio.get_running_loop().add_signal_handler(number, end)
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    # A second signal must not break off what gives the instance back what it had.
+    if not task.cancelling():
+        task.cancel()
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -17,13 +19,14 @@ from antiphon.cli.client import Client
 from antiphon.cli.measuring import USUAL, Asker, until_sized
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.sweep import Sweep
+from antiphon.errors import InvalidRequest
 from antiphon.ledger import measurements, workload
 from antiphon.ledger.levels import Level, Objective, recommended
 from antiphon.ledger.measurements import Measurement
 from antiphon.ledger.rollups import DAY
 from antiphon.ledger.workload import MEASURING, Shape
 from antiphon.operations.orders import Change
-from antiphon.storage.ids import ordered_id
+from antiphon.storage.ids import derived_id, ordered_id
 
 READY_SECONDS = 600.0
 """Longest wait for engines of another load."""
@@ -68,9 +71,16 @@ async def run(
 ) -> None:
     """Measure, and recommend and apply if so wanted. `connect` makes a client of the server with a key.
 
-    However it ends, the instance is left with the load that it had, or with the one that was recommended.
-    Raises `CommandFailed` or an `AntiphonError`.
+    However it ends, the instance is left with the load that it had, or with the one that was recommended; but
+    what somebody else changed meanwhile stays. Raises `CommandFailed` or an `AntiphonError`.
     """
+    with _alone(house.home, wanted.id):
+        await _run(house, connect, wanted, found, shown)
+
+
+async def _run(
+    house: House, connect: Callable[[str], Client], wanted: Wanted, found: Tuned, shown: Shown
+) -> None:
     instance, entry = await _tunable(house, wanted.id)
     found.instance, found.load = instance, instance.load
     loads = wanted.loads or _usual(entry, instance)
@@ -109,6 +119,19 @@ async def _sweep(asker: Asker, loads: Sequence[int], wanted: Wanted, found: Tune
     await sweep.run(loads, replicas)
 
 
+@contextmanager
+def _alone(home: Path, id: str) -> Iterator[None]:
+    """Raises `CommandFailed` while another command of this data folder measures the same instance."""
+    path = home / "run" / f"{derived_id('tune-', id)}.lock"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _refused(f"{id} is being measured by another command") from None
+        yield
+
+
 async def _tunable(house: House, id: str) -> tuple[Instance, Entry]:
     """The instance and its snapshot. Raises `NotFound`, or `CommandFailed` for what cannot be measured."""
     instance = (await house.dedicated.get(house.organization_id, id)).instance
@@ -131,9 +154,7 @@ def _refused(message: str) -> CommandFailed:
 
 def _usual(entry: Entry, instance: Instance) -> tuple[int, ...]:
     """1, 2, 4 and so on, up to what the catalogue has its engine serve, or what the instance has already."""
-    most = max(entry.slots_of(instance.engine), instance.load)
-    if entry.dedicated:
-        most = min(most, entry.dedicated.load)
+    most = min(max(entry.slots_of(instance.engine), instance.load), entry.most_load(instance.engine))
     return tuple(sorted({*(2**power for power in range(most.bit_length())), most}))
 
 
@@ -192,16 +213,23 @@ async def _resized(house: House, instance: Instance, load: int, found: Tuned) ->
     try:
         yield
     finally:
-        await _change(house, during, msgspec.structs.replace(instance, load=found.load))
+        try:
+            after = await _change(house, during, msgspec.structs.replace(instance, load=found.load))
+        except InvalidRequest:
+            after = (await house.dedicated.get(house.organization_id, instance.id)).instance
+            if not after.over(time.time()):
+                raise
+        found.load = after.load
 
 
-async def _change(house: House, before: Instance, after: Instance) -> None:
+async def _change(house: House, before: Instance, after: Instance) -> Instance:
+    """The instance then. What is not as `before` any more was changed by somebody else, and stays."""
     change = Change(
         load=after.load if after.load != before.load else msgspec.UNSET,
         spill_over=after.spill_over if after.spill_over != before.spill_over else msgspec.UNSET,
     )
-    if change.wanted():
-        await house.dedicated.update(house.organization_id, before.id, change, by=None)
+    changed = await house.dedicated.update(house.organization_id, before.id, change, by=None, seen=before)
+    return changed.instance
 
 
 async def _keep(house: House, instance: Instance, levels: Sequence[Level]) -> None:

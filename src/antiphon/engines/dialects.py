@@ -24,7 +24,8 @@ cannot tell. Raises what `Upstream.post` does."""
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """`alive`: a path beside `/v1` that is answered by what computes; empty if only the API is known."""
+    """`alive`: a path beside `/v1` that tells whether the server is well, and may ask for no key; empty if
+    only the API is known."""
 
     alive: str = ""
     count: Counter | None = None

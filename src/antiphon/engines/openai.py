@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from itertools import chain
 from typing import Any, get_args
 
 import msgspec
@@ -18,7 +21,7 @@ from antiphon.address import Address
 from antiphon.engines import openai_body, remote
 from antiphon.engines.base import EngineKind
 from antiphon.engines.dialects import Dialect, dialect
-from antiphon.engines.merge import joined, merge
+from antiphon.engines.merge import decoded, joined, merge
 from antiphon.engines.openai_answer import Reading, refusal
 from antiphon.engines.upstream import Upstream
 from antiphon.errors import (
@@ -38,6 +41,8 @@ _BYTES_PER_TOKEN = 4
 """About, of text."""
 _COUNT_SECONDS = 10.0
 """For counting a prompt; then it is answered without."""
+LIST_SECONDS = 30.0
+"""Between two looks at a server's list of models, which asks for the key, unless a chat is refused before."""
 
 log = logging.getLogger("antiphon.engines")
 
@@ -55,10 +60,13 @@ class OpenAIEngine:
         self._upstream = Upstream(address, refusal)
         self._dialect: Dialect | None = None
         self._alive = f"{address.base}/models"
+        self._sure_until = -math.inf
+        """Until when the key and the model count as seen, in monotonic seconds: what is asked whether it is
+        well may know neither."""
 
     async def probe(self) -> Collection[str]:
         """See `Engine.probe`. Raises `ConfigurationError` for a key that is refused, or a model not there."""
-        if self._dialect is not None:
+        if time.monotonic() < self._sure_until:
             await self._upstream.get(self._alive)
             return ()
         listed = find(await self._upstream.get(f"{self._base}/models"), self._model)
@@ -75,6 +83,7 @@ class OpenAIEngine:
             except ConfigurationError:
                 log.info("'%s' is only known to live by its list of models", self._deployment.snapshot)
         self._dialect = found
+        self._sure_until = time.monotonic() + LIST_SECONDS
         return ()
 
     async def close(self) -> None:
@@ -118,7 +127,7 @@ class OpenAIEngine:
         read, cached, written = 0, [], 0
         more = self._dialect.more(job) if self._dialect is not None else {}
         bodies = [openai_body.body(job, self._model, index) | more for index in range(job.n)]
-        choices = [self._choice(body, index) for index, body in enumerate(bodies)]
+        choices = [self._choice(prompt, body, index) for index, body in enumerate(bodies)]
         with self._our_fault(), _refusals(job):
             async with aclosing(merge(choices)) as pieces:
                 async for piece in pieces:
@@ -131,25 +140,31 @@ class OpenAIEngine:
         # The prompt is one: what the first choice had to compute was not there, though the next found it.
         yield Usage(prompt_tokens=read, cached_tokens=min(cached), completion_tokens=written)
 
-    async def _choice(self, body: dict[str, Any], index: int) -> AsyncGenerator[Delta | Usage, None]:
+    async def _choice(
+        self, prompt: Prompt, body: dict[str, Any], index: int
+    ) -> AsyncGenerator[Delta | Usage, None]:
         reading = Reading(index)
         async with aclosing(self._upstream.batches(f"{self._base}/chat/completions", body)) as batches:
             async for batch in batches:
-                deltas, problem = _taken(reading, batch)
-                for delta in joined(deltas):
+                taken, problem = decoded(batch, reading.take)
+                for delta in joined(chain.from_iterable(taken)):
                     yield delta
                 if problem is not None:
                     raise problem
                 if reading.ended:
                     break
-        yield reading.usage()
+        yield reading.usage(prompt.length)
 
     @contextmanager
     def _our_fault(self) -> Iterator[None]:
-        """A key that is refused, or a model that is not there, is nothing that the client could mend."""
+        """A key that is refused, or a model that is not there, is nothing that the client could mend.
+
+        The next probe looks for both.
+        """
         try:
             yield
         except ConfigurationError as problem:
+            self._sure_until = -math.inf
             log.error("'%s' cannot be asked: %s", self._deployment.snapshot, problem.message)
             raise EngineFailed("The model cannot be asked at the moment.", retry_after=1) from None
 
@@ -164,17 +179,6 @@ def find(answer: bytes, model: str) -> Meant:
         if one.id == model:
             return one
     raise ConfigurationError(f"No model '{model}' is served there", fix="in models.toml, mend `model`")
-
-
-def _taken(reading: Reading, batch: Sequence[bytes]) -> tuple[list[Delta], EngineFailed | None]:
-    """What events say that are there at once, up to the first that is wrong, and what is wrong with it."""
-    deltas: list[Delta] = []
-    for event in batch:
-        try:
-            deltas += reading.take(event)
-        except EngineFailed as problem:
-            return deltas, problem
-    return deltas, None
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Reading:
 
     def __init__(self, index: int) -> None:
         self._index = index
-        self._counts: Counts | None = None
+        self._counts = Counts()
         self._begun: set[int] = set()
         """The calls that have begun."""
         self._finished = False
@@ -62,17 +62,20 @@ class Reading:
             self.counted += 1
         return [self._delta(choice) for choice in chunk.choices]
 
-    def usage(self) -> Usage:
-        """Of the whole choice, as the server says it. Raises `EngineFailed` unless the answer is whole."""
+    def usage(self, prompt: int) -> Usage:
+        """Of the whole choice, as the server says it; what it does not say, as it was counted here: `prompt`
+        tokens, and as many in the answer as were `counted`.
+
+        Raises `EngineFailed` unless the answer is whole.
+        """
         if not (self.ended and self._finished):
             raise EngineFailed("The engine ended an answer early.", retry_after=1)
-        if self._counts is None:
-            raise EngineFailed("The engine does not tell what an answer used.")
+        read = self._counts.prompt_tokens or prompt
         details = self._counts.prompt_tokens_details
         return Usage(
-            prompt_tokens=self._counts.prompt_tokens,
-            cached_tokens=min(self._counts.prompt_tokens, (details and details.cached_tokens) or 0),
-            completion_tokens=self._counts.completion_tokens,
+            prompt_tokens=read,
+            cached_tokens=min(read, (details and details.cached_tokens) or 0),
+            completion_tokens=self._counts.completion_tokens or self.counted,
         )
 
     def _delta(self, choice: Choice) -> Delta:

@@ -29,7 +29,7 @@ def _command(deployments: Sequence[Deployment], settings: Settings, address: Add
         "--model", deployment.snapshot,
         "--url", url,
         "--name", deployment.site.model,
-        "--slots", str(deployment.slots),
+        "--slots", str(max(deployment.slots, settings.processes)),
         "--audio-seconds", str(settings.audio_seconds),
         *(("--key-file", key_file) if key_file else ()),
     ]  # fmt: skip

@@ -213,7 +213,8 @@ def _command(deployments: Sequence[Deployment], settings: Settings, address: Add
         "--listen", str(address),
         *(word for d in deployments for word in ("--model", f"{d.snapshot}={d.model}")),
         "--threads", str(settings.cores),
-        "--slots", str(sum(d.slots for d in deployments)),
+        # Of several processes, each may have one that nobody counts: see `pools.plan.Unit.slots`.
+        "--slots", str(sum(max(d.slots, settings.processes) for d in deployments)),
         "--audio-seconds", str(settings.audio_seconds),
         "--memory", str(settings.speech_memory),
         "--device", settings.speech_device,

@@ -13,7 +13,7 @@ import msgspec
 
 from antiphon.address import Address
 from antiphon.engines import http
-from antiphon.errors import AntiphonError, EngineFailed, EngineRefused
+from antiphon.errors import AntiphonError, EngineFailed, EngineLost, EngineRefused
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_EVENT = 1024 * 1024
@@ -31,7 +31,8 @@ def refusal(status: int, body: bytes) -> AntiphonError:
 
 class Upstream:
     """Connections to one engine process. Deadlines are the caller's; a broken engine raises `EngineFailed`,
-    one that answers otherwise than with 200 what `refusal` makes of that.
+    one that cannot be reached, or breaks off, `EngineLost`; one that answers otherwise than with 200 what
+    `refusal` makes of that.
 
     Every exchange has a connection of its own. Closing it is what cancels the work in the engine; nothing of
     one caller can reach the next; and none is found closed by the engine at the moment it is used again.
@@ -152,8 +153,8 @@ def _origin(address: Address) -> str:
     return f"{'https' if address.tls else 'http'}://{address.authority or 'engine'}"
 
 
-def _broke_off() -> EngineFailed:
-    return EngineFailed("The engine broke off.", retry_after=1)
+def _broke_off() -> EngineLost:
+    return EngineLost("The engine broke off.", retry_after=1)
 
 
 async def events(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

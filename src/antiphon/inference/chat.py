@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import cast
 
 from antiphon.admission.limits import guessed_tokens
 from antiphon.admission.rates import Show
 from antiphon.engines.base import ChatEngine
 from antiphon.errors import ModelNotFound, UnsupportedParameter
+from antiphon.inference.attempts import begun
 from antiphon.inference.generation import BEGINNING, Answer, Generation, Reading
 from antiphon.values import Caller, ChatJob, Prompt, Snapshot
 
@@ -43,8 +43,12 @@ class Chat(Generation):
     async def render(self, caller: Caller, job: ChatJob) -> tuple[Snapshot, Prompt]:
         """What the model would read for `job.messages`. It takes no place: nothing is generated."""
         way = self._way(caller, self._resolve(caller, job.model, "chat"))
-        with way.pool.acquire() as lease:
-            prompt = await cast(ChatEngine, lease.engine).prepare(job.messages, job.functions)
+
+        async def prepare(engine: ChatEngine, _: object) -> Prompt:
+            return await engine.prepare(job.messages, job.functions)
+
+        async with begun(way.pool, prepare) as (_, prompt):
+            pass
         if not prompt.text:
             raise UnsupportedParameter(
                 "This model is served elsewhere: what it reads cannot be shown.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 
 import msgspec
 
 from antiphon.admission.gate import Gate
 from antiphon.catalogue.listing import Names
-from antiphon.errors import UnsupportedParameter
+from antiphon.errors import InstanceElsewhere, UnsupportedParameter
 from antiphon.inference.metrics import Metrics
 from antiphon.ledger.meter import Account, Meter
 from antiphon.pools.pool import Pool
@@ -75,13 +75,16 @@ class Conductor:
         snapshot: Snapshot,
         needs: Set[Feature] = frozenset(),
         wishes: Set[Feature] = frozenset(),
+        weigh: Callable[[Pool], int] = lambda pool: 1,
     ) -> Way:
         """The way of a request with these needs: to an instance of the caller's own, if there is one.
 
+        `weigh` tells how many places it takes there.
+
         If that has no place now, or cannot do it, and may spill over, to what everybody is served by. What
-        sleeps begins to wake. Raises as `Pools.get` does.
+        sleeps begins to wake. Raises as `Pools.get` does, and `InstanceElsewhere`.
         """
-        own = self._own(caller, snapshot, needs)
+        own = self._own(caller, snapshot, needs, weigh)
         if own is not None:
             # It is paid for by time: what it serves costs nothing more.
             return Way(own, msgspec.structs.replace(snapshot, prices=()))
@@ -89,19 +92,27 @@ class Conductor:
         pool.wake()
         return Way(pool, snapshot)
 
-    def _own(self, caller: Caller, snapshot: Snapshot, needs: Set[Feature]) -> Pool | None:
+    def _own(
+        self, caller: Caller, snapshot: Snapshot, needs: Set[Feature], weigh: Callable[[Pool], int]
+    ) -> Pool | None:
         """The instance of the caller's own that takes a request; None if it goes to where everybody goes."""
         pools = self._pools.dedicated(caller.organization_id, snapshot.id)
         if not pools:
+            if host := self._catalogue.elsewhere(caller.organization_id, snapshot.id):
+                raise InstanceElsewhere(snapshot.id, host)
             return None
         waiting = self._gate.waiting()
-        able = [pool for pool in pools if needs <= pool.kind.features]
-        best = max(able, key=lambda pool: pool.free - waiting.get(pool.deployment.name, 0), default=None)
+
+        def left(pool: Pool) -> int:
+            name = pool.deployment.name
+            return self._gate.free(name, pool.capacity) - waiting.get(name, 0)
+
+        best = max((pool for pool in pools if needs <= pool.kind.features), key=left, default=None)
         if best is None:
             if any(pool.deployment.spill_over for pool in pools):
                 return None
             raise Incapable(min(needs - pools[0].kind.features))
-        full = not best.free or waiting.get(best.deployment.name, 0)
+        full = left(best) < max(1, min(weigh(best), best.capacity)) or waiting.get(best.deployment.name)
         if full and best.deployment.spill_over:
             if self._pools.serves(snapshot.id):
                 return None

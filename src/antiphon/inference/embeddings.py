@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import cast
 
 import msgspec
 
@@ -14,6 +13,7 @@ from antiphon.admission.limits import Demand, guessed_tokens
 from antiphon.admission.rates import Show
 from antiphon.engines.base import EmbeddingEngine
 from antiphon.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, RequestTimeout
+from antiphon.inference.attempts import attempted, begun
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
 from antiphon.values import Caller, EmbeddingJob, RawPrompt, Snapshot, Usage
@@ -71,13 +71,14 @@ class Embeddings(Conductor):
                     rated_as=snapshot.id if way.limited else None,
                 ) as place,
             ):
-                with pool.acquire() as lease:
-                    engine = cast(EmbeddingEngine, lease.engine)
-                    inputs = await engine.tokenize(job.inputs)
+                async with begun(
+                    pool, lambda engine, _: _tokenized(engine, job.inputs), deadline=deadline
+                ) as (lease, inputs):
                     usage = Usage(prompt_tokens=_checked(inputs, lease.deployment.context))
                     await place.correct(usage.prompt_tokens)
                     async with self._meter.open(request_id, account(caller), snapshot, usage) as bill:
-                        embedded = partial(self._embedded, snapshot, engine, inputs, usage, bill, deadline)
+                        made = attempted(pool, lease, lambda engine: _whole(engine, inputs))
+                        embedded = partial(self._embedded, snapshot, made, len(inputs), usage, bill, deadline)
                         yield EmbeddingAnswer(snapshot, embedded, lambda: bill.charged)
         except TimeoutError:
             raise RequestTimeout("The embeddings took too long.") from None
@@ -85,22 +86,34 @@ class Embeddings(Conductor):
     async def _embedded(
         self,
         snapshot: Snapshot,
-        engine: EmbeddingEngine,
-        inputs: Sequence[tuple[int, ...]],
+        made: AsyncGenerator[Sequence[bytes], None],
+        inputs: int,
         usage: Usage,
         bill: Bill,
         deadline: asyncio.Timeout,
     ) -> Embedded:
-        async with aclosing(engine.embed(inputs)) as made:
-            vectors = [vector async for vector in made]
+        async with aclosing(made):
+            vectors = await anext(made)
         length = max(snapshot.dimensions) * _FLOAT
-        if len(vectors) != len(inputs) or any(len(vector) != length for vector in vectors):
+        if len(vectors) != inputs or any(len(vector) != length for vector in vectors):
             raise EngineFailed("The engine's vectors are not those that the catalogue promises.")
         self._metrics.tokens.labels(snapshot.id, "prompt").inc(usage.prompt_tokens)
         # What is being charged must not end as a timeout: settling has a deadline of its own.
         deadline.reschedule(None)
         await bill.settle(usage)
         return Embedded(vectors, usage)
+
+
+async def _tokenized(engine: EmbeddingEngine, inputs: Sequence[RawPrompt]) -> list[tuple[int, ...]]:
+    return await engine.tokenize(inputs)
+
+
+async def _whole(
+    engine: EmbeddingEngine, inputs: Sequence[tuple[int, ...]]
+) -> AsyncGenerator[Sequence[bytes], None]:
+    """All vectors, as one piece: nobody sees one before the last is there, so all may be made anew."""
+    async with aclosing(engine.embed(inputs)) as vectors:
+        yield [vector async for vector in vectors]
 
 
 def _check_dimensions(job: EmbeddingJob, snapshot: Snapshot) -> None:

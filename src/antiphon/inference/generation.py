@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import cast
 
 import msgspec
 
@@ -14,11 +13,12 @@ from antiphon.admission.limits import text_demand
 from antiphon.admission.rates import Place, Show
 from antiphon.engines.base import ChatEngine
 from antiphon.errors import ContextLengthExceeded, RequestTimeout, UnsupportedParameter
-from antiphon.inference.attempts import attempted
+from antiphon.inference.attempts import attempted, begun
 from antiphon.inference.calls import told
 from antiphon.inference.conductor import Conductor, Way, account
 from antiphon.inference.written import HandedTokens, written
 from antiphon.ledger.meter import Bill
+from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable
 from antiphon.values import Caller, ChatJob, Delta, Feature, Prompt, Snapshot, Usage
 
@@ -74,13 +74,10 @@ class Generation(Conductor):
         Raises any of `AntiphonError`, in the block as well: a deadline, a failing engine or a ledger that
         cannot be written may end an answer midway.
         """
-        job = msgspec.structs.replace(job, organization=caller.organization_id)
-        way = self._way_of(caller, self._resolve(caller, job.model, "chat"), job)
+        job = msgspec.structs.replace(job, organization=caller.tenant)
+        way = self._way_of(caller, self._resolve(caller, job.model, "chat"), job, reading)
         pool, snapshot = way.pool, way.snapshot
         demand = text_demand(job, reading.tokens, reading.prompts)
-        # What each choice may grow to, as far as it can be guessed before the prompt is read.
-        length = reading.tokens // reading.prompts + (job.max_tokens or pool.deployment.context)
-        places = job.n * reading.prompts * pool.weight(length)
         try:
             async with (
                 asyncio.timeout(self._settings.chat_seconds) as deadline,
@@ -88,16 +85,15 @@ class Generation(Conductor):
                     caller,
                     way.name,
                     lambda: pool.capacity,
-                    places,
+                    _places(job, reading, pool),
                     demand,
                     show,
                     rated_as=snapshot.id if way.limited else None,
                 ) as place,
             ):
                 beginning = (caller.organization_id, reading.beginning)
-                with pool.acquire(beginning) as lease:
-                    engine = cast(ChatEngine, lease.engine)
-                    prompts = await reading.prepare(engine)
+                prepared = begun(pool, lambda engine, _: reading.prepare(engine), beginning, deadline)
+                async with prepared as (lease, prompts):
                     read = sum(prompt.length for prompt in prompts)
                     await place.correct(text_demand(job, read, reading.prompts).tokens)
                     context = lease.deployment.context
@@ -118,10 +114,12 @@ class Generation(Conductor):
         except TimeoutError:
             raise RequestTimeout("The answer took too long.") from None
 
-    def _way_of(self, caller: Caller, snapshot: Snapshot, job: ChatJob) -> Way:
+    def _way_of(self, caller: Caller, snapshot: Snapshot, job: ChatJob, reading: Reading) -> Way:
         """The way of a job. Raises `UnsupportedParameter` if no engine of the snapshot can do it."""
         try:
-            return self._way(caller, snapshot, job.needs, job.wishes)
+            return self._way(
+                caller, snapshot, job.needs, job.wishes, lambda pool: _places(job, reading, pool)
+            )
         except Incapable as problem:
             parameter = _PARAMETERS.get(problem.feature, problem.feature)
             if parameter == "response_format" and job.functions:
@@ -156,6 +154,13 @@ class Generation(Conductor):
                     yield piece
                     return
                 yield piece
+
+
+def _places(job: ChatJob, reading: Reading, pool: Pool) -> int:
+    """Slots that a request takes in all."""
+    # What each choice may grow to, as far as it can be guessed before the prompt is read.
+    length = reading.tokens // reading.prompts + (job.max_tokens or pool.deployment.context)
+    return job.n * reading.prompts * pool.weight(length)
 
 
 def _fitted(job: ChatJob, prompt: Prompt, context: int, param: str) -> ChatJob:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import cast
 
 import msgspec
 
@@ -14,6 +13,7 @@ from antiphon.admission.limits import upload_demand
 from antiphon.admission.rates import Show
 from antiphon.engines.base import OpenRecording, SpeechEngine
 from antiphon.errors import RequestTimeout, TooLarge, TranscriptionTooSlow
+from antiphon.inference.attempts import begun
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
 from antiphon.values import Caller, Progress, Segment, Snapshot, SpeechJob, Transcript, Usage
@@ -66,24 +66,22 @@ class Transcription(Conductor):
             greed=_GREED if way.limited else None,
             rated_as=snapshot.id if way.limited else None,
         ) as place:
-            with pool.acquire() as lease:
-                engine = cast(SpeechEngine, lease.engine)
-                asked = msgspec.structs.replace(job, model=snapshot.id)
-                async with self._opened(engine, asked) as recording:
-                    if not streamed and recording.expected > self._settings.speech_answer_seconds:
-                        raise TranscriptionTooSlow()
-                    await place.take_audio(recording.seconds)
-                    most = Usage(seconds=recording.seconds)
-                    async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
+            asked = msgspec.structs.replace(job, model=snapshot.id)
+            async with begun(
+                pool, lambda engine, held: held.enter_async_context(self._opened(engine, asked))
+            ) as (_, recording):
+                if not streamed and recording.expected > self._settings.speech_answer_seconds:
+                    raise TranscriptionTooSlow()
+                await place.take_audio(recording.seconds)
+                most = Usage(seconds=recording.seconds)
+                async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
 
-                        def handed(segment: Segment) -> None:
-                            # A model may place the end of its last words behind that of the sound.
-                            bill.handed(Usage(seconds=min(segment.end, recording.seconds)))
+                    def handed(segment: Segment) -> None:
+                        # A model may place the end of its last words behind that of the sound.
+                        bill.handed(Usage(seconds=min(segment.end, recording.seconds)))
 
-                        async with aclosing(self._settled(snapshot, recording, bill)) as pieces:
-                            yield SpeechAnswer(
-                                snapshot, recording.seconds, pieces, handed, lambda: bill.charged
-                            )
+                    async with aclosing(self._settled(snapshot, recording, bill)) as pieces:
+                        yield SpeechAnswer(snapshot, recording.seconds, pieces, handed, lambda: bill.charged)
 
     @asynccontextmanager
     async def _opened(self, engine: SpeechEngine, job: SpeechJob) -> AsyncIterator[OpenRecording]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from antiphon.ledger import sql
 from antiphon.ledger.requests import Movement
+from antiphon.storage import sql
 from antiphon.storage.tables import account
 
 

@@ -6,7 +6,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, update
 
 from antiphon.errors import Unavailable
-from antiphon.ledger import epochs, sql
+from antiphon.ledger import epochs
+from antiphon.storage import sql
 from antiphon.storage.tables import idempotency
 
 

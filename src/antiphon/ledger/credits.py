@@ -7,8 +7,9 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection, func, insert, select, tuple_
 
 from antiphon.errors import InvalidRequest
-from antiphon.ledger import accounts, sql
+from antiphon.ledger import accounts
 from antiphon.ledger.requests import Movement, credit_scope
+from antiphon.storage import sql
 from antiphon.storage.ids import derived_id, new_id
 from antiphon.storage.tables import credit, entry, spending
 

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable
 from itertools import pairwise
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select, true
 
-from antiphon.ledger import duration, sql
+from antiphon.ledger import duration
 from antiphon.ledger.duration import TOLERATED, Outage, Rate
+from antiphon.storage import sql
 from antiphon.storage.tables import dedicated_instance, dedicated_rate, dedicated_ready
 
 Replica = tuple[str, int]
@@ -28,13 +29,15 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     rates: tuple[Rate, ...]
 
 
-def agreements(connection: Connection) -> list[Agreement]:
-    """Of every instance, the oldest first."""
+def agreements(connection: Connection, which: ColumnElement[bool] | None = None) -> list[Agreement]:
+    """Of every instance, the oldest first, or of some."""
     columns = dedicated_instance.c
-    rows = connection.execute(select(dedicated_instance).order_by(columns.created_at, columns.id)).all()
+    some = true() if which is None else which
+    query = select(dedicated_instance).where(some).order_by(columns.created_at, columns.id)
+    rows = connection.execute(query).all()
     changes: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    rates = select(dedicated_rate).order_by(dedicated_rate.c.instance_id, dedicated_rate.c.begins_at)
-    for rate in connection.execute(rates):
+    rates = select(dedicated_rate).join(dedicated_instance).where(some)
+    for rate in connection.execute(rates.order_by(dedicated_rate.c.instance_id, dedicated_rate.c.begins_at)):
         changes[rate.instance_id].append((rate.begins_at, rate.replicas, rate.price))
     return [
         Agreement(

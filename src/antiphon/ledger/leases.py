@@ -7,9 +7,10 @@ from collections.abc import Collection
 from sqlalchemy import Connection, delete, func, select, update
 
 from antiphon.errors import Unavailable
-from antiphon.ledger import epochs, sql
+from antiphon.ledger import epochs
 from antiphon.ledger.allowances import Scope
 from antiphon.ledger.requests import credit_scope
+from antiphon.storage import sql
 from antiphon.storage.tables import allowance, credit, spend_limit, spending
 
 NANO_PER_CENT = 10_000_000

@@ -11,11 +11,12 @@ from typing import Any
 from msgspec.structs import asdict
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from antiphon.ledger import accounts, epochs, rollups, sql
+from antiphon.ledger import accounts, epochs, rollups
 from antiphon.ledger.allowances import Scope
 from antiphon.ledger.prices import Cost
 from antiphon.ledger.records import End, Record, Reserve, Settle
 from antiphon.ledger.requests import CLOSED, Request, reserved
+from antiphon.storage import sql
 from antiphon.storage.tables import allowance, entry, epoch, price, request, spending
 from antiphon.values import Price
 

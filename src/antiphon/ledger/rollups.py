@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from antiphon.ledger import sql
 from antiphon.ledger.prices import Cost
 from antiphon.ledger.requests import Request
+from antiphon.storage import sql
 from antiphon.storage.tables import usage_rollup
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400

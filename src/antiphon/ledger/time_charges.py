@@ -11,17 +11,19 @@ import msgspec
 from msgspec.structs import asdict
 from sqlalchemy import Connection, func, insert, select
 
-from antiphon.ledger import accounts, duration, instances, sql
+from antiphon.ledger import accounts, duration, instances
 from antiphon.ledger.allowances import Scope
 from antiphon.ledger.duration import HOUR, TOLERATED
 from antiphon.ledger.instances import Agreement
 from antiphon.ledger.requests import Kind, Movement, credit_scope
+from antiphon.storage import sql
 from antiphon.storage.ids import derived_id
-from antiphon.storage.tables import entry, organization, spending, time_charge
+from antiphon.storage.tables import dedicated_instance, entry, organization, spending, time_charge
 
 MOST = 500
 """Charges of one transaction, for which other writers wait."""
 _ENTER = insert(entry)
+_LATEST = select(time_charge.c.ends_at).order_by(time_charge.c.begins_at.desc()).limit(1)
 
 
 class TimeCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,18 +74,12 @@ def bill(connection: Connection, now: int) -> list[TimeCharge]:
     What another process posts at the same time is posted once. At most `MOST` are posted, and their number is
     `MOST` if there may be more.
     """
-    latest = select(time_charge.c.instance_id, func.max(time_charge.c.ends_at)).group_by(
-        time_charge.c.instance_id
-    )
-    ends = {id: int(end) for id, end in connection.execute(latest)}
-    paying = connection.execute(select(organization.c.id, organization.c.prepaid))
-    prepaid = {id: in_advance for id, in_advance in paying}
     posted: list[TimeCharge] = []
-    for agreement in instances.agreements(connection):
-        found = due(agreement, ends.get(agreement.id, agreement.begins_at), now)
-        times = list(islice(found, MOST - len(posted)))
+    for agreement, begin in _unfinished(connection, now):
+        times = list(islice(due(agreement, begin, now), MOST - len(posted)))
         if times:
-            made = _charges(connection, agreement, times, prepaid[agreement.organization_id], now)
+            payer = select(organization.c.prepaid).where(organization.c.id == agreement.organization_id)
+            made = _charges(connection, agreement, times, bool(connection.scalar(payer)), now)
             posted += [charge for charge in made if _written(connection, charge)]
     _post(connection, posted)
     return posted
@@ -91,8 +87,33 @@ def bill(connection: Connection, now: int) -> list[TimeCharge]:
 
 def billed(connection: Connection, instance_id: str) -> int:
     """Until when an instance is billed; 0 if it is not yet."""
-    latest = select(func.max(time_charge.c.ends_at)).where(time_charge.c.instance_id == instance_id)
+    latest = _LATEST.where(time_charge.c.instance_id == instance_id)
     return int(connection.scalar(latest) or 0)
+
+
+def unbilled(connection: Connection, organization_id: str, now: int) -> int:
+    """What the instances of an organization have cost up to `now` beyond what was charged, in nano-dollars;
+    what will be given back of it is not known yet."""
+    return sum(
+        duration.charge(agreement.rates, begin, max(begin, now))
+        for agreement, begin in _unfinished(connection, now, organization_id)
+    )
+
+
+def _unfinished(
+    connection: Connection, now: int, organization_id: str | None = None
+) -> list[tuple[Agreement, int]]:
+    """The agreements that are not billed to their ends, of all who have begun: each with how far it is."""
+    columns = dedicated_instance.c
+    # By the index of charges: what was billed is much, and is not read.
+    so_far = func.coalesce(
+        _LATEST.where(time_charge.c.instance_id == columns.id).scalar_subquery(), columns.begins_at
+    )
+    which = (columns.begins_at < now) & (columns.ends_at.is_(None) | (columns.ends_at > so_far))
+    if organization_id is not None:
+        which &= columns.organization_id == organization_id
+    begins = {id: int(begin) for id, begin in connection.execute(select(columns.id, so_far).where(which))}
+    return [(one, begins[one.id]) for one in instances.agreements(connection, which)]
 
 
 def due(agreement: Agreement, begin: int, now: int) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -12,10 +12,11 @@ from antiphon.ledger.instances import Agreement
 from antiphon.ledger.requests import Movement
 from antiphon.ledger.tally import Finding, Tally
 from antiphon.ledger.time_charges import TimeCharge
+from antiphon.storage import sql
 from antiphon.storage.tables import time_charge
 
-CheckEntries = Callable[[str, dict[Any, Movement], Tally], Iterator[Finding]]
-"""Compares the entries of a charge, by its id, with those that it should have, and counts them."""
+CheckEntries = Callable[[Mapping[str, Mapping[Any, Movement]]], Iterator[Finding]]
+"""Compares the entries of charges, by their ids, with those that they should have, and counts them."""
 
 
 def check(connection: Connection, tally: Tally, check_entries: CheckEntries) -> Iterator[Finding]:
@@ -26,8 +27,9 @@ def check(connection: Connection, tally: Tally, check_entries: CheckEntries) -> 
         charges = [TimeCharge(**row) for row in rows]
         if charges:
             yield from _check(connection, agreement, charges)
+        for some in sql.chunks(charges):
+            yield from check_entries({charge.id: charge.movements() for charge in some})
         for charge in charges:
-            yield from check_entries(charge.id, dict(charge.movements()), tally)
             tally.charge(charge.scopes, charge.cost)
 
 

@@ -9,7 +9,7 @@ Reads some rows at a time, of one moment if the transaction does, and keeps only
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any
@@ -40,8 +40,10 @@ def _findings(connection: Connection) -> Iterator[Finding]:
     yield from _check_requests(connection, tally)
     yield from _check_credits(connection, tally)
 
-    def check_entries(of: str, expected: dict[Any, Movement], tally: Tally) -> Iterator[Finding]:
-        return _check_entries(of, expected, _entries(connection, [of])[of], tally)
+    def check_entries(expected: Mapping[str, Mapping[Any, Movement]]) -> Iterator[Finding]:
+        entries = _entries(connection, list(expected))
+        for of, movements in expected.items():
+            yield from _check_entries(of, movements, entries[of], tally)
 
     yield from time_proof.check(connection, tally, check_entries)
     yield from totals.check(connection, tally)
@@ -86,7 +88,7 @@ def _check_request(row: Request, due: int, open_epochs: set[str]) -> Iterator[Fi
 
 
 def _check_entries(
-    of: str, expected: dict[Any, Movement], entries: dict[Any, Movement], tally: Tally
+    of: str, expected: Mapping[Any, Movement], entries: Mapping[Any, Movement], tally: Tally
 ) -> Iterator[Finding]:
     for kind in sorted(expected.keys() | entries.keys()):
         should, does = expected.get(kind), entries.get(kind)

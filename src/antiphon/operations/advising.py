@@ -28,6 +28,7 @@ _NO_LATENCY = 10**12
 """Milliseconds that everything keeps."""
 _OWN = "what an instance of its own served is among the tokens, and cost nothing of the shared service"
 _NO_PRICE = "what an instance costs is not known: set its price in models.toml, or say one"
+_ELSEWHERE = "it is served elsewhere: there is nothing here to reserve for it"
 _UNMEASURED = (
     "what a replica carries was not measured: one is taken to carry the peak, however long that takes"
 )
@@ -153,6 +154,8 @@ class Advisor(msgspec.Struct, frozen=True):
         """The instances that might carry the peak, one for each load that was measured; and what is to be
         known of them."""
         entry = self.catalogue.entries.get(name)
+        if entry and entry.site:
+            return [], [_ELSEWHERE]
         price = question.price_per_hour
         if price is None and entry and entry.dedicated:
             price = entry.dedicated.price
@@ -183,7 +186,13 @@ class Advisor(msgspec.Struct, frozen=True):
         now = int(self.clock())
         async with self.database.connect() as connection:
             known = await connection.run_sync(machines.known, now)
-        if not known or name not in self.catalogue.installed - self.catalogue.ended:
+        entry = self.catalogue.entries.get(name)
+        if (
+            not known
+            or entry is None
+            or entry.site
+            or name not in self.catalogue.installed - self.catalogue.ended
+        ):
             return None
         return min(room.number for room in await self.dedicated.calendar(name, now, None))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+import hashlib
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec.structs import asdict
@@ -13,25 +13,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.access import tenancy
 from antiphon.access.paging import Page, page
+from antiphon.catalogue import reserving
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.instances import Instance, instances
 from antiphon.catalogue.store import ModelStore
-from antiphon.errors import CapacityTaken, InsufficientQuota, InvalidRequest
-from antiphon.ledger import credits, time_charges
+from antiphon.errors import ConfigurationError, InvalidRequest
+from antiphon.ledger import time_charges
 from antiphon.ledger.time_charges import Cost
-from antiphon.operations import orders
+from antiphon.operations import affording, orders, placing
 from antiphon.operations.orders import Change, Order
-from antiphon.pools import calendar, machines
-from antiphon.pools.calendar import Reservation, Room
+from antiphon.pools.calendar import Room
 from antiphon.settings import Settings
 from antiphon.storage import audit
 from antiphon.storage.database import Database
-from antiphon.storage.ids import new_id
-from antiphon.storage.tables import dedicated_instance, dedicated_rate, dedicated_ready, organization
-from antiphon.values import Caller
+from antiphon.storage.ids import derived_id, new_id
+from antiphon.storage.tables import dedicated_instance, dedicated_rate, dedicated_ready
+from antiphon.values import Caller, Capacity
 
+MOST = 100
+"""Instances of an organization that are not over."""
 _LATELY = 20
 """Seconds within which a replica must have been seen to be ready."""
 
@@ -67,40 +69,32 @@ class Dedicated:
         self._settings = settings
         self._clock = clock
 
-    async def create(self, organization_id: str, order: Order, *, by: Caller | None) -> Standing:
-        """Sell an instance. Raises `InvalidRequest`, `CapacityTaken`, or `InsufficientQuota` where an hour of
-        it is more than what was paid in advance."""
+    async def create(
+        self, organization_id: str, order: Order, *, by: Caller | None, key: str | None = None
+    ) -> Standing:
+        """Sell an instance: with a `key`, which is the caller's for the order, only once.
+
+        Raises `InvalidRequest`, `CapacityTaken`, or `InsufficientQuota` where an hour of it, and of what else
+        the organization has, is more than what is left that was paid in advance.
+        """
         catalogue, now = self._catalogue(), int(self._clock())
-        entry = orders.offered(catalogue, order.model, priced=order.price is not None)
-        engine = await asyncio.to_thread(self._engine, entry)
-        begins = now if order.begins_at is None else max(now, order.begins_at)
-        needs = entry.reserved
-        made = Instance(
-            id=new_id("dedicated_"),
-            organization_id=organization_id,
-            name=order.name or entry.id,
-            snapshot=entry.id,
-            engine=engine,
-            context=orders.checked_context(entry, order.context),
-            load=orders.checked_load(entry, engine, order.load),
-            replicas=orders.checked_replicas(order.replicas),
-            spill_over=order.spill_over,
-            cpus=needs.cpus,
-            memory=needs.memory,
-            gpus=needs.gpus,
-            begins_at=begins,
-            ends_at=orders.checked_end(entry, begins, order.ends_at),
-            created_at=now,
-        )
-        tenancy.check_name("name", made.name)
+        made = await asyncio.to_thread(self._ordered, catalogue, organization_id, order, now)
+        entry = catalogue.entries[made.snapshot]
         price = order.price if order.price is not None else entry.dedicated.price if entry.dedicated else 0
+        if key is not None:
+            id = derived_id("dedicated_", organization_id, key)
+            made = msgspec.structs.replace(made, id=id, ordered=_digest(order))
+        shared = await asyncio.to_thread(placing.shared, catalogue, self._settings)
         async with self._database.begin() as connection:
             await tenancy.lock_installation(connection)
             await tenancy.lock_organization(connection, organization_id)
-            await connection.run_sync(partial(self._require_room, catalogue, made, now))
-            await connection.run_sync(_require_credit, organization_id, made, price)
+            if key is not None and (same := await _same(connection, made)):
+                return await connection.run_sync(self._standing, same)
+            await connection.run_sync(_require_few, organization_id, now)
+            await connection.run_sync(affording.require, made, price, now)
+            made = await self._placed(connection, made, shared, now)
             await connection.execute(insert(dedicated_instance).values(asdict(made)))
-            await connection.execute(insert(dedicated_rate).values(_rate(made, begins, price)))
+            await connection.execute(insert(dedicated_rate).values(_rate(made, made.begins_at, price)))
             await self._record(connection, "created", made, {"data": _told(made, price)}, by)
         return Standing(made, price, 0, Cost())
 
@@ -124,24 +118,41 @@ class Dedicated:
         async with self._database.connect() as connection:
             return await connection.run_sync(self._standing, await _one(connection, organization_id, id))
 
-    async def update(self, organization_id: str, id: str, change: Change, *, by: Caller | None) -> Standing:
-        """Change an instance, at once. Its price stays. Raises as `create` does."""
+    async def update(
+        self,
+        organization_id: str,
+        id: str,
+        change: Change,
+        *,
+        by: Caller | None,
+        seen: Instance | None = None,
+    ) -> Standing:
+        """Change an instance, at once: of what is not any more as it was `seen`, nothing. Its price stays.
+
+        Raises as `create` does.
+        """
         catalogue, now = self._catalogue(), int(self._clock())
+        shared = await asyncio.to_thread(placing.shared, catalogue, self._settings)
         async with self._database.begin() as connection:
             await tenancy.lock_installation(connection)
             before = await _one(connection, organization_id, id)
             if before.over(now):
                 raise InvalidRequest("The instance is over: nothing of it can be changed.")
+            change = change if seen is None else change.without(asdict(before), asdict(seen))
             soonest = await connection.run_sync(_soonest, before, now)
             after = _changed(catalogue, before, change, soonest)
+            if (after.context, after.load) != (before.context, before.load):
+                needs = await asyncio.to_thread(self._needs, catalogue.entries[after.snapshot], after)
+                after = msgspec.structs.replace(after, memory=needs.memory)
             if _grows(before, after):
-                await connection.run_sync(partial(self._require_room, catalogue, after, now))
+                await self._placed(connection, after, shared, now)
             if after.replicas > before.replicas:
-                await connection.run_sync(_require_credit, organization_id, after)
+                price = await connection.run_sync(affording.price, id)
+                await connection.run_sync(affording.require, after, price, now)
             values = {name: getattr(after, name) for name in change.wanted()}
             if values:
                 row = update(dedicated_instance).where(dedicated_instance.c.id == id)
-                await connection.execute(row.values(values))
+                await connection.execute(row.values(values | {"memory": after.memory}))
                 await self._record(connection, "updated", after, {"changes_requested": values}, by)
             if after.replicas != before.replicas:
                 await connection.run_sync(_change_rate, after, soonest)
@@ -162,41 +173,88 @@ class Dedicated:
             return await connection.run_sync(self._standing, found)
 
     async def calendar(self, model: str, begin: int, end: int | None) -> list[Room]:
-        """How many replicas of a model there is room for, and when: from now on. Raises `InvalidRequest`."""
+        """How many replicas of a model, at its usual size, one instance could have, and when: from now on.
+
+        Raises `InvalidRequest`.
+        """
         catalogue, now = self._catalogue(), int(self._clock())
         entry = orders.offered(catalogue, model, priced=True)
+        needs = await asyncio.to_thread(self._usual_needs, entry)
+        shared = await asyncio.to_thread(placing.shared, catalogue, self._settings)
         async with self._database.connect() as connection:
-            there = await connection.run_sync(machines.known, now)
-            sold = await connection.run_sync(partial(instances, after=now))
-        kept = [*self._shared(catalogue), *_reserved(sold)]
-        return calendar.room(there, kept, entry.reserved, max(now, begin), end)
+            ground = await connection.run_sync(placing.ground, shared, now)
+        return await asyncio.to_thread(ground.room, needs, max(now, begin), end)
+
+    async def adopt(self, server: str) -> list[str]:
+        """Let a server run the instances whose own was not heard of lately, as far as it has room for them.
+
+        Gives their ids.
+        """
+        now = int(self._clock())
+        async with self._database.connect() as connection:
+            if not (await connection.run_sync(placing.ground, (), now)).lost:
+                return []
+        shared = await asyncio.to_thread(placing.shared, self._catalogue(), self._settings)
+        async with self._database.begin() as connection:
+            await tenancy.lock_installation(connection)
+            ground = await connection.run_sync(placing.ground, shared, now)
+            found = await asyncio.to_thread(ground.adopted, server, now)
+            row = update(dedicated_instance).where(dedicated_instance.c.id.in_(found))
+            await connection.execute(row.values(server=server))
+        return found
+
+    def _ordered(self, catalogue: Catalogue, organization_id: str, order: Order, now: int) -> Instance:
+        """The instance that is asked for, not yet on any server. Reads the disk. Raises `InvalidRequest`."""
+        entry = orders.offered(catalogue, order.model, priced=order.price is not None)
+        engine = self._engine(entry)
+        begins = now if order.begins_at is None else max(now, order.begins_at)
+        made = Instance(
+            id=new_id("dedicated_"),
+            organization_id=organization_id,
+            name=order.name or entry.id[: tenancy.NAME_CHARACTERS],
+            snapshot=entry.id,
+            engine=engine,
+            context=orders.checked_context(entry, order.context),
+            load=orders.checked_load(entry, engine, order.load),
+            replicas=orders.checked_replicas(order.replicas),
+            spill_over=order.spill_over,
+            cpus=0,
+            memory=0,
+            gpus=0,
+            begins_at=begins,
+            ends_at=orders.checked_end(entry, begins, order.ends_at),
+            created_at=now,
+            server="",
+        )
+        tenancy.check_name("name", made.name)
+        return msgspec.structs.replace(made, **asdict(self._needs(entry, made)))
+
+    async def _placed(
+        self, connection: AsyncConnection, wanted: Instance, shared: Sequence[Capacity], now: int
+    ) -> Instance:
+        """An instance on the server that has room for it beside the others. Raises `CapacityTaken`."""
+        ground = await connection.run_sync(placing.ground, shared, now)
+        # In a thread, since there may be many: nobody else sells meanwhile, and requests go on.
+        server = await asyncio.to_thread(ground.server_for, wanted, now)
+        return msgspec.structs.replace(wanted, server=server)
 
     def _engine(self, entry: Entry) -> str:
         return choices(entry, ModelStore(self._settings.home_path), self._settings)[0].kind.name
 
-    def _require_room(self, catalogue: Catalogue, wanted: Instance, now: int, connection: Connection) -> None:
-        """Raise `CapacityTaken` unless there is room for an instance beside the others."""
-        there = machines.known(connection, now)
-        if not there:
-            raise CapacityTaken("No machine is known that could run it: start the server first.")
-        others = [one for one in instances(connection, after=now) if one.id != wanted.id]
-        kept = [*self._shared(catalogue), *_reserved(others)]
-        begun = msgspec.structs.replace(wanted, begins_at=max(now, wanted.begins_at))
-        conflict = calendar.refused(there, kept, _reserved([begun]))
-        if conflict is not None:
-            raise CapacityTaken(
-                f"There is no room for this instance: from {conflict.at} on it lacks {_shown(conflict)}. "
-                "The calendar of dedicated instances shows what is free."
-            )
+    def _needs(self, entry: Entry, size: Instance) -> Capacity:
+        return self._reserved(entry, size.engine, size.context, size.load)
 
-    def _shared(self, catalogue: Catalogue) -> list[Reservation]:
-        """What everybody's engines need, as the catalogue says, all the time."""
-        return [
-            Reservation(id=f"{entry.id}/{number}", begin=0, needs=entry.needs.capacity)
-            for entry in catalogue.entries.values()
-            if entry.id in catalogue.served
-            for number in range(entry.scale.least)
-        ]
+    def _usual_needs(self, entry: Entry) -> Capacity:
+        try:
+            engine = self._engine(entry)
+        except ConfigurationError:  # it cannot be sold as it is
+            return entry.reserved
+        context, load = orders.checked_context(entry, None), orders.checked_load(entry, engine, None)
+        return self._reserved(entry, engine, context, load)
+
+    def _reserved(self, entry: Entry, engine: str, context: int, load: int) -> Capacity:
+        store = ModelStore(self._settings.home_path)
+        return reserving.reserved(entry, engine, context, load, store, self._settings)
 
     def _standing(self, connection: Connection, instance: Instance) -> Standing:
         columns, now = dedicated_ready.c, int(self._clock())
@@ -206,7 +264,7 @@ class Dedicated:
             columns.ends_at >= now - _LATELY,
         )
         count = len(set(connection.scalars(ready))) if instance.runs(now) else 0
-        price = _price(connection, instance)
+        price = affording.price(connection, instance.id)
         return Standing(instance, price, count, time_charges.cost(connection, instance.id))
 
     async def _record(
@@ -236,13 +294,31 @@ async def _one(connection: AsyncConnection, organization_id: str, id: str) -> In
     return Instance(**row._mapping)
 
 
-def _reserved(sold: list[Instance]) -> list[Reservation]:
-    """What instances need: one reservation for each replica."""
-    return [
-        Reservation(id=f"{one.id}/{number}", begin=one.begins_at, end=one.ends_at, needs=one.needs)
-        for one in sold
-        for number in range(one.replicas)
-    ]
+async def _same(connection: AsyncConnection, wanted: Instance) -> Instance | None:
+    """The instance that was ordered with the same key before. Raises `InvalidRequest` for another order."""
+    query = select(dedicated_instance).where(dedicated_instance.c.id == wanted.id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    found = Instance(**row._mapping)
+    if found.ordered != wanted.ordered:
+        raise InvalidRequest(
+            "Another instance was ordered with this key before.", code="idempotency_key_in_use"
+        )
+    return found
+
+
+def _digest(order: Order) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(order)).digest()
+
+
+def _require_few(connection: Connection, organization_id: str, now: int) -> None:
+    """Raise `InvalidRequest` for one more than an organization may have."""
+    if len(instances(connection, organization_id=organization_id, after=now)) >= MOST:
+        raise InvalidRequest(
+            f"An organization may have {MOST} instances that are not over: delete one that is not used.",
+            code="too_many_instances",
+        )
 
 
 def _changed(catalogue: Catalogue, before: Instance, change: Change, soonest: int) -> Instance:
@@ -265,20 +341,7 @@ def _changed(catalogue: Catalogue, before: Instance, change: Change, soonest: in
 def _grows(before: Instance, after: Instance) -> bool:
     """Whether an instance takes more room than it did: more at once, or longer."""
     longer = before.ends_at is not None and (after.ends_at is None or after.ends_at > before.ends_at)
-    return longer or after.replicas > before.replicas
-
-
-def _require_credit(
-    connection: Connection, organization_id: str, instance: Instance, price: int | None = None
-) -> None:
-    """Raise `InsufficientQuota` unless an organization that pays in advance could pay for an hour, at the
-    price that was agreed if none is said."""
-    cost = (_price(connection, instance) if price is None else price) * instance.replicas
-    prepaid = select(organization.c.prepaid).where(organization.c.id == organization_id)
-    if connection.scalar(prepaid) and credits.balance(connection, organization_id).unspent < cost:
-        raise InsufficientQuota(
-            "What was paid in advance is less than the first hour of this instance costs."
-        )
+    return longer or after.replicas > before.replicas or after.memory > before.memory
 
 
 def _rate(instance: Instance, begins_at: int, price: int) -> dict[str, object]:
@@ -290,13 +353,6 @@ def _rate(instance: Instance, begins_at: int, price: int) -> dict[str, object]:
     }
 
 
-def _price(connection: Connection, instance: Instance) -> int:
-    """Nano-dollars an hour for each of its replicas."""
-    columns = dedicated_rate.c
-    prices = select(columns.price).where(columns.instance_id == instance.id)
-    return connection.scalar(prices.order_by(columns.begins_at.desc()).limit(1)) or 0
-
-
 def _soonest(connection: Connection, instance: Instance, now: int) -> int:
     """From when on an instance can be another: not while it has not begun, and never where it is billed."""
     # A clock that is late, or was set back, must not change what was charged for.
@@ -305,7 +361,7 @@ def _soonest(connection: Connection, instance: Instance, now: int) -> int:
 
 def _change_rate(connection: Connection, instance: Instance, at: int) -> None:
     """Let it cost what it costs with other replicas, from a moment on."""
-    price = _price(connection, instance)
+    price = affording.price(connection, instance.id)
     of = dedicated_rate.c.instance_id == instance.id
     connection.execute(delete(dedicated_rate).where(of, dedicated_rate.c.begins_at >= at))
     connection.execute(insert(dedicated_rate).values(_rate(instance, at, price)))
@@ -315,13 +371,3 @@ def _told(instance: Instance, price: int) -> dict[str, object]:
     """What the audit log shows of an order."""
     names = ("name", "snapshot", "context", "load", "replicas", "spill_over", "begins_at", "ends_at")
     return {name: getattr(instance, name) for name in names} | {"price": price}
-
-
-def _shown(conflict: calendar.Conflict) -> str:
-    lacks = conflict.lacks
-    parts = (
-        (lacks.cpus, f"{lacks.cpus / 1000:g} processors"),
-        (lacks.memory, f"{-(-lacks.memory // 2**20)} MiB of memory"),
-        (lacks.gpus, f"{lacks.gpus} accelerators"),
-    )
-    return ", ".join(text for amount, text in parts if amount)

@@ -44,12 +44,15 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         return "/".join((self.type, self.name, self.to, str(self.at)))
 
 
-def notices(catalogue: Catalogue, days: int) -> list[Notice]:
-    """What may be told at the moment of a catalogue; a change is near from so many days before it on."""
+def notices(catalogue: Catalogue, days: int, now: int) -> list[Notice]:
+    """What may be told of a catalogue at a moment (unix seconds), which may be long after it was made.
+
+    A change is near from so many days before it on.
+    """
     return [
         msgspec.structs.replace(one, event=event)
         for one in (*_switches(catalogue), *_ends(catalogue))
-        for event in _events(one.at - catalogue.now, days)
+        for event in _events(one.at - now, days)
     ]
 
 

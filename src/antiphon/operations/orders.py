@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, time
 
 import msgspec
 
 from antiphon.catalogue.catalogue import Catalogue
-from antiphon.catalogue.entries import Dedicated, Entry
+from antiphon.catalogue.entries import Entry
 from antiphon.errors import InvalidRequest
 
 REPLICAS = 64
@@ -47,6 +48,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         said = msgspec.structs.asdict(self)
         return {name: value for name, value in said.items() if value is not msgspec.UNSET}
 
+    def without(self, found: Mapping[str, object], seen: Mapping[str, object]) -> Change:
+        """The same but for what is not any more as it was seen."""
+        kept = {name: value for name, value in self.wanted().items() if found[name] == seen[name]}
+        return msgspec.convert(kept, Change)
+
 
 def offered(catalogue: Catalogue, model: str, *, priced: bool) -> Entry:
     """The snapshot that is meant, if it is to be had as an instance; `priced` if a price was agreed anyway.
@@ -81,7 +87,7 @@ def checked_context(entry: Entry, context: int | None) -> int:
 
 def checked_load(entry: Entry, engine: str, load: int | None) -> int:
     """How many requests a replica serves together. Raises `InvalidRequest`."""
-    most = entry.dedicated.load if entry.dedicated else Dedicated(price_per_hour="0").load
+    most = entry.most_load(engine)
     return _within("load", min(most, entry.slots_of(engine)) if load is None else load, 1, most)
 
 

@@ -19,12 +19,12 @@ from sqlalchemy import Connection, delete, select, update
 
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.errors import AntiphonError
-from antiphon.ledger.sql import insert_missing
 from antiphon.ledger.users import Project, projects
 from antiphon.operations.notices import DAY, Notice, notices
 from antiphon.operations.webhook import Webhook
 from antiphon.storage.database import Database
 from antiphon.storage.ids import ordered_id
+from antiphon.storage.sql import insert_missing
 from antiphon.storage.tables import notice
 
 USED_DAYS = 30
@@ -81,8 +81,8 @@ class Teller:
 
     async def look(self) -> None:
         """Note what is to be told, and tell what is due."""
-        there = notices(self._catalogue(), self._days)
         now = int(self._clock())
+        there = notices(self._catalogue(), self._days, now)
         async with self._database.connect() as connection:
             rows = (await connection.execute(_NOTED)).all()
         new = _new(rows, there, self._days)

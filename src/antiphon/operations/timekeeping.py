@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Timekeeper:
-    """`ready` gives the replicas that would serve a request now, `clock` unix seconds."""
+    """Of this `server`. `ready` gives the replicas that would serve a request now, `clock` unix seconds."""
 
     def __init__(
         self,
@@ -37,18 +37,25 @@ class Timekeeper:
         dedicated: Dedicated,
         ready: Callable[[], Collection[Replica]],
         clock: Callable[[], float],
+        *,
+        server: str,
     ) -> None:
         self._database = database
         self._runtime = runtime
         self._dedicated = dedicated
         self._ready = ready
         self._clock = clock
+        self._server = server
         self._readiness = Readiness()
         self._noted = self._billed = 0.0
+        self._began: float | None = None
 
     async def run(self) -> None:
         """Until cancelled. What cannot be done now is tried again; a complaint is logged once."""
-        await asyncio.gather(_repeated(self.look, _LOOK), _repeated(self.tell, _BILL))
+        await asyncio.gather(
+            _repeated(self.look, _LOOK, "the time of instances is not kept"),
+            _repeated(self.tell, _BILL, "it is not told which machines there are, and nothing can be sold"),
+        )
 
     async def look(self) -> None:
         """Note and bill what is to be noted and billed now."""
@@ -69,15 +76,22 @@ class Timekeeper:
                 self._billed = now
 
     async def tell(self) -> None:
-        """Say what there is where engines run."""
+        """Say what there is where engines run, and take over what a server that is gone was to run."""
         # Of its own, since it asks a cluster, which may be silent: meanwhile time goes on.
         async with asyncio.timeout(_ANSWER):
             there = await self._runtime.machines()
+        now = self._clock()
         async with self._database.begin() as connection:
-            await connection.run_sync(partial(machines.tell, machines=there, now=int(self._clock())))
+            await connection.run_sync(machines.tell, self._server, there, int(now))
+        if self._began is None:
+            self._began = now
+        # Servers that begin together, as after a power cut, are given time to be heard of.
+        if now - self._began >= machines.FORGOTTEN:
+            for id in await self._dedicated.adopt(self._server):
+                log.warning("the instance %s runs here now: nothing was heard of its server", id)
 
 
-async def _repeated(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+async def _repeated(work: Callable[[], Awaitable[None]], seconds: float, failing: str) -> None:
     complaint = ""
     while True:
         try:
@@ -87,7 +101,7 @@ async def _repeated(work: Callable[[], Awaitable[None]], seconds: float) -> None
             told = str(problem) or type(problem).__name__
             if told != complaint:
                 complaint = told
-                log.warning("the time of instances is not kept: %s", told)
+                log.warning("%s: %s", failing, told)
         await asyncio.sleep(_LOOK if complaint else seconds)
 
 

@@ -5,14 +5,15 @@ it has no end. A span that ends where it begins, or earlier, has no moments: it 
 is in its way.
 
 `total` is what one machine has: what is free of two does not add up to room for one engine. Where there are
-several, each reservation is for the first that has room for it all the time, in the order in which they were
-made; so it stays where it is when another is made after it.
+several, each reservation is for the first of those where it may be that has room for it all the time, in the
+order in which they were made; so it stays where it is when another is made after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
+from itertools import groupby
 
 import msgspec
 
@@ -29,6 +30,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     begin: int
     end: int | None = None
     needs: Capacity
+    within: frozenset[int] | None = None
+    """The positions of the machines where it may be; None: anywhere."""
 
     def __post_init__(self) -> None:
         if self.needs.least(NOTHING) != NOTHING:
@@ -99,11 +102,12 @@ def refused(
     """
     kept = _placed(machines, reservations)
     for one in wanted:
-        conflicts = [conflict(total, there, one) for total, there in zip(machines, kept, strict=True)]
-        if None not in conflicts:
-            found = [one for one in conflicts if one is not None]
+        conflicts = {at: conflict(machines[at], kept[at], one) for at in _where(machines, one)}
+        place = next((at for at, problem in conflicts.items() if problem is None), None)
+        if place is None:
+            found = [problem for problem in conflicts.values() if problem is not None]
             return max(found, key=lambda one: one.at, default=Conflict(one.begin, one.needs))
-        kept[conflicts.index(None)].append(one)
+        kept[place].append(one)
     return None
 
 
@@ -113,8 +117,12 @@ def room(
     needs: Capacity,
     begin: int,
     end: int | None,
+    groups: Sequence[Collection[int]] | None = None,
 ) -> list[Room]:
-    """How many engines with these needs have room, throughout a span; spans that touch differ in it."""
+    """How many engines with these needs have room, throughout a span; spans that touch differ in it.
+
+    With `groups` of machines, by their positions, all are to be within one: the most of any.
+    """
     if not _before(begin, end):
         return []
     kept = _placed(machines, reservations)
@@ -122,7 +130,8 @@ def room(
     moments = sorted({span.begin for spans in levels for span in spans}) or [begin]
     rooms: list[Room] = []
     for moment in moments:
-        number = sum(times(_at(spans, moment), needs) for spans in levels)
+        fit = [times(_at(spans, moment), needs) for spans in levels]
+        number = sum(fit) if groups is None else max((sum(fit[at] for at in g) for g in groups), default=0)
         if rooms and rooms[-1].number == number:
             continue
         if rooms:
@@ -139,12 +148,27 @@ def times(free: Capacity, needs: Capacity) -> int:
 
 def _placed(machines: Sequence[Capacity], reservations: Sequence[Reservation]) -> list[list[Reservation]]:
     """The reservations of each machine. More than there is room for, as after the loss of a machine, are of
-    the first."""
+    the first where they may be."""
     kept: list[list[Reservation]] = [[] for _ in machines]
-    for one in reservations if machines else ():
-        fits = [conflict(total, there, one) is None for total, there in zip(machines, kept, strict=True)]
-        kept[fits.index(True) if True in fits else 0].append(one)
+    for _, group in groupby(reservations, key=lambda one: (one.begin, one.end, one.needs, one.within)):
+        alike = list(group)  # as the replicas of one instance: it is seen once how many of them fit
+        where = _where(machines, alike[0])
+        for at in where:
+            one = alike[0]
+            fit = times(free(machines[at], kept[at], one.begin, one.end), one.needs)
+            kept[at] += alike[:fit]
+            if not (alike := alike[fit:]):
+                break
+        else:
+            if where:
+                kept[where[0]] += alike
     return kept
+
+
+def _where(machines: Sequence[Capacity], one: Reservation) -> Sequence[int]:
+    """The positions of the machines where it may be."""
+    everywhere = range(len(machines))
+    return everywhere if one.within is None else [at for at in everywhere if at in one.within]
 
 
 def _at(spans: Sequence[Span], moment: int) -> Capacity:

@@ -32,7 +32,7 @@ class Keeper(Protocol):
 
 class Demand:
     """The keeper of an engine of this process: it starts when it is woken, and ends once nobody has asked for
-    `idle` seconds.
+    `idle` seconds; one that is `spare` as soon as it is not required and has no requests.
 
     `busy` counts the requests that hold it. Whoever waits for it to become ready has woken it: `idle` must
     be longer than that may take. `heard` says whether the processes that use it act according to what they
@@ -40,11 +40,18 @@ class Demand:
     """
 
     def __init__(
-        self, member: Member, busy: Callable[[], int], idle: float, heard: Callable[[], bool] = lambda: True
+        self,
+        member: Member,
+        busy: Callable[[], int],
+        idle: float,
+        heard: Callable[[], bool] = lambda: True,
+        *,
+        spare: bool = False,
     ) -> None:
         self._member = member
         self._busy = busy
-        self._idle = idle
+        # Who gives a spare one up has waited already.
+        self._idle = _LOOK if spare else idle
         self._heard = heard
         self._always = False
         self._asked = 0.0

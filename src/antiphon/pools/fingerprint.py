@@ -12,7 +12,11 @@ from antiphon.values import Deployment
 
 
 def fingerprint(deployment: Deployment) -> str:
-    """Of a model as one engine serves it on this machine, with this version of Antiphon."""
+    """Of a model as one engine serves it on this machine, with this version of Antiphon.
+
+    The processor is this machine's: of an engine that a cluster has put on another kind of machine, or that
+    others run, it tells nothing.
+    """
     told = f"{deployment.digest} {deployment.slots} {__version__} {_processor()}"
     return f"fp_{hashlib.sha256(told.encode()).hexdigest()[:10]}"
 

@@ -49,6 +49,8 @@ class Serving:
 
     engine: Engine
     deployment: Deployment
+    slots: int
+    """Requests that this process may give it."""
     busy: int = 0
     breaker: Breaker = field(default_factory=Breaker)
 
@@ -129,6 +131,11 @@ class Member(ABC):
         """The engine, while it is ready to serve new requests for the snapshot."""
         return None if self._leaving else self._serving.get(snapshot)
 
+    @property
+    def ready(self) -> bool:
+        """Whether its engine serves."""
+        return bool(self._serving)
+
     def report(self) -> Report | None:
         """What others, who are to use its engine, have to know; None while it is not ready."""
         return None
@@ -171,7 +178,7 @@ class Member(ABC):
         self._since = time.time()
         before, self._serving = self._serving, {}
         if engine is not None:
-            self._serving = {deployment.snapshot: Serving(engine, deployment) for deployment in serves}
+            self._serving = {d.snapshot: Serving(engine, d, self._unit.slots(d)) for d in serves}
         if before or self._serving:
             self._changed()
 

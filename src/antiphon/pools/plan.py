@@ -23,6 +23,8 @@ class Unit(msgspec.Struct, frozen=True):
     """Another one as soon as the process would have to be another; the same for all replicas."""
     replica: int = 0
     """Its number among them."""
+    part: tuple[int, int] = (0, 1)
+    """Which of how many processes this is that use it."""
 
     @property
     def key(self) -> str:
@@ -32,7 +34,8 @@ class Unit(msgspec.Struct, frozen=True):
     @property
     def process(self) -> str:
         """What its process and its log are called."""
-        return f"{self.name}.{self.replica + 1}" if self.replica else self.name
+        # No name has a plus sign in it: none is another one's replica.
+        return f"{self.name}+{self.replica + 1}" if self.replica else self.name
 
     @property
     def needs(self) -> Capacity:
@@ -43,6 +46,16 @@ class Unit(msgspec.Struct, frozen=True):
     def on_demand(self) -> bool:
         """Whether it need not run while nobody asks for it."""
         return all(deployment.on_demand for deployment in self.deployments)
+
+    def slots(self, deployment: Deployment) -> int:
+        """How many requests this process may give to a deployment of it.
+
+        All processes' together are the engine's, but where there are more processes than those: since none
+        can pass a request on, each has one.
+        """
+        process, of = self.part
+        slots, left = divmod(deployment.slots, of)
+        return max(1, slots + (process < left))
 
     @property
     def spare(self) -> bool:
@@ -73,12 +86,6 @@ def units(
         for name, (kind, these) in found.items()
         for replica in range(max(deployment.most_replicas for deployment in these))
     ]
-
-
-def share(unit: Unit, of: int) -> Unit:
-    """What one of so many processes may use of it: its part of the slots, at least one."""
-    shares = (replace(deployment, slots=max(1, deployment.slots // of)) for deployment in unit.deployments)
-    return replace(unit, deployments=tuple(shares))
 
 
 def _generation(name: str, deployments: Iterable[Deployment]) -> str:

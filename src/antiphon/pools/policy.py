@@ -41,13 +41,16 @@ def chosen(loads: Sequence[tuple[int, int]], home: int | None = None) -> int:
     return home if home is not None and full[home] < min(1.0, full[emptiest] + _FAVOUR) else emptiest
 
 
-def replicas_wanted(now: int, busy: int, waiting: int, slots: int, bounds: tuple[int, int]) -> int:
+def replicas_wanted(
+    now: int, ready: int, busy: int, waiting: int, slots: int, bounds: tuple[int, int]
+) -> int:
     """How many replicas there should be, of `now`: enough for who waits; one less where the others suffice.
 
-    `slots` are of each; `bounds` the least and the most.
+    `ready` of them serve already: another one than those that suffice comes only when all do. `slots` are of
+    each; `bounds` the least and the most.
     """
     if waiting:
-        wanted = max(now + 1, -(-(busy + waiting) // slots))
+        wanted = max(now + (ready >= now), -(-(busy + waiting) // slots))
     elif busy <= _CALM * slots * (now - 1):
         wanted = now - 1
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 import msgspec
 
 from antiphon.engines.base import Engine, EngineKind
-from antiphon.errors import EngineFailed, EngineRefused, Unavailable
+from antiphon.errors import EngineFailed, EngineRefused, RequestTimeout, Unavailable
 from antiphon.pools.demand import Keeper
 from antiphon.pools.member import Member, Serving, Status
 from antiphon.pools.policy import chosen
@@ -35,13 +36,16 @@ class Place(msgspec.Struct, frozen=True):
 class Lease:
     """An engine that one request holds."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Serving, deadline: asyncio.Timeout | None = None) -> None:
         self.serving = serving
+        self.deadline = deadline
         self.engine: Engine = serving.engine
         self.deployment = serving.deployment
         self.fingerprint = serving.fingerprint
         self.failed = False
         """Whether the engine broke off, for whoever has not let its error pass through the lease."""
+        self.answered = False
+        """Whether something came from it that the client may see."""
 
 
 class Pool:
@@ -69,13 +73,9 @@ class Pool:
 
     @property
     def capacity(self) -> int:
-        """Requests that can be served at once now: the slots of every ready engine that takes new ones."""
-        return sum(serving.deployment.slots for serving in self._current())
-
-    @property
-    def free(self) -> int:
-        """Requests that could be served beside those that run: none, if as many run as can."""
-        return max(0, self.capacity - sum(serving.busy for serving in self._current()))
+        """Requests that this process may have at once now: its slots of every ready engine that takes new
+        ones."""
+        return sum(serving.slots for serving in self._current())
 
     def weight(self, tokens: int) -> int:
         """How many of the slots a request takes that may have so many tokens, prompt and answer together.
@@ -97,30 +97,42 @@ class Pool:
         return not self.ready and all(place.member.failures >= _BROKEN for place in self.places)
 
     @contextmanager
-    def acquire(self, beginning: Hashable = None, besides: Lease | None = None) -> Iterator[Lease]:
+    def acquire(
+        self,
+        beginning: Hashable = None,
+        besides: Lease | None = None,
+        deadline: asyncio.Timeout | None = None,
+    ) -> Iterator[Lease]:
         """Hold an engine for one request. Raises `Unavailable` when none is ready.
 
         `beginning` of the prompt: where requests that have it in common went before is preferred. `besides`
-        is not given again.
+        is not given again. `deadline` is what cancels the block when the answer takes too long.
 
         It bounds nothing: who may come in is admission's business, by `capacity`. If the engine dies
-        meanwhile, its client raises `EngineFailed`. One of several engines that fail again and again is left
-        out for a while.
+        meanwhile, its client raises `EngineFailed`. One of several engines that fail again and again, or are
+        silent until it is too late, is left out for a while.
         """
         held = self._chosen(beginning, besides)
-        lease = Lease(held)
+        lease, ended, trial = Lease(held, deadline), False, held.breaker.open
         held.busy += 1
         try:
             yield lease
-        except EngineFailed as problem:
+            ended = True
+        except (EngineFailed, RequestTimeout) as problem:
             lease.failed |= not isinstance(problem, EngineRefused)
+            raise
+        except asyncio.CancelledError:
+            lease.failed |= deadline is not None and deadline.expired() and not lease.answered
             raise
         finally:
             held.busy -= 1
             if lease.failed:
                 held.breaker.failed(time.monotonic())
-            else:
+            elif ended:
                 held.breaker.succeeded()
+            elif trial:
+                # The client has left, or the request was at fault: of the engine that tells nothing.
+                held.breaker.untold()
 
     def passed_over(self, member: Member) -> bool:
         """Whether new requests go to a successor of a member."""
@@ -150,7 +162,7 @@ class Pool:
         well = [one for one in serving if not one.breaker.open] or serving
         before = self._homes.get(beginning) if beginning is not None else None
         home = next((i for i, one in enumerate(well) if one is before), None)
-        held = well[chosen([(one.busy, one.deployment.slots) for one in well], home)]
+        held = well[chosen([(one.busy, one.slots) for one in well], home)]
         if beginning is not None:
             self._homes[beginning] = held
             self._homes.move_to_end(beginning)

@@ -7,11 +7,13 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from antiphon.engines.base import EngineKind
 from antiphon.errors import Unavailable
 from antiphon.pools.demand import Keeper
 from antiphon.pools.member import Member, Status
-from antiphon.pools.plan import Unit, share, units
+from antiphon.pools.plan import Unit, units
 from antiphon.pools.policy import replicas_wanted
 from antiphon.pools.pool import RETRY_AFTER, Place, Pool
 from antiphon.pools.reports import Report
@@ -61,8 +63,8 @@ class Pools:
     """The pools of a plan; a snapshot that several engines serve has one for each, the preferred first.
 
     `in_use` says whether somebody beyond this process uses the engine of a unit, by its key. One that is no
-    longer in the plan is ended once nobody does, `patience` seconds later at the latest. `sharers`: the
-    processes that use the same engines, each its part of their slots.
+    longer in the plan is ended once nobody does, `patience` seconds later at the latest. `part`: which of
+    how many processes this is that use the same engines, each its part of their slots.
     """
 
     def __init__(
@@ -72,13 +74,13 @@ class Pools:
         *,
         in_use: Callable[[str], bool] = lambda key: False,
         patience: float = 600.0,
-        sharers: int = 1,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self._kinds = kinds
         self._make = make
         self._in_use = in_use
         self._patience = patience
-        self._sharers = sharers
+        self._part = part
         self._planned: dict[str, list[Pool]] = {}
         """By snapshot, as the last plan has them: what everybody is served by."""
         self._dedicated: dict[tuple[str, str], list[Pool]] = {}
@@ -100,7 +102,7 @@ class Pools:
         or gone ends when it is not used any more. Raises `ConfigurationError`, and then nothing changes.
         """
         found = units(deployments, self._kinds)
-        plan = {unit.key: (share(unit, self._sharers), kind) for unit, kind in found}
+        plan = {unit.key: (replace(unit, part=self._part), kind) for unit, kind in found}
         self._planned, self._dedicated = {}, {}
         for key, (unit, kind) in plan.items():
             running = self._running.get(key)
@@ -108,6 +110,9 @@ class Pools:
                 running = self._running[key] = self._begin(unit, kind)
             elif running.leaving is not None:
                 self._welcome_back(running)
+            running.unit = unit
+            if not unit.spare:
+                running.member.retiring = False
             for pool in running.pools:
                 pool.deployment = next(d for d in unit.deployments if d.name == pool.deployment.name)
                 planned = self._place_of(pool.deployment)
@@ -148,6 +153,7 @@ class Pools:
         scale = self._scales.setdefault(generation, _Scale(least))
         wanted = replicas_wanted(
             scale.wanted,
+            sum(one.member.ready and one.unit.replica < scale.wanted for one in group),
             sum(one.member.busy + busy(one.unit.key) for one in group),
             sum(waiting(pool.deployment.name) for pool in group[0].pools),
             sum(deployment.slots for deployment in group[0].unit.deployments),
@@ -218,6 +224,11 @@ class Pools:
         """Whether a request for a snapshot would be served now."""
         pools = self._planned.get(snapshot)
         return pools is not None and _sound(pools).ready
+
+    def broken(self, snapshot: str) -> bool:
+        """Whether the engines of a snapshot end again and again, here where they are run."""
+        pools = self._planned.get(snapshot)
+        return pools is not None and _sound(pools).broken
 
     @property
     def ready(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 from msgspec.structs import replace
 
 from antiphon.engines.base import Engine, EngineKind
-from antiphon.errors import EngineFailed
+from antiphon.errors import EngineFailed, EngineLost
 from antiphon.pools.member import UNUSABLE, Ended, Member, explain, log
 from antiphon.pools.plan import Unit
 from antiphon.pools.policy import Pace, after_failure
@@ -30,7 +30,7 @@ Verify = Callable[[Deployment], Awaitable[None]]
 T = TypeVar("T")
 
 _REFUSED = 3
-"""Probes in a row that fail at once, after which a server that others run is taken for gone. Of a process of
+"""Probes in a row without an answer, after which a server that others run is taken for gone. Of a process of
 ours it is known when it ends."""
 
 
@@ -172,7 +172,7 @@ class Replica(Member):
     async def _answer(self, engine: Engine, refused: int | None = None) -> Collection[str]:
         """Return what a probe does when one succeeds. The deadline is the caller's.
 
-        Raises `Ended` once so many have been `refused`.
+        Raises `Ended` once so many have been `refused`; then any answer will do.
         """
         # One of ours may be long with its first answer; what is lost on the way to others never comes.
         patience = self._settings.engine_silence_seconds if self._pace.far else None
@@ -181,7 +181,11 @@ class Replica(Member):
             try:
                 async with asyncio.timeout(patience):
                     return await engine.probe()
-            except (EngineFailed, TimeoutError):
+            except (EngineFailed, TimeoutError) as problem:
+                if refused and isinstance(problem, EngineFailed) and not isinstance(problem, EngineLost):
+                    # Too many questions, or a bad moment: whoever says so is there, and requests that run
+                    # there are not to be cut off for it. New ones find out for themselves.
+                    return ()
                 failures += 1
                 if failures == refused:
                     raise Ended("crashed", "The engine cannot be reached.") from None

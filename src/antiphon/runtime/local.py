@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -13,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from antiphon.address import SECRET, Address
 from antiphon.cores import cores
@@ -25,9 +25,10 @@ _SOCKET_NAME = "engine.sock"
 _SOCKET_PATH_MAX = 100
 """Unix socket paths end at 104 bytes (macOS) or 108 (Linux)."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SSL_CERT_FILE")
-_INHERITED_PREFIXES = ("OMP_", "GOMP_", "CT2_", "MALLOC_", "VLLM_")
-_SECRETS = ("VLLM_API_KEY",)
-"""What begins like that and is not for engines: nobody but the gateway reaches them."""
+_INHERITED_PREFIXES = ("OMP_", "GOMP_", "CT2_", "MALLOC_", "VLLM_", "RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")
+"""Of Ray's: how a cluster is joined, and where the files for that are; for a vLLM that computes on one."""
+_SECRETS = ("VLLM_API_KEY", "RAY_AUTH_TOKEN")
+"""What begins like that and is not for engines: nobody but the gateway reaches them; a file has the token."""
 _SHARING = {
     # Engines share the cores. Threads that spin while they wait take them from each other: where two engines
     # computed at once, answers came ten times slower. Not spinning at all makes one alone three times slower;
@@ -40,8 +41,9 @@ _SHARING = {
     "MALLOC_TRIM_THRESHOLD_": "33554432",
 }
 """What an engine is told unless the operator's environment says otherwise."""
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
-"""What may stand in a model's name, but not in a file's."""
+_SAFE = "@+"
+"""What names of processes have besides letters, digits and `._-`: in a file's name, all else is `%` and its
+number, so that no two have one log."""
 _LOG_SECONDS = 1.0
 
 
@@ -142,7 +144,7 @@ class LocalRuntime:
         address = _tcp(self._host) if self._host else Address(path=str(folder / _SOCKET_NAME))
         log = None
         try:
-            log_name = _UNSAFE.sub("_", name) + ".log"
+            log_name = quote(name, safe=_SAFE) + ".log"
             log = await asyncio.to_thread(ProcessLog, self._log_folder / log_name)
             process = await asyncio.create_subprocess_exec(
                 *command(address),

@@ -5,14 +5,11 @@ Ray has the last word: where the machine that is wanted has no room, it takes an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Container, Iterable
 
 import msgspec
 
 from antiphon.values import NOTHING, Capacity
-
-_NUMBER = re.compile(r"\.\d+$")
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -32,7 +29,7 @@ class Placed(msgspec.Struct, frozen=True):
 
 def group(process: str) -> str:
     """What replicas have in common: the name of their process without the number."""
-    return _NUMBER.sub("", process)
+    return process.partition("+")[0]
 
 
 def wanted(
@@ -48,18 +45,14 @@ def wanted(
     without processors are not meant for engines, unless all are so, and those that are `suspect` are the last
     choice. None where no machine is large enough.
     """
-    large = [machine for machine in machines if _covers(machine.capacity, needs)]
+    large = [machine for machine in machines if needs.fits(machine.capacity)]
     candidates = [machine for machine in large if machine.capacity.cpus] or large
     candidates = [machine for machine in candidates if machine.id not in suspect] or candidates
 
     def rank(machine: Machine) -> tuple[int, bool, int, str]:
         there = [one for one in placed if one.machine == machine.id]
         free = machine.capacity - sum((one.needs for one in there), NOTHING)
-        return sum(one.group == group for one in there), not _covers(free, needs), len(there), machine.id
+        return sum(one.group == group for one in there), not needs.fits(free), len(there), machine.id
 
     best = min(candidates, key=rank, default=None)
     return best.id if best else None
-
-
-def _covers(capacity: Capacity, needs: Capacity) -> bool:
-    return capacity.least(needs) == needs

@@ -73,6 +73,7 @@ __all__ = [
 machine = Table(
     "machine",
     metadata,
+    Column("server", Text, primary_key=True),  # which runs engines there
     Column("name", Text, primary_key=True),
     Column("cpus", BigInteger, nullable=False),  # thousandths of a processor
     Column("memory", BigInteger, nullable=False),  # bytes
@@ -98,6 +99,8 @@ dedicated_instance = Table(
     Column("begins_at", BigInteger, nullable=False),
     Column("ends_at", BigInteger),  # none: until it is deleted
     Column("created_at", BigInteger, nullable=False),
+    Column("server", Text, nullable=False),  # which runs its engines
+    Column("ordered", LargeBinary, nullable=False),  # digest of its order; empty: it has no key
 )
 
 # Append-only once it has begun: what an instance costs from a moment on.

@@ -46,7 +46,7 @@ class MeasuredUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoneEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="transcript.text.done"):
-    """The end of the recording: its language (ISO 639-1) and its length in seconds."""
+    """The end of the recording: its language, as `values.Transcript` has it, and its length in seconds."""
 
     language: str
     duration: float

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -58,7 +59,19 @@ def environment(home: Path, ray_address: str = "", given: Mapping[str, str] = os
     """What it is told besides. `home` outlives the process: compiling takes minutes."""
     # A cluster of this machine is found by what it left in Ray's usual folder, which is not this process's.
     ray = {"RAY_ADDRESS": ray_address, "RAY_TMPDIR": "/tmp"} if ray_address else {}
-    return {**given, "HOME": str(home), "PYTHONPATH": str(Path(guard.__file__).parent), **ray, **_ALWAYS}
+    shown = _shown() if ray_address else {}
+    own = {"HOME": str(home), "PYTHONPATH": str(Path(guard.__file__).parent)}
+    return {**shown, **given, **own, **ray, **_ALWAYS}
+
+
+def _shown() -> dict[str, str]:
+    """What a Ray cluster is shown, unless the environment says otherwise: the token in the user's home, where
+    Ray puts it, and which is not this process's."""
+    try:
+        token = {"RAY_AUTH_TOKEN_PATH": f"{pwd.getpwuid(os.getuid()).pw_dir}/.ray/auth_token"}
+    except KeyError:  # nobody that this machine knows by name
+        token = {}
+    return {"RAY_AUTH_MODE": "token", **token}
 
 
 def main() -> None:

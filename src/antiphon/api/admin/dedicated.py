@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from antiphon.api import query
-from antiphon.api.admin.answers import list_page, read_body
+from antiphon.api.admin.answers import list_page, name_of, read_body
 from antiphon.api.exchange import JSON, Exchange
 from antiphon.api.routes import Answer, Route
 from antiphon.errors import InvalidRequest
@@ -105,7 +105,8 @@ class DedicatedApi:
             ends_at=wanted.ends_at,
             spill_over=wanted.spill_over,
         )
-        made = await self._dedicated.create(caller.organization_id, order, by=caller)
+        key = name_of(exchange)
+        made = await self._dedicated.create(caller.organization_id, order, by=caller, key=key)
         await exchange.answer_json(self._shown(made))
 
     async def list_dedicated_instances(self, exchange: Exchange) -> None:

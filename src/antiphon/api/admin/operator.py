@@ -8,11 +8,9 @@ from functools import partial
 
 from antiphon.access import organizations
 from antiphon.api import query
-from antiphon.api.admin.answers import list_page, read_body
+from antiphon.api.admin.answers import list_page, name_of, read_body
 from antiphon.api.exchange import JSON, Exchange
-from antiphon.api.idempotency import HEADER, LONGEST_KEY
 from antiphon.api.routes import Answer, Route
-from antiphon.errors import InvalidRequest
 from antiphon.ledger import credits
 from antiphon.ledger.usage import dollars
 from antiphon.storage import audit
@@ -105,7 +103,7 @@ class OperatorApi:
         await exchange.answer_json(_shown(await self._organization(exchange)))
 
     async def create_credit(self, exchange: Exchange) -> None:
-        wanted, name = await read_body(exchange, CreditCreate), _name(exchange)
+        wanted, name = await read_body(exchange, CreditCreate), name_of(exchange)
         organization, now = await self._organization(exchange), self._clock()
         amount = int(Decimal(wanted.amount).scaleb(9))
         async with self._database.begin() as connection:
@@ -142,18 +140,6 @@ class OperatorApi:
 
     async def _organization(self, exchange: Exchange) -> organizations.Organization:
         return await self._organizations.get(exchange.parameters["organization_id"])
-
-
-def _name(exchange: Exchange) -> str | None:
-    """What the caller calls the credit, so that asking again for it after a lost answer gives no other."""
-    name = exchange.headers.get(HEADER.lower())
-    if name is not None and not (0 < len(name) <= LONGEST_KEY and name.isascii() and name.isprintable()):
-        raise InvalidRequest(
-            f"The header '{HEADER}' must have 1 to {LONGEST_KEY} printable ASCII characters.",
-            param=HEADER,
-            code="invalid_idempotency_key",
-        )
-    return name
 
 
 def _shown(organization: organizations.Organization) -> Organization:

@@ -17,6 +17,8 @@ from antiphon.workers.speech.values import Job
 
 _PACE = 0.1
 """Seconds of work for a second of sound, until that was measured."""
+_UNKNOWN = "unknown"
+"""The language of a recording, where neither the client nor the server tells it."""
 _NEWEST = 0.2
 """How much the last recording weighs in what is expected of the next."""
 
@@ -75,7 +77,7 @@ class Desk:
         self._pace += _NEWEST * (pace - self._pace)
         for segment in segments(spoken, seconds):
             yield segment
-        language = job.language or (spoken.language or "en").lower()
+        language = job.language or (spoken.language or _UNKNOWN).lower()
         yield Transcript(language=language, duration=seconds, usage=Usage(seconds=seconds))
 
     async def _measured(self, recording: Recording, file: BinaryIO) -> float:

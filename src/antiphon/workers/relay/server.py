@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import aiohttp
 import msgspec
+from msgspec.structs import replace
 
 from antiphon.errors import AntiphonError, EngineFailed, InvalidAudio, TooLarge, UnsupportedParameter
 from antiphon.wire.openai import Models, Spoken
@@ -78,11 +79,13 @@ class Server:
         except _Refused:
             if form == "json":
                 raise InvalidAudio("The model's server refuses this recording.") from None
+            if job.words:
+                # Whether it was the words that it refused shows without them. Others may have theirs.
+                await self.transcribe(replace(job, words=False), file)
+                raise _no_words() from None
             spoken = await self._plain(job, file)
         if job.words and spoken.words is None:
-            raise UnsupportedParameter(
-                "The model's server tells no times of words.", param="timestamp_granularities"
-            )
+            raise _no_words()
         return spoken
 
     async def _plain(self, job: Job, file: BinaryIO) -> Spoken:
@@ -155,6 +158,12 @@ def _problem(status: int) -> Exception:
         text = "The recording is larger than the model's server accepts."
         return TooLarge(text, param="file", code="audio_too_long")
     return EngineFailed(f"The model's server failed with status {status}.", retry_after=1)
+
+
+def _no_words() -> UnsupportedParameter:
+    return UnsupportedParameter(
+        "The model's server tells no times of words.", param="timestamp_granularities"
+    )
 
 
 def _again(file: BinaryIO) -> BinaryIO:

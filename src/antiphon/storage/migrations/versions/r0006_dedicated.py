@@ -12,9 +12,10 @@ down_revision = "0005"
 def upgrade() -> None:
     op.create_table(
         "machine",
+        sa.Column("server", sa.Text, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         *_counts("cpus", "memory", "gpus", "seen_at"),
-        sa.PrimaryKeyConstraint("name", name="pk_machine"),
+        sa.PrimaryKeyConstraint("server", "name", name="pk_machine"),
     )
     op.create_table(
         "dedicated_instance",
@@ -28,6 +29,8 @@ def upgrade() -> None:
         *_counts("cpus", "memory", "gpus", "begins_at"),
         sa.Column("ends_at", sa.BigInteger),
         *_counts("created_at"),
+        sa.Column("server", sa.Text, nullable=False),
+        sa.Column("ordered", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_dedicated_instance"),
         sa.ForeignKeyConstraint(
             ["organization_id"],
