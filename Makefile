@@ -7,9 +7,8 @@ SPEECH ?= tests/data
 ROUNDS ?= 50
 CASES ?= 10000
 SEED ?= 0
-# Tests of whole servers have the machine to themselves; all others share it.
-SERVED := tests/engines/test_contract.py tests/workers/test_chat_app.py tests/workers/test_llama.py \
-	tests/bad_input tests/e2e
+# Tests of whole servers have the machine to themselves, unless their engines compute nothing; all others share it.
+SERVED := tests/engines/test_contract.py tests/workers/test_chat_app.py tests/workers/test_llama.py tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: help serve install ray dev check format test coverage bench gateway vllm reliability cancels soak metering bill fuzz docs lock clean
@@ -56,7 +55,7 @@ format: dev  ## Rewrite the code in its format
 	$(BIN)/ruff check --fix .
 
 test: check  ## Every test, on real models and real clients
-	$(BIN)/pytest -n 2 --dist loadfile $(SERVED:%=--ignore=%) $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(SERVED:%=--ignore=%) $(ARGS)
 	$(BIN)/pytest $(SERVED) $(ARGS)
 
 coverage: dev  ## Branch coverage of the ledger and of admission: 100 %, or it fails
@@ -88,8 +87,9 @@ metering: dev  ## What metering adds to a request on SQLite and PostgreSQL, and 
 bill: dev  ## Budgets raced and 10,000 requests sent twice, against scripted engines
 	$(BIN)/python -m benchmarks.bill
 
-fuzz: dev  ## Mutated requests against a running Antiphon (CASES=10000, SEED=0)
+fuzz: dev  ## Mutated requests against a running Antiphon (CASES=10000, SEED=0), and schemas at random
 	$(BIN)/python -m benchmarks.fuzz --cases $(CASES) --seed $(SEED)
+	SCHEMAS=300 SEED=$(SEED) $(BIN)/pytest tests/engines/test_hostile_forms.py -k at_random
 
 docs: dev  ## Regenerate the parts of docs/ that are made from the code
 	$(BIN)/antiphon docs --write docs

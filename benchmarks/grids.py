@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
+from rich.console import Console
 from rich.table import Table
 
 
@@ -35,6 +36,14 @@ class Grid(msgspec.Struct, frozen=True):
     def markdown(self) -> str:
         lines = [self.columns, ("---", *("---:" for _ in self.columns[1:])), *self.rows]
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+
+
+def show(console: Console, about: str, grids: Iterable[Grid | None]) -> None:
+    """A run in the terminal; what it has no table of is left out."""
+    console.print(about, highlight=False)
+    for grid in grids:
+        if grid:
+            console.print(grid.rich())
 
 
 def least(name: str, ratio: float, wanted: float) -> Bar:

@@ -35,7 +35,7 @@ from benchmarks.processes import Server, antiphon
 KIND = "isolation"
 PACKAGES = ("antiphon", "openvino-genai", "xllamacpp", "aiohttp")
 PROGRAMS = {
-    "paced": (sys.executable, str(Path(__file__).parents[1] / "tests" / "e2e" / "paced.py")),
+    "paced": (sys.executable, str(Path(__file__).parents[1] / "tests" / "paced_antiphon.py")),
     "real": (str(Path(sys.executable).with_name("antiphon")),),
 }
 SNAPSHOT = "smollm2-135m-instruct-2024-11-01"
@@ -48,10 +48,11 @@ ENGINE
 price_per_hour = "1"
 
 [aliases]
-"whisper-1" = {{ snapshot = "{SNAPSHOT}" }}
+"whisper-1" = false
 """
 """No speech engine, which would only take time."""
-ENGINES = {"paced": 'engine = "llama"', "real": ""}
+ENGINES = {"paced": 'engine = "llama"\nneeds = { cpus = 1 }', "real": ""}
+"""Paced ones have a processor each; real ones all of them, as they are shipped."""
 SETTINGS = {
     "PACED": "token_delay=0.02",
     "ANTIPHON_REQUESTS_PER_MINUTE": "0",
@@ -136,8 +137,7 @@ def newest(folder: Path) -> Callable[[str], str] | None:
 def block(found: Sequence[Results], name: str) -> str:
     """Raises `KeyError` for a table that does not exist."""
     grid = GRIDS[name](found)
-    machine = found[0].machine
-    about = f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; {found[0].date}"
+    about = f"{found[0].place}; {found[0].date}"
     return f"{about}. {grid.title}:\n\n{grid.markdown()}"
 
 
@@ -222,9 +222,7 @@ def _run(engines: str, quick: bool, journal: Journal) -> Results:
 
 
 def _show(console: Console, found: Results) -> None:
-    console.print(table([found]).rich())
-    if shown := grids.bars(found.bars):
-        console.print(shown.rich())
+    grids.show(console, f"{found.place}; {found.date}", [table([found]), grids.bars(found.bars)])
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ PACKAGES = ("antiphon", "ray", "openvino-genai", "xllamacpp", "aiohttp")
 LOCAL, RAY = "local", "Ray"
 SIDES = (LOCAL, RAY)
 CLIENTS = (1, 8, 32)
-FULL = Plan(clients=CLIENTS, rounds=8, least_requests=4, answer=64)
+FULL = Plan(clients=CLIENTS, rounds=10, least_requests=10, answer=64)
 QUICK = Plan(clients=(1, 8), rounds=2, least_requests=2, answer=32)
 RATIO = 0.97
 """Of the local side's tokens a second, and of its first tokens' speed."""
@@ -109,8 +109,8 @@ def table(found: list[Load]) -> Grid:
 
 def newest(folder: Path) -> Callable[[str], str] | None:
     """Gives the text of a table of docs/ray.md, for the newest run; None where there is none."""
-    found = runs.read(folder, KIND, Results)
-    return partial(block, found[0]) if found else None
+    found = runs.newest(folder, KIND, Results)
+    return partial(block, found) if found else None
 
 
 def block(found: Results, name: str) -> str:
@@ -120,10 +120,8 @@ def block(found: Results, name: str) -> str:
 
 def _about(found: Results) -> str:
     """The machine, what was run and the day."""
-    machine, version = found.machine, found.versions["ray"]
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; Ray {version}; "
-        f"medians of {found.plan['rounds']} turns; {found.date}."
+        f"{found.place}; Ray {found.versions['ray']}; medians of {found.plan['rounds']} turns; {found.date}."
     )
 
 
@@ -145,9 +143,7 @@ def main() -> None:
 
 
 def _show(console: Console, found: Results) -> None:
-    console.print(table(found.loads).rich())
-    if shown := grids.bars(found.bars):
-        console.print(shown.rich())
+    grids.show(console, _about(found), [table(found.loads), grids.bars(found.bars)])
 
 
 async def _run(plan: Plan, journal: Journal) -> Results:

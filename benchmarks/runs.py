@@ -44,6 +44,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def date(self) -> str:
         return self.written[:10]
 
+    @property
+    def place(self) -> str:
+        """The machine, as tables name it."""
+        return "{processor}, {cores} cores, {system}".format(**self.machine)
+
     def write(self, folder: Path, kind: str, more: str = "") -> Path:
         """Into a file named by the kind of benchmark, the day, the machine, and what else tells it apart."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +83,11 @@ def read(folder: Path, kind: str, type: type[R]) -> list[R]:
     """Every run of a benchmark in the folder, the newest first."""
     found = [msgspec.json.decode(path.read_bytes(), type=type) for path in folder.glob(f"{kind}-*.json")]
     return sorted(found, key=lambda one: one.written, reverse=True)
+
+
+def newest(folder: Path, kind: str, type: type[R]) -> R | None:
+    """The newest run of a benchmark in the folder; None where there is none."""
+    return next(iter(read(folder, kind, type)), None)
 
 
 def parser(kind: str, about: str, parts: Sequence[str], quick: str) -> argparse.ArgumentParser:

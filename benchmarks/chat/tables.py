@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import grids
+from benchmarks import grids, runs
 from benchmarks.chat import values
 from benchmarks.chat.bars import rate
 from benchmarks.chat.values import ANTIPHON, REQUANTIZED, SHIPPED, Results, Row
@@ -99,15 +99,12 @@ GRIDS: dict[str, Callable[[Results], Grid | None]] = {
 
 
 def show(console: Console, found: Results) -> None:
-    console.print(about(found), highlight=False)
-    for make in GRIDS.values():
-        if grid := make(found):
-            console.print(grid.rich())
+    grids.show(console, about(found), (make(found) for make in GRIDS.values()))
 
 
 def newest(folder: Path) -> Callable[[str], str] | None:
     """Gives the text of a table with that name, for the newest run; None where there is none."""
-    found = values.newest(folder)
+    found = runs.newest(folder, values.KIND, Results)
     return partial(block, found) if found else None
 
 
@@ -123,8 +120,7 @@ def block(found: Results, name: str) -> str:
 
 def about(found: Results) -> str:
     """The machine, the engine and the day."""
-    machine = found.machine
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; Antiphon's engine is "
+        f"{found.place}; Antiphon's engine is "
         f"{found.engine}, llama.cpp's server that of xllamacpp {found.versions['xllamacpp']}; {found.date}"
     )

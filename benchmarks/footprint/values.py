@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.runs import Run, read
+from benchmarks.runs import Run
 
 KIND = "footprint"
 PEERS = 1000
@@ -93,8 +93,3 @@ class Results(Run, frozen=True, kw_only=True):
 
     def save(self, folder: Path) -> Path:
         return self.write(folder, KIND)
-
-
-def newest(folder: Path) -> Results | None:
-    """The newest results; None where there are none."""
-    return next(iter(read(folder, KIND, Results)), None)

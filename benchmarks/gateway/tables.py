@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import grids
+from benchmarks import grids, runs
 from benchmarks.gateway import values
 from benchmarks.gateway.bars import added
 from benchmarks.gateway.values import Results
@@ -81,15 +81,12 @@ GRIDS: dict[str, Callable[[Results], Grid | None]] = {
 
 
 def show(console: Console, found: Results) -> None:
-    console.print(about(found), highlight=False)
-    for make in GRIDS.values():
-        if grid := make(found):
-            console.print(grid.rich())
+    grids.show(console, about(found), (make(found) for make in GRIDS.values()))
 
 
 def newest(folder: Path) -> Callable[[str], str] | None:
     """Gives the text of a table with that name, for the newest run; None where there is none."""
-    found = values.newest(folder)
+    found = runs.newest(folder, values.KIND, Results)
     return partial(block, found) if found else None
 
 
@@ -101,11 +98,7 @@ def block(found: Results, name: str) -> str:
 
 def about(found: Results) -> str:
     """The machine, the disk and the day."""
-    machine = found.machine
-    return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; "
-        f"a durable commit takes {found.commit_ms:.2f} ms; {found.date}"
-    )
+    return f"{found.place}; a durable commit takes {found.commit_ms:.2f} ms; {found.date}"
 
 
 def _figure(value: float | None, digits: int) -> str:

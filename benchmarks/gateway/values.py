@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.figures import median
-from benchmarks.runs import Run, read
+from benchmarks.runs import Run
 
 KIND = "gateway"
 ANTIPHON = "Antiphon"
@@ -133,8 +133,3 @@ class Results(Run, frozen=True, kw_only=True):
 
     def save(self, folder: Path) -> Path:
         return self.write(folder, KIND)
-
-
-def newest(folder: Path) -> Results | None:
-    """The newest results; None where there are none."""
-    return next(iter(read(folder, KIND, Results)), None)

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from antiphon.ledger.books import BATCH
+from benchmarks import runs
 from benchmarks.chat import values as chat
 from benchmarks.footprint import values as footprint
 from benchmarks.gateway import values as gateway
@@ -71,7 +72,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(folder: Path) -> Figures | None:
     """From the newest results; None where one of them is missing."""
-    chats, gateways, prints = chat.newest(folder), gateway.newest(folder), footprint.newest(folder)
+    chats = runs.newest(folder, chat.KIND, chat.Results)
+    gateways = runs.newest(folder, gateway.KIND, gateway.Results)
+    prints = runs.newest(folder, footprint.KIND, footprint.Results)
     sounds = next((one.short for one in speech.newest(folder)), None)
     side = gateways and gateways.side(gateway.ANTIPHON)
     if not (chats and sounds and prints and side):

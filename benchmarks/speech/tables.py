@@ -184,9 +184,7 @@ GRIDS: dict[str, Callable[[Results], Grid | None]] = {
 
 
 def show(console: Console, found: Results) -> None:
-    console.print(about(found), highlight=False)
-    for grid in shown(found, tuple(GRIDS)):
-        console.print(grid.rich())
+    grids.show(console, about(found), shown(found, tuple(GRIDS)))
 
 
 def shown(found: Results, names: Sequence[str]) -> list[Grid]:
@@ -214,9 +212,9 @@ def block(results: Sequence[Results], name: str) -> str:
 
 def about(found: Results) -> str:
     """The machine, the model and the day."""
-    machine, facts = found.machine, found.facts
+    facts = found.facts
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; {facts.model}, int8, "
+        f"{found.place}; {facts.model}, int8, "
         f"beam {facts.beam}, {facts.threads} threads; faster-whisper {found.versions['faster-whisper']}, "
         f"for several clients with {facts.workers} model workers; {found.date}"
     )

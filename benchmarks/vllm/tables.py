@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks import grids, runs
 from benchmarks.chat.bars import rate
 from benchmarks.chat.values import Row
 from benchmarks.grids import Grid
@@ -68,15 +69,12 @@ GRIDS: dict[str, Callable[[Results], Grid | None]] = {"clients": clients, "start
 
 
 def show(console: Console, found: Results) -> None:
-    console.print(about(found), highlight=False)
-    for make in GRIDS.values():
-        if grid := make(found):
-            console.print(grid.rich())
+    grids.show(console, about(found), (make(found) for make in GRIDS.values()))
 
 
 def newest(folder: Path) -> Callable[[str], str] | None:
     """Gives the text of a table with that name, for the newest run; None where there is none."""
-    found = values.newest(folder)
+    found = runs.newest(folder, values.KIND, Results)
     return partial(block, found) if found else None
 
 
@@ -90,9 +88,5 @@ def block(found: Results, name: str) -> str:
 
 def about(found: Results) -> str:
     """The machine, the engine and the day."""
-    machine = found.machine
     told = ", ".join(f"{name} = {value}" for name, value in found.options.items())
-    return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; "
-        f"vLLM {found.vllm} with {told}; {found.date}"
-    )
+    return f"{found.place}; vLLM {found.vllm} with {told}; {found.date}"

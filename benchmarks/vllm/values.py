@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.chat.values import Agreement, Row
-from benchmarks.runs import Run, read
+from benchmarks.runs import Run
 
 KIND = "vllm"
 ANTIPHON = "Antiphon"
@@ -84,8 +84,3 @@ class Results(Run, frozen=True, kw_only=True):
 
     def save(self, folder: Path) -> Path:
         return self.write(folder, KIND)
-
-
-def newest(folder: Path) -> Results | None:
-    """The newest results; None where there are none."""
-    return next(iter(read(folder, KIND, Results)), None)

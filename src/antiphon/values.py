@@ -87,6 +87,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Whether another engine is preferred for the snapshot, and this one is for what that cannot do."""
     on_demand: bool = False
     """Whether its engine runs only while it is asked for."""
+    coming: bool = False
+    """Whether it is to take the place of another, which serves until it is ready: it may take its time."""
     instance: str = ""
     """The dedicated instance that it is, by its id; empty for what everybody is served by."""
     organization: str = ""

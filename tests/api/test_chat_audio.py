@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from antiphon.errors import EngineFailed, InvalidAudio, TooLarge
 from antiphon.values import ChatJob, Progress, Segment, SpeechJob, Transcript
-from service import CHAT, SPEECH, Fixed, ScriptedEngine, billed, catalogue, serving, spoken
+from service import CHAT, SPEECH, ScriptedEngine, billed, serving, spoken
 
 
 def audio(content: bytes = b"sound", **fields: Any) -> dict[str, Any]:
@@ -100,17 +99,9 @@ async def test_a_broken_speech_engine_ends_the_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hears", ["", "nothing-here", "gpt-3.5-turbo"])
-async def test_a_model_that_hears_with_no_speech_model_refuses_recordings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: str
-) -> None:
-    def heard(home: Path, operators: Mapping[str, Any]) -> Fixed:
-        found = catalogue(home, operators)
-        deaf = msgspec.structs.replace(found.entries[CHAT], hears=hears)
-        return Fixed({**found.entries, CHAT: deaf}, found.aliases, found.installed)
-
-    monkeypatch.setattr("service.catalogue", heard)
+async def test_a_model_that_hears_with_no_speech_model_refuses_recordings(tmp_path: Path, hears: str) -> None:
     engine = ScriptedEngine()
-    async with serving(tmp_path, engine) as service:
+    async with serving(tmp_path, engine, models={"snapshots": {CHAT: {"hears": hears}}}) as service:
         status, _, body = await service.chat(messages=asked(audio()))
     assert (status, body["error"]["param"]) == (400, "messages[0].content[0].type")
     assert engine.jobs == []

@@ -12,6 +12,7 @@ from benchmarks.chat.bars import bars
 from benchmarks.chat.plan import FULL
 from benchmarks.chat.values import (
     ANTIPHON,
+    KIND,
     REQUANTIZED,
     SHIPPED,
     SIDES,
@@ -20,9 +21,9 @@ from benchmarks.chat.values import (
     Results,
     Round,
     Row,
-    newest,
 )
 from benchmarks.grids import missed
+from benchmarks.runs import newest
 from rich.console import Console
 
 RATES = {ANTIPHON: (60.0, 150.0, 290.0, 310.0), SHIPPED: (60.0, 75.0, 95.0, 100.0)}
@@ -133,9 +134,9 @@ def test_tables() -> None:
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     found = a_run()
     found.save(tmp_path)
-    again = newest(tmp_path)
+    again = newest(tmp_path, KIND, Results)
     assert again and msgspec.json.encode(again) == msgspec.json.encode(found)
-    assert newest(tmp_path / "none") is None
+    assert newest(tmp_path / "none", KIND, Results) is None
 
 
 def test_agreement_is_counted_from_the_beginning() -> None:

@@ -9,8 +9,8 @@ from benchmarks.footprint.books import LASTING, posted, records
 from benchmarks.footprint.choosing import ENGINES, chosen
 from benchmarks.footprint.processor import quick
 from benchmarks.footprint.questions import asked, counts
-from benchmarks.footprint.values import Books, Results, newest
-from benchmarks.runs import RESULTS
+from benchmarks.footprint.values import KIND, Books, Results
+from benchmarks.runs import RESULTS, newest
 
 from antiphon.ledger.records import Reserve, Settle
 from servers import PostgresDatabase, ValkeyServer
@@ -80,8 +80,8 @@ def test_the_quickest_tenth(values: list[float], quickest: float) -> None:
 
 
 def test_results_are_read_back(tmp_path: Path) -> None:
-    found = newest(RESULTS)
+    found = newest(RESULTS, KIND, Results)
     assert isinstance(found, Results)
-    assert newest(tmp_path) is None
+    assert newest(tmp_path, KIND, Results) is None
     found.save(tmp_path)
-    assert newest(tmp_path) == found
+    assert newest(tmp_path, KIND, Results) == found

@@ -14,6 +14,7 @@ from benchmarks.gateway.peers import PEERS
 from benchmarks.gateway.stub import MODELS
 from benchmarks.gateway.values import (
     ANTIPHON,
+    KIND,
     LITELLM,
     SMG,
     UPSTREAM,
@@ -22,8 +23,8 @@ from benchmarks.gateway.values import (
     Results,
     Side,
     Turn,
-    newest,
 )
+from benchmarks.runs import newest
 from rich.console import Console
 
 from antiphon.catalogue.catalogue import load
@@ -138,8 +139,8 @@ def test_results_are_read_again(tmp_path: Path) -> None:
     older, newer = a_run(), a_run("2026-11-27T10:00:00+00:00")
     for found in (newer, older):
         found.save(tmp_path)
-    assert newest(tmp_path) == newer and len(list(tmp_path.iterdir())) == 2
-    assert newest(tmp_path / "none") is None
+    assert newest(tmp_path, KIND, Results) == newer and len(list(tmp_path.iterdir())) == 2
+    assert newest(tmp_path / "none", KIND, Results) is None
 
 
 def test_the_house_serves_stubs_and_nothing_else(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def test_runs_are_read_as_they_were_written_the_newest_first(tmp_path: Path) -> 
         assert found.write(tmp_path, "kind", "-x").name == f"kind-{found.date}-{slug(machine())}-x.json"
     assert runs.read(tmp_path, "kind", Found) == [newer, older]
     assert runs.read(tmp_path, "other", Found) == []
+    assert runs.newest(tmp_path, "kind", Found) == newer
+    assert runs.newest(tmp_path, "other", Found) is None
 
 
 def test_what_there_is_to_choose_from_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from benchmarks.chat.values import Agreement, Round, Row
+from benchmarks.runs import newest
 from benchmarks.vllm import tables
 from benchmarks.vllm.contract import counted, wrapped
-from benchmarks.vllm.values import ANTIPHON, BARE, Contract, Forms, Kept, Left, Results, Start, newest
+from benchmarks.vllm.values import ANTIPHON, BARE, KIND, Contract, Forms, Kept, Left, Results, Start
 from rich.console import Console
 
 
@@ -80,7 +81,7 @@ def test_results_are_read_again(tmp_path: Path) -> None:
     older, newer = a_run(), a_run("2026-11-28T10:00:00+00:00")
     for found in (newer, older):
         found.save(tmp_path)
-    assert newest(tmp_path) == newer and newest(tmp_path / "none") is None
+    assert newest(tmp_path, KIND, Results) == newer and newest(tmp_path / "none", KIND, Results) is None
 
 
 def test_the_contract_is_of_what_was_measured(tmp_path: Path) -> None:

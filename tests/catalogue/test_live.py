@@ -71,6 +71,7 @@ class House:
     def follow(self, deployments: Iterable[Deployment]) -> None:
         found = list(deployments)
         self.running = {one.snapshot: one.on_demand for one in found if not one.instance}
+        self.coming = {one.snapshot for one in found if one.coming}
         self.own = {one.name: one.slots for one in found if one.instance}
 
     @property
@@ -92,13 +93,13 @@ async def test_a_switch_is_taken_once_the_new_one_would_serve(house: House) -> N
     await house.changes.switch("whisper-1", TINY)
     await house.live.look()
     assert house.running == {SMOLLM2: False, BASE: False, TINY: False}
-    assert house.means == BASE, "nobody waits for the new one"
+    assert house.means == BASE and house.coming == {TINY}, "nobody waits for the new one"
     assert {model.id: model.alias_of for model in house.live.models()}["whisper-1"] == BASE
     house.ready.add(TINY)
     house.live.take()
     assert house.means == TINY and house.live.resolve(BASE).id == BASE
     await house.live.look()
-    assert house.running == {SMOLLM2: False, BASE: True, TINY: False}
+    assert house.running == {SMOLLM2: False, BASE: True, TINY: False} and house.coming == set()
     house.ready.discard(TINY)
     house.live.take()
     assert house.means == TINY, "what was taken stays"
@@ -121,7 +122,7 @@ async def test_what_is_announced_happens_by_itself(house: House) -> None:
     assert TINY not in house.running
     house.now += 3600 - 600
     await house.live.look()
-    assert house.running[TINY] is False and house.means == BASE
+    assert house.running[TINY] is False and house.means == BASE and house.coming == {TINY}
     house.ready.add(TINY)
     house.now += 600
     await house.live.look()

@@ -22,7 +22,7 @@ from benchmarks.streams import Stream
 from ray_cluster import RayCluster, ray_cluster
 
 CHAT, SPEECH = "smollm2-135m-instruct-2024-11-01", "whisper-base-2022-09-21"
-PACED = (sys.executable, str(Path(__file__).with_name("paced.py")))
+PACED = (sys.executable, str(Path(__file__).parents[1] / "paced_antiphon.py"))
 SOON = 10.0
 """In which new requests are to be served after the loss of a node."""
 REPLACED = 90.0
@@ -45,6 +45,9 @@ engine = "llama"
 slots = 4
 replicas = {{ least = 1, most = 2 }}
 needs = {{ cpus = 2 }}
+
+[aliases]
+"whisper-1" = false
 """
 
 pytestmark = pytest.mark.timeout(400)

@@ -54,7 +54,7 @@ def test_the_key_changes_with_what_the_process_is_launched_with() -> None:
 
 def test_the_key_stays_whether_it_runs_on_demand_or_always() -> None:
     one = deployment("one")
-    assert keys(one) == keys(replace(one, on_demand=True))
+    assert keys(one) == keys(replace(one, on_demand=True)) == keys(replace(one, coming=True))
     [(asleep, _)] = units([replace(one, on_demand=True)], KINDS)
     [(both, _)] = units([deployment("a", "shared", on_demand=True), deployment("b", "shared")], KINDS)
     assert asleep.on_demand and not both.on_demand

@@ -337,6 +337,17 @@ async def test_an_instance_that_ends_ends_its_requests_first(
         assert pools.ready_instances() == set() and pools.serves(SNAPSHOT)
 
 
+async def test_what_is_to_come_may_take_its_time(serve: Callable[..., Any], deployment: Deployment) -> None:
+    async with serve() as pools:
+        await until(lambda: pools.ready)
+        other = replace(deployment, snapshot="other")
+        pools.follow([deployment, replace(other, coming=True)])
+        assert pools.ready and not pools.serves("other")
+        pools.follow([deployment, other])
+        assert not pools.ready
+        await until(lambda: pools.ready and pools.serves("other"))
+
+
 async def test_what_sleeps_is_roused(serve: Callable[..., Any], deployment: Deployment) -> None:
     async with serve() as pools:
         other = replace(deployment, snapshot="other", on_demand=True)

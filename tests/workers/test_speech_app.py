@@ -273,7 +273,7 @@ async def test_a_client_that_leaves_before_its_recording_is_opened(
         reached = silent_decoding(monkeypatch)
         talk = recording(clip, hold=hold)
         work = asyncio.create_task(talk.through(application(house)))
-        await asyncio.wait_for(reached.wait(), 15)
+        await until(reached.is_set)
         assert not talk.sent and house.decoders._free == free - 1
         await gone(talk, work)
         await house.left_nothing()

@@ -613,7 +613,7 @@ async def test_a_client_that_leaves_while_its_recording_is_looked_at(
         with monkeypatch.context() as patch:
             reached = silent_decoding(patch)
             reader = client(house, job(), clip)
-            await asyncio.wait_for(reached.wait(), 15)
+            await until(reached.is_set)
             await reader.leave()
         await house.left_nothing()
         assert text((await heard_in(house, job("b"), clip))[0]) == ALL

@@ -164,16 +164,22 @@ class Catalogue:
         ]
 
     def deployments(
-        self, store: ModelStore, settings: Settings, taken: Set[str] = frozenset()
+        self, store: ModelStore, settings: Settings, taken: Set[str] | None = None
     ) -> list[Deployment]:
         """How each served snapshot is launched, and then each instance that runs on this server.
 
-        `taken`: the snapshots that aliases are taken for now, whose engines run all the time, too. Raises
-        `ConfigurationError` if no engine can serve a snapshot.
+        `taken`: the snapshots that aliases are taken for now (default: what they mean), whose engines run all
+        the time, too. Raises `ConfigurationError` if no engine can serve a snapshot.
         """
+        if taken is None:
+            taken = {self.meaning(name) for name in self.aliases}
         always = self.running | taken
         shared = [
-            msgspec.structs.replace(one, on_demand=one.on_demand or id not in always)
+            msgspec.structs.replace(
+                one,
+                on_demand=one.on_demand or id not in always,
+                coming=id in always - taken and not entry.serve,
+            )
             for id, entry in self.entries.items()
             if id in self.served
             for one in launching.deployments(entry, store, settings)

@@ -90,7 +90,7 @@ def units(
 
 def _generation(name: str, deployments: Iterable[Deployment]) -> str:
     # When it runs, and beside how many or which others, changes nothing in the process.
-    same = {"on_demand": False, "replicas": 1, "most_replicas": 1, "spill_over": False}
+    same = {"on_demand": False, "coming": False, "replicas": 1, "most_replicas": 1, "spill_over": False}
     launched = [replace(one, **same) for one in deployments]
     told = msgspec.json.encode([name, launched], enc_hook=str)
     return hashlib.sha256(told).hexdigest()[:12]

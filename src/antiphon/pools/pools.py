@@ -232,9 +232,10 @@ class Pools:
 
     @property
     def ready(self) -> bool:
-        """Whether every snapshot would serve a request now; those on demand need not."""
+        """Whether every snapshot would serve a request now; those on demand and those to come need not."""
         first = [_sound(pools) for pools in self._planned.values()]
-        return all(pool.ready for pool in first if not pool.deployment.on_demand)
+        needed = [pool for pool in first if not (pool.deployment.on_demand or pool.deployment.coming)]
+        return all(pool.ready for pool in needed)
 
     def busy(self) -> dict[str, int]:
         """The units whose engines are used here or may be, by key, and the requests that hold each."""

@@ -30,6 +30,8 @@ class Host:
 
     def __init__(self, host: str = "", lease: float = LEASE_SECONDS) -> None:
         """The process listens at `host`, which is the machine's address on the cluster unless it is named."""
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)  # Ray lowers it for its workers; the engine inherits it
         folder = private_folder(Path(tempfile.gettempdir()) / f"antiphon-ray-{os.getuid()}")
         self._runtime = LocalRuntime(folder / "run", folder / "logs", host or _own_address())
         self._process: LocalProcess | None = None

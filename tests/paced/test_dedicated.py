@@ -19,6 +19,7 @@ import openai
 import pytest
 from benchmarks.processes import Server, antiphon
 
+from alone import alone
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import changed
 from antiphon.catalogue.pull import pull
@@ -32,7 +33,7 @@ from antiphon.storage.database import Database
 from antiphon.values import Capacity
 
 SNAPSHOT, ALIAS = "paced-a-2024-01-01", "paced"
-PROGRAM = (sys.executable, str(Path(__file__).with_name("paced.py")))
+PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "paced_antiphon.py"))
 SHARED_SLOTS = 4
 TOKENS = 100
 """Of an answer that holds its place for two seconds."""
@@ -57,7 +58,7 @@ PATH = "/v1/organization/dedicated_instances"
 
 
 def installed(home: Path, model: Path) -> Path:
-    pull(home, str(model), SNAPSHOT, alias=ALIAS)
+    pull(alone(home), str(model), SNAPSHOT, alias=ALIAS)
     file = home / "models.toml"
     engines = 'engine = ["openvino", "llama"]\nslots = { openvino = 32, llama = 4 }'
     assert engines in file.read_text()
@@ -66,12 +67,10 @@ def installed(home: Path, model: Path) -> Path:
     return home
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, smollm2: Path
-) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[Server]:
     home = installed(tmp_path_factory.mktemp("dedicated") / "home", smollm2)
-    settings = SETTINGS | {"ANTIPHON_PROCESSES": str(request.param)}
+    settings = SETTINGS | {"ANTIPHON_PROCESSES": "2"}
     with antiphon(home, settings, program=PROGRAM) as started:
         yield started
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import openai
 import pytest
-from alone import alone
 from benchmarks.faults import gateway_pids
 from benchmarks.processes import Server, antiphon
 
+from alone import alone
 from antiphon.catalogue.pull import pull
 from until import until
 
@@ -29,7 +29,7 @@ STREAMS = 32
 STEADY = 4
 END = "end"
 """An answer of more than a few tokens goes on until there is a file of this name."""
-PROGRAM = (sys.executable, str(Path(__file__).with_name("paced.py")))
+PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "paced_antiphon.py"))
 SETTINGS = {
     "ANTIPHON_REQUESTS_PER_MINUTE": "0",
     "ANTIPHON_TOKENS_PER_MINUTE": "0",

@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from alone import alone
 from benchmarks.processes import Server, antiphon
 from typer.testing import CliRunner
 
+from alone import alone
 from antiphon.catalogue.pull import pull
 from antiphon.cli.main import app
 from receiver import Receiver, receiving_beside
@@ -28,7 +28,7 @@ from until import until
 
 OLD, NEW = "paced-a-2024-01-01", "paced-b-2024-02-01"
 ALIAS = "paced"
-PROGRAM = (sys.executable, str(Path(__file__).with_name("paced.py")))
+PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "paced_antiphon.py"))
 SETTINGS = {"ANTIPHON_PUBLIC_MODELS": "true", "ANTIPHON_PROCESSES": "2"}
 pytestmark = pytest.mark.timeout(400)
 MESSAGES: Any = [{"role": "user", "content": "x"}]

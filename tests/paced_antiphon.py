@@ -1,6 +1,6 @@
 """`antiphon` with paced engines in the place of llama.cpp: they answer slowly, and know nothing.
 
-python paced.py serve ...
+python paced_antiphon.py serve ...
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import fake_engine
 from antiphon.address import Address

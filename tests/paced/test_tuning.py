@@ -15,9 +15,9 @@ from typing import Any
 
 import openai
 import pytest
-from alone import alone
 from benchmarks.processes import Server, antiphon
 
+from alone import alone
 from antiphon.catalogue.instances import Instance
 from antiphon.catalogue.pull import pull
 from antiphon.cli.administration import House, opened_house
@@ -26,7 +26,7 @@ from antiphon.ledger.workload import Shape
 from antiphon.operations.orders import Order
 
 SNAPSHOT = "paced-2024-01-01"
-PROGRAM = (sys.executable, str(Path(__file__).with_name("paced.py")))
+PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "paced_antiphon.py"))
 TOKENS = 10
 """Of an answer: 0.4 s alone, and 0.2 s more for each other request."""
 SETTINGS = {"PACED": "token_delay=0.04,crowd_delay=0.02", "ANTIPHON_ENGINE_IDLE_SECONDS": "1"}
