@@ -150,6 +150,8 @@ source = { kind = "upstream", url = "http://10.0.0.5:8000/v1" }
     assert listed(run)["far-2024"]["size"] is None
     [row] = [row for row in run("list").stdout.splitlines() if row.startswith("far-2024")]
     assert row.split() == ["far-2024", "chat", "elsewhere", "yes"]
+    with pytest.raises(ConfigurationError, match="served elsewhere"):
+        run("verify", "far-2024")
 
 
 def test_list_goes_on_where_a_replacement_is_gone(run: Run, tmp_path: Path) -> None:

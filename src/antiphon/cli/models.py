@@ -114,6 +114,10 @@ def verify(
     )
     damaged = 0
     for entry in chosen:
+        if entry.site is not None:
+            raise ConfigurationError(
+                f"'{entry.id}' is served elsewhere, and has no files here", fix="ask it with antiphon doctor"
+            )
         try:
             with progress_bars() as progress:
                 ModelStore(folder).verify(entry, progress)
