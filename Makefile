@@ -10,6 +10,8 @@ SEED ?= 0
 # Tests of whole servers have the machine to themselves, unless their engines compute nothing; all others share it.
 SERVED := tests/engines/test_contract.py tests/workers/test_chat_app.py tests/workers/test_llama.py tests/e2e
 export UV_PYTHON_DOWNLOADS := never
+# Every process would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help serve install ray dev check format test coverage bench gateway vllm reliability cancels soak metering bill fuzz docs lock clean
 

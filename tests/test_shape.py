@@ -68,6 +68,7 @@ TESTED_WITH = {
         "storage/ledger_tables.py",
         "storage/metadata.py",
         "storage/migrations/env.py",
+        "storage/migrations/steps.py",
         "storage/tables.py",
     ),
     "test_authorization.py": ("api/admin/table.py",),

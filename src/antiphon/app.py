@@ -21,7 +21,6 @@ from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
 from antiphon.admission.memory import Memory
 from antiphon.admission.store import RateLimits, SpendLimits
-from antiphon.admission.valkey import Valkey
 from antiphon.api import openapi
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.audio import AudioApi
@@ -300,6 +299,8 @@ def _whenever(pools: Pools, call: Callable[[], None]) -> None:
 async def _counters(settings: Settings) -> AsyncIterator[Counters]:
     """Where rates are counted: in the memory of each process, or in a Valkey for all of them."""
     if settings.valkey:
+        from antiphon.admission.valkey import Valkey  # slow to import, and often not needed
+
         async with Valkey(settings.valkey, Memory(settings.processes)) as counters:
             yield counters
     else:

@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from antiphon.errors import ConfigurationError
-from antiphon.storage import migrations
 from antiphon.storage.database import Database
-from antiphon.storage.migrations import state, upgrade
+from antiphon.storage.migrations import state, steps, upgrade
 from antiphon.storage.tables import metadata
 from servers import PostgresServer, fresh_database
 
@@ -42,9 +40,7 @@ async def tables(database: Database) -> set[str]:
 
 
 def steps_to(connection: Connection, revision: str) -> None:
-    config = migrations._config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    steps.run(connection, revision)
 
 
 def differences(connection: Connection) -> list[object]:

@@ -1,8 +1,8 @@
 """Bring a database to the tables of this version: `await upgrade(database)`.
 
-Each file in `versions/` is one step, named after what it adds. Alembic runs them from here; there is no
-configuration file. All missing steps are one transaction, on SQLite and on PostgreSQL: a database that is
-only half there was made so by something else, and is refused.
+Each file in `versions/` is one step, named after its revision and what it adds; `steps` runs them. All
+missing steps are one transaction, on SQLite and on PostgreSQL: a database that is only half there was made
+so by something else, and is refused.
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ import asyncio
 from pathlib import Path
 
 import msgspec
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, exc, inspect
+from sqlalchemy import Connection, exc, inspect, text
 
 from antiphon.errors import ConfigurationError
 from antiphon.storage.database import Database
@@ -80,10 +76,10 @@ def _upgrade(connection: Connection) -> None:
         raise ConfigurationError(
             f"the database holds {', '.join(sorted(there))}, but does not say at which revision", fix=_BACKUP
         )
-    config = _config()
-    config.attributes["connection"] = connection
+    from antiphon.storage.migrations import steps  # slow to import, and seldom needed
+
     try:
-        command.upgrade(config, "head")
+        steps.run(connection)
     except exc.DBAPIError as problem:
         if not _does_not_fit(problem):
             raise
@@ -112,16 +108,14 @@ def _missing(connection: Connection) -> list[str]:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    """What Alembic wrote into its table."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def _revisions() -> list[str]:
     """Every revision that this version knows, its head first. Reads the disk."""
-    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
+    names = (path.name for path in Path(__file__).with_name("versions").glob("r*.py"))
+    return sorted((name[1:5] for name in names), reverse=True)
