@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from alone import alone
 from benchmarks.cancels import SETTINGS, Case, run
 from benchmarks.processes import Server, antiphon
+
+from alone import alone
 
 CASES = 60
 FIRST = 1_000_000

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from alone import alone
 from benchmarks.processes import LLAMA, OPENVINO, Server, antiphon, chat_engine, engine_process
 
+from alone import alone
 from antiphon.engines.openvino import ENGINE
 from antiphon.settings import Settings
 
