@@ -4,15 +4,16 @@
 
 Two servers with their defaults and the bundled model, one of which has its engines on a cluster of this one
 machine. They take turns, and what counts is the median of the ratios of rounds that follow each other: on a
-machine that does other things as well, that is steadier than the ratio of medians. The cluster's own
-processes run beside both.
+machine that does other things as well, that is steadier than the ratio of medians. Half way both are started
+anew in the other order, since the one that comes first finds the better memory. The cluster's own processes
+run beside both.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ PACKAGES = ("antiphon", "ray", "openvino-genai", "xllamacpp", "aiohttp")
 LOCAL, RAY = "local", "Ray"
 SIDES = (LOCAL, RAY)
 CLIENTS = (1, 8, 32)
-FULL = Plan(clients=CLIENTS, rounds=10, least_requests=10, answer=64)
+FULL = Plan(clients=CLIENTS, rounds=20, least_requests=10, answer=64)
 QUICK = Plan(clients=(1, 8), rounds=2, least_requests=2, answer=32)
 RATIO = 0.97
 """Of the local side's tokens a second, and of its first tokens' speed."""
@@ -147,12 +148,20 @@ def _show(console: Console, found: Results) -> None:
 
 
 async def _run(plan: Plan, journal: Journal) -> Results:
+    turns: dict[int, list[Turn]] = {clients: [] for clients in plan.clients}
     with ExitStack() as stack:
-        targets = _start(stack)  # here, since Ray wants the main thread, and nothing else goes on yet
-        runs.end_with_sigterm()  # Ray had its own way
-        for side in SIDES:
-            await loads.clients(targets[side], plan, max(plan.clients), "warm-up")
-        found = [Load(clients, await _turns(targets, plan, clients, journal)) for clients in plan.clients]
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="antiphon-")))
+        cluster = stack.enter_context(ray_cluster())  # here, since Ray wants the main thread
+        cluster.add(cpus=cores())
+        for half, order in enumerate((SIDES, SIDES[::-1])):
+            with ExitStack() as servers:
+                targets = _start(servers, folder / str(half), cluster.address, order)
+                runs.end_with_sigterm()  # Ray had its own way
+                for side in SIDES:
+                    await loads.clients(targets[side], plan, max(plan.clients), "warm-up")
+                for clients, done in turns.items():
+                    done += await _turns(targets, plan, clients, half, journal)
+    found = [Load(clients, done) for clients, done in turns.items()]
     return Results(
         **runs.about(KIND, PACKAGES),
         threads=cores(),
@@ -162,21 +171,20 @@ async def _run(plan: Plan, journal: Journal) -> Results:
     )
 
 
-def _start(stack: ExitStack) -> dict[str, Target]:
-    """A cluster with all processors of this machine on one node, and both servers."""
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="antiphon-")))
-    cluster = stack.enter_context(ray_cluster())
-    cluster.add(cpus=cores())
-    given = {LOCAL: {}, RAY: {"ANTIPHON_RUNTIME": "ray", "ANTIPHON_RAY_ADDRESS": cluster.address}}
+def _start(stack: ExitStack, folder: Path, address: str, order: Sequence[str]) -> dict[str, Target]:
+    """Both servers, one after the other."""
+    given = {LOCAL: {}, RAY: {"ANTIPHON_RUNTIME": "ray", "ANTIPHON_RAY_ADDRESS": address}}
     targets = {}
-    for side, more in given.items():
-        server = stack.enter_context(antiphon(folder / side, SETTINGS | more))
+    for side in order:
+        server = stack.enter_context(antiphon(folder / side, SETTINGS | given[side]))
         targets[side] = Target(server.url, MODEL, server.key)
     return targets
 
 
-async def _turns(targets: dict[str, Target], plan: Plan, clients: int, journal: Journal) -> list[Turn]:
-    """Which side is first changes from turn to turn."""
+async def _turns(
+    targets: dict[str, Target], plan: Plan, clients: int, half: int, journal: Journal
+) -> list[Turn]:
+    """Those of a half. Which side is first changes from turn to turn."""
 
     async def turn(number: int) -> Turn:
         busy, done = os.getloadavg()[0], {}
@@ -184,7 +192,8 @@ async def _turns(targets: dict[str, Target], plan: Plan, clients: int, journal: 
             done[side] = await loads.clients(targets[side], plan, clients, f"{clients}-{number}")
         return Turn(done[LOCAL], done[RAY], busy)
 
-    steps = [(f"{clients} clients, round {number}", number) for number in range(plan.rounds)]
+    numbers = range(half * plan.rounds // 2, (half + 1) * plan.rounds // 2)
+    steps = [(f"{clients} clients, round {number}", number) for number in numbers]
     return [await journal.once(step, Turn, lambda number=number: turn(number)) for step, number in steps]
 
 

@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ _log = logging.getLogger("antiphon")
 _FLUSH_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _SCALE_SECONDS = 1.0
+_ATTACH_SECONDS = 3.0
 
 
 class Antiphon(msgspec.Struct, frozen=True):
@@ -146,6 +147,8 @@ async def running(
         ready = _first_readiness(pools)
         _whenever(pools, catalogue.take)
         await catalogue.start()
+        if told is not None:
+            await _attached_to(told, pools)
         work = {"catalogue": catalogue.run(), "keys": _flush_often(keys)}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
@@ -288,6 +291,15 @@ def _attached(settings: Settings, told: Told, process: int | None) -> Pools:
         return replica, Wish(replica, told, unit.key)
 
     return Pools(engines.kinds(), make, part=((process or 1) - 1, settings.processes))
+
+
+async def _attached_to(told: Told, pools: Pools) -> None:
+    """Return once this process uses the engines that run: to its first request a name means what it does to
+    all others. An engine that does not answer is waited for a few seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ATTACH_SECONDS):
+            await told.heard.wait()
+            await pools.using(lambda: told.engines.ready)
 
 
 def _whenever(pools: Pools, call: Callable[[], None]) -> None:

@@ -368,9 +368,12 @@ async def test_an_instance_of_several_processes_is_shared_among_them(
             told = Told()
             users = attached(tmp_path, KINDS, told, part=(process, 2))
             users.follow(plan)
+            await asyncio.wait_for(users.using(lambda: {"no unit of these"}), 1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(users.using(users.busy), 0.1)
             async with wired(gateways, told, users, process):
                 [pool] = users.dedicated("acme", SNAPSHOT)
-                await until(lambda pool=pool: pool.ready)
+                await users.using(users.busy)
                 assert pool.capacity == capacity and pools.ready_instances() == {("dedicated_1", 0)}
                 with pool.acquire() as lease:
                     marks.add(lease.fingerprint)

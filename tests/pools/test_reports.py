@@ -21,12 +21,13 @@ def test_what_is_told_survives_the_pipe() -> None:
 
 async def test_a_gateway_waits_for_what_it_is_told() -> None:
     told = Told()
-    assert told.of("k") is None
+    assert told.of("k") is None and not told.heard.is_set()
     waiting = asyncio.create_task(told.change())
     await asyncio.sleep(0)
     assert not waiting.done()
     told.hear(ONE)
     await asyncio.wait_for(waiting, 1)
+    assert told.heard.is_set()
     assert told.of("k") == ONE.ready["k"] and told.of("j") is None
     told.wake("k")
     assert (told.wishes(), told.wishes()) == ({"k"}, frozenset())

@@ -225,6 +225,10 @@ class Pools:
         pools = self._planned.get(snapshot)
         return pools is not None and _sound(pools).ready
 
+    async def using(self, keys: Callable[[], Iterable[str]]) -> None:
+        """Return once the engines of these units are ready, as far as they are run or used here."""
+        await _until(lambda: all(self._running[key].member.ready for key in keys() if key in self._running))
+
     def broken(self, snapshot: str) -> bool:
         """Whether the engines of a snapshot end again and again, here where they are run."""
         pools = self._planned.get(snapshot)

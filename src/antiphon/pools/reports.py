@@ -50,11 +50,14 @@ class Told:
 
     def __init__(self) -> None:
         self.engines = Engines()
+        self.heard = asyncio.Event()
+        """Set once anything was told."""
         self._change = asyncio.Event()
         self._woken: set[str] = set()
 
     def hear(self, engines: Engines) -> None:
         self.engines = engines
+        self.heard.set()
         self._change.set()
         self._change = asyncio.Event()
 
