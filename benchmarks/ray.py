@@ -40,7 +40,7 @@ PACKAGES = ("antiphon", "ray", "openvino-genai", "xllamacpp", "aiohttp")
 LOCAL, RAY = "local", "Ray"
 SIDES = (LOCAL, RAY)
 CLIENTS = (1, 8, 32)
-FULL = Plan(clients=CLIENTS, rounds=20, least_requests=10, answer=64)
+FULL = Plan(clients=CLIENTS, rounds=12, least_requests=10, answer=64)
 QUICK = Plan(clients=(1, 8), rounds=2, least_requests=2, answer=32)
 RATIO = 0.97
 """Of the local side's tokens a second, and of its first tokens' speed."""

@@ -65,7 +65,11 @@ def offered(catalogue: Catalogue, model: str, *, priced: bool) -> Entry:
         raise _wrong("model", f"the model '{model[:200]}' is not installed")
     if entry.dedicated is None and not priced:
         offers = [e.id for e in catalogue.entries.values() if e.dedicated and e.id in catalogue.installed]
-        there = f"These are: {', '.join(offers)}." if offers else "None is: the operator sets a price first."
+        there = (
+            f"These are: {', '.join(offers)}."
+            if offers
+            else "None is: the operator sets a price first, in models.toml or with the order."
+        )
         raise _wrong("model", f"'{id}' is not offered as a dedicated instance. {there}".rstrip("."))
     if entry.site is not None:
         raise _wrong("model", f"'{id}' is served elsewhere: there is nothing here to reserve for it")
