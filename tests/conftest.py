@@ -22,12 +22,6 @@ from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
 
 DATA = Path(__file__).parent / "data"
-LONG = ("runtime/test_ray.py", "bad_input/", "paced/test_dedicated.py", "workers/test_speech_desk.py")
-"""What takes minutes, most of them of waiting, comes first: the others find their time beside it."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.path.relative_to(DATA.parent).as_posix().startswith(LONG))
 
 
 def packaged(package: str, ending: str) -> Path:
