@@ -92,8 +92,8 @@ async def test_more_answers_at_once_than_a_step_has_tokens_all_come(
     served = deployment("openvino", smollm2, prepared_smollm2, slots=32)
     requests, choices = _STEP_TOKENS // 8 + 2, 8
     async with running(ENGINE, served) as (client, _), asyncio.timeout(120):
-        asked = [job(f"Say {number}.", n=choices, max_tokens=2) for number in range(requests)]
+        asked = [job(f"Say {number}.", n=choices, max_tokens=4) for number in range(requests)]
         answers = await asyncio.gather(*(answer(client, one) for one in asked))
     for deltas, usage in answers:
         assert {delta.index for delta in deltas if delta.finish_reason} == set(range(choices))
-        assert choices <= usage.completion_tokens <= 2 * choices
+        assert choices <= usage.completion_tokens <= 4 * choices
