@@ -57,7 +57,7 @@ format: dev  ## Rewrite the code in its format
 	$(BIN)/ruff check --fix .
 
 test: check  ## Every test, on real models and real clients
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(SERVED:%=--ignore=%) $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(SERVED:%=--ignore=%) $(ARGS)
 	$(BIN)/pytest $(SERVED) $(ARGS)
 
 coverage: dev  ## Branch coverage of the ledger and of admission: 100 %, or it fails

@@ -91,15 +91,18 @@ class Served:
         self.status = 200
         self.home: Path | None = None
         self.meanwhile: Callable[[], object] | None = None
-        """Is done whenever something is asked."""
+        """Is done once, when something is asked."""
         self._api = api
         self._lock = threading.Lock()
         self._running = 0
         api.answer = self.answer
 
     def answer(self, exchange: Exchange) -> None:
-        if exchange.path.endswith("/completions") and self.meanwhile:
-            self.meanwhile()
+        if exchange.path.endswith("/completions"):
+            with self._lock:
+                meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile:
+                meanwhile()
         if exchange.path == "/metrics":
             gauge = f'antiphon_engine_slots{{snapshot="{CHAT}@{ID}"}} 256.0\n'
             return exchange.answer(200, gauge.encode(), "text/plain")
@@ -286,6 +289,7 @@ def test_whoever_ends_it_the_instance_has_its_own_back(
 ) -> None:
     before = signal.signal(number, lambda *_: None)  # for a command that does not listen
     try:
+        # Once: a signal that came when the command is over would end the tests.
         served.meanwhile = lambda: os.kill(os.getpid(), number)
         done = tune(runner, api, "--loads", "8", "--requests", "1", "--json")
     finally:
