@@ -16,7 +16,7 @@ from sqlalchemy import Table, select
 from antiphon.api.edge import Edge
 from antiphon.api.protocol import bounded_protocol
 from antiphon.api.routes import Route
-from antiphon.app import build_edge
+from antiphon.app.edge import build_edge
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.document import laid_over
 from antiphon.catalogue.entries import Entry

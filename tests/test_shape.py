@@ -54,7 +54,7 @@ TESTED_WITH = {
     "cli/test_checks.py": ("cli/checks/address.py", "cli/checks/installation.py", "cli/checks/machine.py"),
     "cli/test_tune.py": ("cli/tuning.py",),
     "cli/test_cli_reports.py": ("cli/costs.py", "cli/usage.py"),
-    "e2e/test_faults.py": ("app.py", "cli/serve.py"),
+    "e2e/test_faults.py": ("cli/serve.py",),
     "e2e/test_processes.py": ("cli/gateway.py",),
     "ledger/test_ledger.py": ("ledger/store.py",),
     "ledger/test_posting.py": ("ledger/accounts.py", "ledger/requests.py", "storage/sql.py"),

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from antiphon.app import build_edge
+from antiphon.app.edge import build_edge
 from antiphon.ledger.ledger import Ledger
 from antiphon.ledger.store import DatabaseStore
 from antiphon.ledger.verify import verify

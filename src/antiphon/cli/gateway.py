@@ -25,7 +25,7 @@ from msgspec.json import encode
 from msgspec.structs import replace
 
 from antiphon.api.protocol import bounded_protocol
-from antiphon.app import Antiphon, running
+from antiphon.app.running import Antiphon, running
 from antiphon.cli.output import report
 from antiphon.pools.reports import Engines, Told, Uses
 from antiphon.settings import Settings

@@ -14,7 +14,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from antiphon.app import supervising
+from antiphon.app.running import supervising
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.gateway import configure_logging, gateway
