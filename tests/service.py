@@ -14,6 +14,7 @@ import uvicorn
 from sqlalchemy import Table, select
 
 from antiphon.api.edge import Edge
+from antiphon.api.observing import Observer
 from antiphon.api.protocol import bounded_protocol
 from antiphon.api.routes import Route
 from antiphon.app.edge import build_edge
@@ -378,6 +379,7 @@ async def serving(
     admin: Sequence[Route] = (),
     models: Mapping[str, Any] = {},
     instances: tuple[Instance, ...] = (),
+    observers: Sequence[Observer] = (),
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides.
@@ -392,7 +394,7 @@ async def serving(
     pools: Any = ScriptedPools(pool, lambda snapshot: known.entries[snapshot].context)
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:
-        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin)
+        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, observers=observers)
         async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
             yield Service(edge, pool, Books(database), port, session)
 

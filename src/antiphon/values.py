@@ -362,3 +362,27 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 639-1; what others than we serve may have said an English name, or nothing: `unknown`."""
     duration: float
     usage: Usage
+
+
+ObservedKind = Literal["chat", "completion", "embedding", "transcription", "translation"]
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that was taken and its answer, as whoever watches the service sees them: content, so it is
+    never logged, and kept only as its organization's policy says."""
+
+    request_id: str
+    """As `x-request-id` shows it."""
+    caller: Caller
+    kind: ObservedKind
+    snapshot: str
+    asked: bytes
+    """The request as JSON: a body as it was sent, or the fields of a form."""
+    answered: bytes
+    """The answer as JSON, as far as it came: streamed or not, of the shape of a whole one. Empty: none."""
+    recording: Path | None = None
+    """The upload, which is there for as long as an observer's call lasts."""
+    whole: bool
+    """Whether the answer came to its end."""
+    began_at: float
+    """Unix seconds."""

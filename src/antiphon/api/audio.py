@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class AudioApi:
                 words="word" in granularities,
             )
             await self._idempotency.answer(
-                exchange, _content(form), self._work(exchange, job, request, granularities)
+                exchange, _content(exchange, form), self._work(exchange, job, request, granularities)
             )
 
     async def create_translation(self, exchange: Exchange) -> None:
@@ -72,7 +72,8 @@ class AudioApi:
                 prompt=request.prompt or None,
                 temperature=request.temperature or 0.0,
             )
-            await self._idempotency.answer(exchange, _content(form), self._work(exchange, job, request, []))
+            work = self._work(exchange, job, request, [])
+            await self._idempotency.answer(exchange, _content(exchange, form), work)
 
     def _work(
         self,
@@ -117,7 +118,15 @@ class AudioApi:
             exchange.result_headers[SECONDS_HEADER] = f"{answer.seconds:.3f}"
             if exchange.recording is not None:
                 exchange.recording.charged = answer.charged
-            yield answer
+            if not exchange.watched:
+                yield answer
+                return
+            seen: list[Segment | Transcript] = []
+            async with aclosing(_noted(answer.pieces, seen)) as pieces:
+                try:
+                    yield msgspec.structs.replace(answer, pieces=pieces)
+                finally:
+                    _tell(exchange, job, answer.snapshot.id, seen)
 
     async def _stream(self, exchange: Exchange, job: SpeechJob, *, verbose: bool) -> None:
         """The transcript as it is understood: the events of each segment, then the whole text."""
@@ -139,6 +148,28 @@ class AudioApi:
         await exchange.end()
 
 
-def _content(form: uploads.Form) -> list[bytes | Path]:
+def _content(exchange: Exchange, form: uploads.Form) -> list[bytes | Path]:
     """What makes two forms the same request, whatever separates their parts."""
-    return [msgspec.json.encode(form.fields, order="sorted"), form.file]
+    exchange.asked = msgspec.json.encode(form.fields, order="sorted")
+    return [exchange.asked, form.file]
+
+
+async def _noted(
+    pieces: AsyncIterator[Segment | Transcript], seen: list[Segment | Transcript]
+) -> AsyncGenerator[Segment | Transcript, None]:
+    async for piece in pieces:
+        seen.append(piece)
+        yield piece
+
+
+def _tell(exchange: Exchange, job: SpeechJob, snapshot: str, seen: Sequence[Segment | Transcript]) -> None:
+    """Tell whoever watches of a recording and what was understood of it."""
+    segments = [piece for piece in seen if isinstance(piece, Segment)]
+    whole = next((piece for piece in seen if isinstance(piece, Transcript)), None)
+    exchange.tell(
+        "translation" if job.task == "translate" else "transcription",
+        snapshot,
+        transcript_formats.kept(segments, whole, job.task),
+        whole=whole is not None,
+        recording=job.file,
+    )

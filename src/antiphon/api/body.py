@@ -39,7 +39,8 @@ async def receive(exchange: Exchange, limit: int) -> bytes:
     content = bytearray()
     async for piece in exchange.body(limit):
         content += piece
-    return bytes(content)
+    exchange.asked = bytes(content)
+    return exchange.asked
 
 
 async def decode(content: bytes, shape: type[T], *, values: int = _VALUES) -> T:

@@ -70,7 +70,8 @@ class ChatApi:
         else:
             job = chat_job(request, job_id, heard)
         answering = self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show)
-        await write(exchange, answering, partial(ChatWriter, job, legacy=bool(request.functions)), request)
+        writer = partial(ChatWriter, job, legacy=bool(request.functions))
+        await write(exchange, answering, writer, request, "chat")
 
 
 class EngineChatRequest(ChatRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -41,7 +41,7 @@ class CompletionApi:
     async def _answer(self, exchange: Exchange, request: CompletionRequest) -> None:
         job = completion_job(request, f"cmpl-{uuid.uuid4().hex}")
         answering = self._completions.answer(exchange.known_caller, job, exchange.id, exchange.show)
-        await write(exchange, answering, partial(CompletionWriter, job), request)
+        await write(exchange, answering, partial(CompletionWriter, job), request, "completion")
 
 
 class EngineCompletionRequest(CompletionRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ from antiphon.admission.gate import Gate
 from antiphon.api.auth import authenticate, authorize
 from antiphon.api.exchange import Exchange
 from antiphon.api.limits import caller_headers
+from antiphon.api.observing import Observer
 from antiphon.api.routes import Route, Router
 from antiphon.errors import Unavailable
 from antiphon.inference.metrics import Metrics
@@ -29,13 +30,20 @@ class Edge:
     """The ASGI application: routes, refuses by default, cancels what nobody waits for, counts, drains."""
 
     def __init__(
-        self, settings: Settings, routes: Sequence[Route], keys: Authenticator, gate: Gate, metrics: Metrics
+        self,
+        settings: Settings,
+        routes: Sequence[Route],
+        keys: Authenticator,
+        gate: Gate,
+        metrics: Metrics,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self._settings = settings
         self._router = Router(routes)
         self._keys = keys
         self._gate = gate
         self._metrics = metrics
+        self._observers = observers
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -43,7 +51,8 @@ class Edge:
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, self._settings, partial(caller_headers, self._gate))
+        headers = partial(caller_headers, self._gate)
+        exchange = Exchange(scope, receive, send, self._settings, headers, self._observers)
         work = asyncio.create_task(self._answer(exchange))
         self._running.add(work)
         self._idle.clear()

@@ -48,6 +48,8 @@ class EmbeddingApi:
             if exchange.recording is not None:
                 exchange.recording.charged = answer.charged
             embedded = await answer.embedded()
+        if exchange.watched:
+            exchange.tell("embedding", answer.snapshot.id, b"", whole=True)
         # The answer is paid, and the engine's place is free again, before it is written.
         whole = await asyncio.to_thread(
             embedding_list,

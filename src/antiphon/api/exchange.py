@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,10 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from antiphon.admission.buckets import Standing
 from antiphon.api import envelope
+from antiphon.api.observing import Observer
 from antiphon.api.recording import Recording
 from antiphon.errors import ClientGone, RequestTimeout, TooLarge
 from antiphon.settings import Settings
-from antiphon.values import Caller
+from antiphon.values import Caller, Observation, ObservedKind
 
 JSON = "application/json"
 EVENTS = "text/event-stream; charset=utf-8"
@@ -42,6 +44,7 @@ class Exchange:
         send: Send,
         settings: Settings,
         caller_headers: Callable[[Caller, Standing], Mapping[str, str]],
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -54,6 +57,7 @@ class Exchange:
         self.parameters: dict[str, str] = {}
         self.id = new_id()
         self.began = time.monotonic()
+        self.began_at = time.time()
         self.caller: Caller | None = None
         self.status = 0
         self.answer_headers: dict[str, str] = {}
@@ -66,7 +70,10 @@ class Exchange:
         """Whether the work goes on when the client is gone, since a retry may ask for its answer."""
         self._standing: Standing = ()
         self._settings = settings
+        self.asked = b""
+        """The request as JSON, for who watches it."""
         self._caller_headers = caller_headers
+        self._observers = observers
         self._receive = receive
         self._send = send
         self._read = asyncio.Event()
@@ -127,6 +134,38 @@ class Exchange:
     def show(self, standing: Standing) -> None:
         """How the caller stands against the limits of what it asked for: shown in the answer's headers."""
         self._standing = standing
+
+    # --- being watched -------------------------------------------------------------------------------------
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody wants to be told of this request's content."""
+        return any(observer.wants(self.known_caller) for observer in self._observers)
+
+    def tell(
+        self,
+        kind: ObservedKind,
+        snapshot: str,
+        answered: bytes,
+        *,
+        whole: bool,
+        recording: Path | None = None,
+    ) -> None:
+        """Tell whoever watches of this request and its answer, as `Observation` says."""
+        seen = Observation(
+            request_id=self.id,
+            caller=self.known_caller,
+            kind=kind,
+            snapshot=snapshot,
+            asked=self.asked,
+            answered=answered,
+            recording=recording,
+            whole=whole,
+            began_at=self.began_at,
+        )
+        for observer in self._observers:
+            if observer.wants(self.known_caller):
+                observer.observe(seen)
 
     # --- answering -----------------------------------------------------------------------------------------
 

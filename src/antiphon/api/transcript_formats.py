@@ -53,6 +53,13 @@ def render(
             return vtt(segments).encode(), TEXT_TYPE
 
 
+def kept(segments: Sequence[Segment], transcript: Transcript | None, task: SpeechTask) -> bytes:
+    """As JSON for who keeps it: everything that is known, or the text alone of one that was broken off."""
+    if transcript is None:
+        return msgspec.json.encode({"text": text(segments)})
+    return msgspec.json.encode(verbose(segments, transcript, task, ()))
+
+
 def text(segments: Sequence[Segment]) -> str:
     """The whole text; each segment brings its own leading space, or none in languages without."""
     return "".join(segment.text for segment in segments).strip()

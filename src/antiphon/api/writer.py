@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 import msgspec
 
 from antiphon.api import lifecycle, sse
 from antiphon.api.exchange import Exchange
 from antiphon.inference.generation import Answer
-from antiphon.values import Delta, Usage
+from antiphon.values import Delta, ObservedKind, Usage
 from antiphon.wire.chat import CompletionUsage, PromptTokensDetails
 from antiphon.wire.sampling import SamplingRequest
 
@@ -22,7 +21,7 @@ class Writer(ABC):
 
     def __init__(self, id: str, answer: Answer) -> None:
         self._id = id
-        self._created = int(time.time())
+        self._created = int(answer.began_at)
         self._model = answer.snapshot.id
         self._fingerprint = answer.fingerprint
 
@@ -45,27 +44,58 @@ async def write(
     answering: AbstractAsyncContextManager[Answer],
     writer: Callable[[Answer], Writer],
     request: SamplingRequest,
+    kind: ObservedKind,
 ) -> None:
     """Write an answer as `request` asks: streamed or not. Raises what `answering` raises."""
     async with answering as answer:
         exchange.result_headers.update(lifecycle.headers(answer.snapshot))
         if exchange.recording is not None:
             exchange.recording.charged = answer.charged
-        writes = writer(answer)
-        if not request.stream:
-            whole = await writes.whole(answer.pieces)
-        else:
-            options = request.stream_options
-            include_usage = bool(options and options.include_usage)
-            async for chunk, piece in writes.chunks(answer.pieces, include_usage):
-                await exchange.write(sse.event(chunk))
-                answer.handed(piece)
+        async with _watched(exchange, answer, writer, kind) as pieces:
+            if not request.stream:
+                whole = await writer(answer).whole(pieces)
+            else:
+                options = request.stream_options
+                include_usage = bool(options and options.include_usage)
+                async for chunk, piece in writer(answer).chunks(pieces, include_usage):
+                    await exchange.write(sse.event(chunk))
+                    answer.handed(piece)
     # The answer is paid, and the engine's place is free again, before the end is sent.
     if not request.stream:
         await exchange.answer_json(whole)
     else:
         await exchange.write(sse.DONE)
         await exchange.end()
+
+
+@asynccontextmanager
+async def _watched(
+    exchange: Exchange, answer: Answer, writer: Callable[[Answer], Writer], kind: ObservedKind
+) -> AsyncIterator[AsyncIterator[Delta | Usage]]:
+    """The pieces of an answer. Whoever watches is told of those that came once the block is left, however
+    that happens, put together as one that is not streamed."""
+    if not exchange.watched:
+        yield answer.pieces
+        return
+    seen: list[Delta | Usage] = []
+
+    async def noted() -> AsyncGenerator[Delta | Usage, None]:
+        async for piece in answer.pieces:
+            seen.append(piece)
+            yield piece
+
+    try:
+        async with aclosing(noted()) as pieces:
+            yield pieces
+    finally:
+        whole = bool(seen) and isinstance(seen[-1], Usage)
+        answered = await writer(answer).whole(_each(seen))
+        exchange.tell(kind, answer.snapshot.id, msgspec.json.encode(answered), whole=whole)
+
+
+async def _each(pieces: Sequence[Delta | Usage]) -> AsyncIterator[Delta | Usage]:
+    for piece in pieces:
+        yield piece
 
 
 def usage_told(usage: Usage) -> CompletionUsage:

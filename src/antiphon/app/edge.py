@@ -18,6 +18,7 @@ from antiphon.api.embeddings import EmbeddingApi
 from antiphon.api.idempotency import Idempotency
 from antiphon.api.info import InfoApi
 from antiphon.api.model_page import ModelPage
+from antiphon.api.observing import Observer
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
 from antiphon.api.table import table
@@ -44,6 +45,7 @@ def build_edge(
     process: int | None = None,
     admin: Sequence[Route] = (),
     gate: Gate | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Edge:
     metrics = Metrics(process)
     gate = gate or Gate(settings)
@@ -78,5 +80,5 @@ def build_edge(
         admin,
     )
     reference.describe(openapi.document(routes))
-    edge = Edge(settings, routes, keys, gate, metrics)
+    edge = Edge(settings, routes, keys, gate, metrics, observers)
     return edge

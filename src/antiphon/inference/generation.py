@@ -59,6 +59,8 @@ class Answer(msgspec.Struct, frozen=True):
     pieces: AsyncGenerator[Delta | Usage, None]
     handed: Callable[[Delta | None], None]
     charged: Callable[[], bool]
+    began_at: float
+    """Unix seconds."""
 
 
 class Generation(Conductor):
@@ -78,6 +80,7 @@ class Generation(Conductor):
         way = self._way_of(caller, self._resolve(caller, job.model, "chat"), job, reading)
         pool, snapshot = way.pool, way.snapshot
         demand = text_demand(job, reading.tokens, reading.prompts)
+        began_at = time.time()
         try:
             async with (
                 asyncio.timeout(self._settings.chat_seconds) as deadline,
@@ -109,7 +112,13 @@ class Generation(Conductor):
                         pieces = self._settled(snapshot, text, bill, place, deadline)
                         async with aclosing(pieces):
                             yield Answer(
-                                snapshot, lease.fingerprint, prompts, pieces, handed, lambda: bill.charged
+                                snapshot,
+                                lease.fingerprint,
+                                prompts,
+                                pieces,
+                                handed,
+                                lambda: bill.charged,
+                                began_at,
                             )
         except TimeoutError:
             raise RequestTimeout("The answer took too long.") from None
