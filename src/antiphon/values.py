@@ -41,6 +41,16 @@ Role = Literal["owner", "member", "reader"]
 """In an organization. An owner may change everything of it, a member its projects' keys, a reader nothing."""
 
 
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """For how long the content of requests is kept: prompts, answers, recordings, transcripts."""
+
+    days: int = 30
+    """After so many it is gone, for good; 0: it is never written."""
+    stores: bool = True
+    """Whether a request may ask with `store` that its completion is kept, for 30 days, whatever `days` says;
+    else that is as if it were false."""
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks: the key that was shown, and whose it is."""
 
@@ -63,6 +73,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """What a project key may be used for."""
     member_id: str | None = None
     """Who owns the key: a member, or nobody in particular (a service account's, or made by the operator)."""
+    policy: Policy = Policy()
+    """What becomes of the content of its requests."""
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
