@@ -1,0 +1,155 @@
+"""What whoever watches requests is told: of every one that was taken, once, whatever became of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from antiphon.errors import EngineFailed
+from antiphon.values import Caller, ChatJob, Delta, Observation, Segment, SpeechJob, Transcript, Usage
+from service import CALLER, CHAT, SPEECH, ScriptedEngine, Service, hello, serving, spoken
+from until import until
+
+
+class Watcher:
+    """Keeps what it is told; of a recording, what it holds."""
+
+    def __init__(self, wants: bool = True) -> None:
+        self.told: list[Observation] = []
+        self.recordings: list[bytes] = []
+        self._wants = wants
+
+    def wants(self, caller: Caller) -> bool:
+        return self._wants
+
+    def observe(self, seen: Observation) -> None:
+        self.told.append(seen)
+        if seen.recording:
+            self.recordings.append(seen.recording.read_bytes())
+
+    @property
+    def only(self) -> Observation:
+        [seen] = self.told
+        return seen
+
+
+@pytest.fixture
+def watcher() -> Watcher:
+    return Watcher()
+
+
+async def transcribe(service: Service, task: str = "transcriptions", **fields: str) -> tuple[int, Any, Any]:
+    form = aiohttp.FormData({"model": "whisper-1", **fields})
+    form.add_field("file", b"sound", filename="talk.wav")
+    return await service.call("POST", f"/v1/audio/{task}", data=form)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_chat_is_told_as_it_was_asked_and_as_one_that_is_not_streamed(
+    tmp_path: Path, watcher: Watcher, stream: bool
+) -> None:
+    async with serving(tmp_path, observers=[watcher]) as service:
+        status, headers, body = await service.chat(stream=stream, n=2)
+    seen = watcher.only
+    assert status == 200 and seen.whole and seen.request_id == headers["x-request-id"]
+    assert (seen.caller, seen.kind, seen.snapshot, seen.recording) == (CALLER, "chat", CHAT, None)
+    assert json.loads(seen.asked)["messages"] == [{"role": "user", "content": "Say hello"}]
+    answered = json.loads(seen.answered)
+    assert [choice["message"]["content"] for choice in answered["choices"]] == ["Hello you"] * 2
+    assert answered["usage"]["completion_tokens"] == 4
+    first = body if not stream else json.loads(body.partition("\n")[0].removeprefix("data: "))
+    assert [answered[name] for name in ("id", "created", "model")] == [
+        first[name] for name in ("id", "created", "model")
+    ]
+    assert stream or answered == body
+
+
+async def test_of_what_is_broken_off_it_is_told_what_came(tmp_path: Path, watcher: Watcher) -> None:
+    async def breaks(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        yield Delta(0, "Half", completion_tokens=1)
+        raise EngineFailed("The engine failed.")
+
+    async with serving(tmp_path, ScriptedEngine(breaks), observers=[watcher]) as service:
+        await service.chat(stream=True)
+    assert not watcher.only.whole
+    assert json.loads(watcher.only.answered)["choices"][0]["message"]["content"] == "Half"
+
+
+async def test_of_what_nobody_waits_for_any_more_as_well(tmp_path: Path, watcher: Watcher) -> None:
+    async def endless(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        yield Delta(0, "Begun", completion_tokens=1)
+        await asyncio.Event().wait()
+
+    async with serving(tmp_path, ScriptedEngine(endless), observers=[watcher]) as service:
+        asking = asyncio.create_task(service.chat(stream=True))
+        await until(lambda: service.engine.running)
+        asking.cancel()
+        await until(lambda: watcher.told)
+    assert not watcher.only.whole and b"Begun" in watcher.only.answered
+
+
+async def test_what_was_never_taken_is_not_told(tmp_path: Path, watcher: Watcher) -> None:
+    async with serving(tmp_path, observers=[watcher]) as service:
+        assert (await service.chat(temperature=9))[0] == 400
+        assert (await service.chat(model="unknown"))[0] == 404
+    assert watcher.told == []
+
+
+async def test_a_completion(tmp_path: Path, watcher: Watcher) -> None:
+    async with serving(tmp_path, observers=[watcher]) as service:
+        _, _, body = await service.complete(echo=True)
+    assert watcher.only.kind == "completion" and json.loads(watcher.only.answered) == body
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"), [("transcriptions", "transcription"), ("translations", "translation")]
+)
+@pytest.mark.parametrize("stream", ["false", "true"])
+async def test_a_recording_is_there_when_it_is_told(
+    tmp_path: Path, watcher: Watcher, task: str, kind: str, stream: str
+) -> None:
+    fields = {"stream": stream, "prompt": "Antiphon"} if task == "transcriptions" else {"prompt": "Antiphon"}
+    async with serving(tmp_path, observers=[watcher]) as service:
+        status, _, _ = await transcribe(service, task, **fields)
+    seen = watcher.only
+    assert (status, seen.kind, seen.snapshot, seen.whole) == (200, kind, SPEECH, True)
+    assert watcher.recordings == [b"sound"] and not seen.recording.exists()  # type: ignore[union-attr]
+    assert json.loads(seen.asked)["prompt"] == "Antiphon"
+    answered = json.loads(seen.answered)
+    assert answered["text"] == "Hello." and len(answered["segments"]) == 1
+
+
+async def test_of_a_transcript_that_is_broken_off_it_is_told_the_text(
+    tmp_path: Path, watcher: Watcher
+) -> None:
+    async def breaks(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+        async for piece in spoken(job):
+            if isinstance(piece, Segment):
+                yield piece
+        raise EngineFailed("The engine failed.")
+
+    async with serving(tmp_path, ScriptedEngine(speech=breaks), observers=[watcher]) as service:
+        await transcribe(service, stream="true")
+    assert not watcher.only.whole and json.loads(watcher.only.answered) == {"text": "Hello."}
+
+
+async def test_a_retry_is_not_told_again(tmp_path: Path, watcher: Watcher) -> None:
+    async with serving(tmp_path, observers=[watcher]) as service:
+        body = {"model": CHAT, "messages": [{"role": "user", "content": "Hi"}]}
+        for _ in range(2):
+            headers = {"idempotency-key": "one"}
+            await service.call("POST", "/v1/chat/completions", json=body, headers=headers)
+    assert watcher.only.whole
+
+
+async def test_who_does_not_want_to_know_is_not_told(tmp_path: Path) -> None:
+    wants, does_not = Watcher(), Watcher(wants=False)
+    async with serving(tmp_path, ScriptedEngine(hello), observers=[does_not, wants]) as service:
+        await service.chat()
+    assert len(wants.told) == 1 and does_not.told == []
