@@ -52,6 +52,7 @@ TESTED_WITH = {
     "catalogue/test_store.py": ("catalogue/digest.py", "catalogue/sources.py"),
     "cli/test_chat.py": ("cli/client.py",),
     "cli/test_checks.py": ("cli/checks/address.py", "cli/checks/installation.py", "cli/checks/machine.py"),
+    "cli/test_data_policy.py": ("cli/data.py",),
     "cli/test_tune.py": ("cli/tuning.py",),
     "cli/test_cli_reports.py": ("cli/costs.py", "cli/usage.py"),
     "e2e/test_faults.py": ("cli/serve.py",),
@@ -67,6 +68,7 @@ TESTED_WITH = {
     "storage/test_migrations.py": (
         "storage/ledger_tables.py",
         "storage/metadata.py",
+        "storage/privacy_tables.py",
         "storage/migrations/env.py",
         "storage/migrations/steps.py",
         "storage/tables.py",
