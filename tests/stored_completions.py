@@ -7,8 +7,20 @@ from collections.abc import Mapping
 import msgspec
 
 from antiphon.errors import InvalidRequest, NotFound
-from antiphon.privacy.stored import StoredCompletion, Which, to_store
+from antiphon.privacy.stored import StoredCompletion, Which
 from antiphon.values import Caller, Observation
+
+
+class Asked(msgspec.Struct, frozen=True):
+    store: bool | None = None
+    metadata: dict[str, str] | None = None
+    model: str = ""
+
+
+class Answered(msgspec.Struct, frozen=True):
+    id: str
+    created: int
+    model: str
 
 
 class InMemory:
@@ -23,8 +35,17 @@ class InMemory:
 
     def observe(self, seen: Observation) -> None:
         self.observed += 1
-        if found := to_store(seen):
-            self.kept[found.id] = (seen.caller.organization_id, seen.caller.project_id, found)
+        asked = msgspec.json.decode(seen.asked, type=Asked)
+        if seen.kind != "chat" or not (seen.whole and asked.store and seen.caller.policy.stores):
+            return
+        found = StoredCompletion(
+            id=msgspec.json.decode(seen.answered, type=Answered).id,
+            request_id=seen.request_id,
+            metadata=asked.metadata or {},
+            asked=seen.asked,
+            answered=seen.answered,
+        )
+        self.kept[found.id] = (seen.caller.organization_id, seen.caller.project_id, found)
 
     async def list(
         self, organization_id: str, project_id: str, which: Which, *, after: str | None, limit: int
@@ -33,10 +54,10 @@ class InMemory:
             one
             for *whose, one in self.kept.values()
             if whose == [organization_id, project_id]
-            and which.model in (None, one.model, one.asked_model)
+            and which.model in (None, answered(one).model, msgspec.json.decode(one.asked, type=Asked).model)
             and which.metadata.items() <= one.metadata.items()
         ]
-        found.sort(key=lambda one: (one.created, one.id), reverse=which.order == "desc")
+        found.sort(key=lambda one: (answered(one).created, one.id), reverse=which.order == "desc")
         begin = 0
         if after is not None:
             if after not in (ids := [one.id for one in found]):
@@ -62,10 +83,14 @@ class InMemory:
         del self.kept[id]
 
 
+def answered(stored: StoredCompletion) -> Answered:
+    return msgspec.json.decode(stored.answered, type=Answered)
+
+
 def completion(id: str, content: str = "Hello") -> StoredCompletion:
     """A stored completion without anything special."""
     asked = {"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": content}], "store": True}
-    answered = {
+    answer = {
         "id": id,
         "object": "chat.completion",
         "created": 1,
@@ -77,10 +102,7 @@ def completion(id: str, content: str = "Hello") -> StoredCompletion:
     return StoredCompletion(
         id=id,
         request_id="req_1",
-        created=1,
-        model="chat-1",
-        asked_model="gpt-3.5-turbo",
         metadata={},
         asked=msgspec.json.encode(asked),
-        answered=msgspec.json.encode(answered),
+        answered=msgspec.json.encode(answer),
     )

@@ -48,6 +48,7 @@ TESTED_WITH = {
     ),
     "api/test_embeddings.py": ("api/embedding_answer.py", "api/embedding_job.py"),
     "api/test_openapi.py": ("api/reference.py",),
+    "api/test_stored.py": ("privacy/stored.py",),
     "catalogue/test_pull.py": ("catalogue/formats.py", "catalogue/offers.py"),
     "catalogue/test_store.py": ("catalogue/digest.py", "catalogue/sources.py"),
     "cli/test_chat.py": ("cli/client.py",),

@@ -250,6 +250,16 @@ async def test_what_is_refused(
     assert found[:2] == wrong[:2] and str(found[2]).startswith(str(wrong[2]))
 
 
+async def test_the_document_says_how_metadata_is_asked_for(house: House) -> None:
+    _, _, document = await house.service.call("GET", "/openapi.json")
+    listing = document["paths"][PATH]["get"]["parameters"]
+    [metadata] = [parameter for parameter in listing if parameter["name"] == "metadata"]
+    assert (metadata["in"], metadata["style"], metadata["explode"]) == ("query", "deepObject", True)
+    assert metadata["schema"]["type"] == "object" and "style" not in listing[0]
+    _, _, page = await house.service.call("GET", "/docs/api")
+    assert f"{PATH}/{{completion_id}}/messages" in page
+
+
 async def test_where_nothing_is_kept_there_is_nothing_to_ask_for(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         status, _, _ = await service.chat(store=True)

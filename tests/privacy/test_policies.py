@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from antiphon.errors import InvalidRequest, NotFound
 from antiphon.privacy.policies import DEFAULT, Policies, Setting, nothing_is_kept, setting
@@ -21,14 +22,32 @@ class Shortened:
     """A `Shorten` that remembers what it was told, and fails as often as it is asked to."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, Policy]] = []
+        self.told: list[tuple[str | None, int, set[str], bool]] = []
         self.failures = 0
 
-    async def __call__(self, organization_id: str, project_id: str, policy: Policy, now: float) -> None:
+    def __call__(
+        self,
+        connection: Connection,
+        organization_id: str,
+        project_id: str | None,
+        days: int,
+        now: float,
+        *,
+        but: Collection[str] = (),
+        stored: bool = False,
+    ) -> None:
         if self.failures:
             self.failures -= 1
-            raise OSError("the keys cannot be reached")
-        self.told.append((project_id, policy))
+            raise RuntimeError("the disk is gone")
+        assert connection.in_transaction()
+        self.told.append((project_id, days, set(but), stored))
+
+    def days(self, project_id: str) -> int:
+        """For how many days content of a project is kept at most, by all that was told."""
+        told = [
+            days for one, days, but, _ in self.told if one == project_id or not (one or project_id in but)
+        ]
+        return min(told)
 
 
 def policies(world: World, shorten: Shortened | None = None) -> Policies:
@@ -128,7 +147,7 @@ async def test_an_archived_project_can_be_made_stricter(world: World) -> None:
     await world.access.projects.archive(organization_id, project_id, by=None)
     shortened = Shortened()
     await policies(world, shortened).set(organization_id, project_id, "zero_data_retention", by=None)
-    assert shortened.told == [(project_id, ZERO)]
+    assert shortened.told == [(project_id, 0, set(), True)]
 
 
 async def test_what_is_kept_is_shortened_for_whom_it_concerns(world: World) -> None:
@@ -140,26 +159,31 @@ async def test_what_is_kept_is_shortened_for_whom_it_concerns(world: World) -> N
     await of.set(acme.id, till, "none", 20, by=None)
     await of.set(acme.id, None, "none", 7, by=None)
     await of.set(acme.id, till, "organization_default", by=None)
+    await of.set(acme.id, shop, "modified_abuse_monitoring", by=None)
     await of.set(acme.id, None, "zero_data_retention", by=None)
-    assert shortened.told[:3] == [
-        (till, Policy(days=20)),
-        (shop, Policy(days=7)),
-        (till, Policy(days=7)),
+    assert shortened.told == [
+        (till, 20, set(), False),
+        (None, 7, {till}, False),
+        (till, 7, set(), False),
+        (shop, 0, set(), False),
+        (None, 0, {shop}, True),
     ]
-    assert sorted(shortened.told[3:], key=str) == sorted([(shop, ZERO), (till, ZERO)], key=str)
 
 
-async def test_a_change_that_could_not_shorten_is_made_again(world: World) -> None:
+async def test_a_change_that_could_not_shorten_is_none(world: World) -> None:
     realm = await world.realm()
     organization_id = realm.organization_id or ""
     shortened = Shortened()
     shortened.failures = 1
     of = policies(world, shortened)
-    with pytest.raises(OSError, match="keys"):
+    before = await of.get(organization_id)
+    with pytest.raises(RuntimeError, match="disk"):
         await of.set(organization_id, None, "none", 1, by=None)
-    assert (await of.get(organization_id)).policy.days == 1, "the stricter policy holds all the same"
+    assert await of.get(organization_id) == before
+    assert "data_retention.updated" not in await world.events(organization_id)
     await of.set(organization_id, None, "none", 1, by=None)
-    assert shortened.told == [(realm.project_id, Policy(days=1))]
+    await of.set(organization_id, None, "none", 1, by=None)
+    assert shortened.told == [(None, 1, set(), False)] * 2, "what is set already may be asked for again"
     assert (await world.events(organization_id)).count("data_retention.updated") == 1
 
 
@@ -195,9 +219,4 @@ async def test_of_two_changes_at_once_the_kept_follows_the_stricter(world: World
             of.set(acme.id, None, "none", 2, by=None),
             of.set(acme.id, project_id, "organization_default", by=None),
         )
-        assert days(shortened.told, project_id) == 2
-
-
-def days(told: Sequence[tuple[str, Policy]], project_id: str) -> int:
-    """How many days are left to a project's content."""
-    return min(policy.days for one, policy in told if one == project_id)
+        assert shortened.days(project_id) == 2

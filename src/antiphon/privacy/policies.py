@@ -7,11 +7,11 @@ project without one follows its organization, and an organization without one ke
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.errors import InvalidRequest
@@ -23,10 +23,24 @@ from antiphon.wire.admin.data_retention import ProjectRetentionType, RetentionTy
 
 DEFAULT_DAYS = Policy().days
 
-Shorten = Callable[[str, str, Policy, float], Awaitable[None]]
-"""Makes what is kept of an organization's project (their ids) end no later than under this policy; the last
-is now, in unix seconds. It is called again and again with the same: what ends sooner stays as it is.
-"""
+
+class Shorten(Protocol):
+    """Makes what is kept end sooner, in the transaction of the change that asks for it."""
+
+    def __call__(
+        self,
+        connection: Connection,
+        organization_id: str,
+        project_id: str | None,
+        days: int,
+        now: float,
+        *,
+        but: Collection[str] = (),
+        stored: bool = False,
+    ) -> object:
+        """What there is of an organization, or of one of its projects, is kept for `days` at most; never
+        longer than it was to be. `but` are projects that it leaves alone. `stored`: stored completions too.
+        """
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -48,7 +62,7 @@ class InProject(msgspec.Struct, frozen=True):
     setting: Setting
 
 
-async def nothing_is_kept(organization_id: str, project_id: str, policy: Policy, now: float) -> None:
+def nothing_is_kept(*_: Any, **__: Any) -> None:
     """A `Shorten` for where no content is."""
 
 
@@ -69,8 +83,8 @@ def setting(type: RetentionType, days: int | None = None) -> Setting:
 class Policies:
     """The policies of all organizations. `by` is who changes something; None is the operator's command line.
 
-    `NotFound` is raised for an organization or a project that is not there. `shorten` is told of every
-    change once it is committed; what it raises, `set` raises: the same change made again tells it again.
+    `NotFound` is raised for an organization or a project that is not there. `shorten` is
+    called with every change, and with what was set already: it does no harm.
     """
 
     def __init__(
@@ -114,7 +128,7 @@ class Policies:
         *,
         by: Caller | None,
     ) -> Setting:
-        """In force within a second for requests that come, and at once for what is kept.
+        """In force within a second for requests that come, and at once for what is kept already.
 
         An archived project may be set too: what was kept of it is still there.
         """
@@ -134,9 +148,13 @@ class Policies:
             after = await _get(connection, organization_id, project_id)
             if after != before:
                 await _record(connection, organization_id, project_id, before, after, by, now)
-            concerned = [project_id] if project_id else await _followers(connection, organization_id)
-        for one in concerned:
-            await self._shorten(organization_id, one, after.policy, now)
+            but = [] if project_id else await _with_their_own(connection, organization_id)
+            days, stored = after.policy.days, not after.policy.stores
+            await connection.run_sync(
+                lambda sync: self._shorten(
+                    sync, organization_id, project_id, days, now, but=but, stored=stored
+                )
+            )
         return after
 
 
@@ -176,12 +194,12 @@ async def _put(connection: AsyncConnection, scope: str, wanted: Setting | None, 
         await connection.execute(insert(data_retention).values(scope=scope, **values))
 
 
-async def _followers(connection: AsyncConnection, organization_id: str) -> list[str]:
-    """The projects that have no setting of their own."""
+async def _with_their_own(connection: AsyncConnection, organization_id: str) -> list[str]:
+    """The projects that do not follow their organization."""
     query = (
         select(project.c.id)
-        .outerjoin(data_retention, data_retention.c.scope == project.c.id)
-        .where(project.c.organization_id == organization_id, data_retention.c.scope.is_(None))
+        .join(data_retention, data_retention.c.scope == project.c.id)
+        .where(project.c.organization_id == organization_id)
     )
     return list(await connection.scalars(query))
 
