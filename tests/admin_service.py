@@ -20,11 +20,14 @@ from antiphon.api.admin.table import Administration, rows
 from antiphon.api.routes import Route
 from antiphon.operations.dedicated import Dedicated
 from antiphon.pools import machines
+from antiphon.privacy.consent import Consents
+from antiphon.privacy.policies import Policies
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.storage.tables import usage_rollup
 from antiphon.values import Capacity
 from service import CHAT, SPEECH, Service, catalogue, serving
+from stored_completions import InMemory
 from tenants import PEPPER, World
 
 ORGANIZATION = "/v1/organization"
@@ -42,6 +45,7 @@ class House:
         project: Project,
         keys: tuple[str, str],
         dedicated: Dedicated,
+        stored: InMemory,
     ) -> None:
         self.world = world
         self.service = service
@@ -49,6 +53,7 @@ class House:
         self.project = project
         self.owner, self.operator = keys
         self.dedicated = dedicated
+        self.stored = stored
 
     @property
     def realm(self) -> Realm:
@@ -144,6 +149,8 @@ def admin_rows(world: World, instances: Dedicated) -> list[Route]:
             spend_limits=SpendLimits(world.database, clock=lambda: world.wall),
             snapshots=lambda: (CHAT, SPEECH),
             dedicated=instances,
+            policies=Policies(world.database, lambda: world.wall),
+            consents=Consents(world.database, lambda: world.wall),
             database=world.database,
             clock=lambda: world.wall,
         )
@@ -165,5 +172,6 @@ async def administrating(folder: Path, migrated: Path) -> AsyncIterator[House]:
         _, operator = await world.key(Realm(), "operator")
         access = world.access.authenticator
         instances = dedicated(world, folder)
-        async with serving(folder, authenticator=access, admin=admin_rows(world, instances)) as service:
-            yield House(world, service, organization, project, (owner, operator), instances)
+        admin, stored = admin_rows(world, instances), InMemory()
+        async with serving(folder, authenticator=access, admin=admin, stored=stored) as service:
+            yield House(world, service, organization, project, (owner, operator), instances, stored)

@@ -9,12 +9,14 @@ from typing import Any
 import typer
 from typer.testing import CliRunner, Result
 
+from antiphon.cli.data import data
 from antiphon.cli.keys import keys
 from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
 from antiphon.cli.projects import projects
 
 APP = typer.Typer()
+APP.add_typer(data, name="data")
 APP.add_typer(keys, name="keys")
 APP.add_typer(orgs, name="orgs")
 APP.add_typer(projects, name="projects")

@@ -26,6 +26,7 @@ from antiphon.catalogue.listing import Listing, listing
 from antiphon.errors import Unauthenticated, Unavailable
 from antiphon.ledger.ledger import running
 from antiphon.pools.pools import Incapable
+from antiphon.privacy.stored import StoredCompletions
 from antiphon.settings import Settings
 from antiphon.storage import tables
 from antiphon.storage.database import Database
@@ -380,6 +381,7 @@ async def serving(
     models: Mapping[str, Any] = {},
     instances: tuple[Instance, ...] = (),
     observers: Sequence[Observer] = (),
+    stored: StoredCompletions | None = None,
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides.
@@ -394,7 +396,9 @@ async def serving(
     pools: Any = ScriptedPools(pool, lambda snapshot: known.entries[snapshot].context)
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:
-        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, observers=observers)
+        edge = build_edge(
+            chosen, known, pools, keys, ledger, uploads, admin=admin, observers=observers, stored=stored
+        )
         async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
             yield Service(edge, pool, Books(database), port, session)
 

@@ -18,12 +18,19 @@ from admin_service import House, administrating
 from antiphon.access.api_key import Realm
 from antiphon.admission.store import SpendLimits
 from antiphon.operations.orders import Order
+from antiphon.privacy.consent import CURRENT
 from service import CHAT, SPEECH
+from stored_completions import completion
 
 NEEDS = {
     "POST /v1/chat/completions": "chat",
     "POST /v1/engines/{model}/chat/completions": "chat",
     "POST /v1/chat/completions/render": "chat",
+    "GET /v1/chat/completions": "chat",
+    "GET /v1/chat/completions/{completion_id}": "chat",
+    "POST /v1/chat/completions/{completion_id}": "chat",
+    "DELETE /v1/chat/completions/{completion_id}": "chat",
+    "GET /v1/chat/completions/{completion_id}/messages": "chat",
     "POST /v1/completions": "chat",
     "POST /v1/engines/{model}/completions": "chat",
     "POST /v1/embeddings": "chat",
@@ -84,6 +91,13 @@ NEEDS = {
     "GET /v1/organization/dedicated_instances/{instance_id}": "org.read",
     "POST /v1/organization/dedicated_instances/{instance_id}": "org.write",
     "DELETE /v1/organization/dedicated_instances/{instance_id}": "org.write",
+    "GET /v1/organization/data_retention": "org.read",
+    "POST /v1/organization/data_retention": "org.write",
+    "GET /v1/organization/projects/{project_id}/data_retention": "org.read",
+    "POST /v1/organization/projects/{project_id}/data_retention": "org.write",
+    "GET /v1/organization/training_opt_in": "org.read",
+    "POST /v1/organization/training_opt_in": "org.write",
+    "GET /v1/organization/training_opt_in/decisions": "org.read",
     "GET /v1/organization/audit_logs": "org.read",
     "POST /v1/operator/organizations": "operator",
     "GET /v1/operator/organizations": "operator",
@@ -114,6 +128,7 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/chat/completions": _CHAT_BODY,
     "POST /v1/engines/{model}/chat/completions": {"messages": _CHAT_BODY["messages"]},
     "POST /v1/chat/completions/render": _CHAT_BODY,
+    "POST /v1/chat/completions/{completion_id}": {"metadata": {}},
     "POST /v1/completions": {"model": "gpt-3.5-turbo", "prompt": "Hello"},
     "POST /v1/engines/{model}/completions": {"prompt": "Hello"},
     "POST /v1/embeddings": {"model": "gpt-3.5-turbo", "input": "Hello"},
@@ -133,6 +148,13 @@ BODIES: Mapping[str, Any] = {
         "interval": "month",
     },
     "POST /v1/organization/spend_limit": {"threshold_amount": 100, "currency": "USD", "interval": "month"},
+    "POST /v1/organization/data_retention": {"retention_type": "none"},
+    "POST /v1/organization/projects/{project_id}/data_retention": {"retention_type": "none", "days": 1},
+    "POST /v1/organization/training_opt_in": {
+        "opted_in": True,
+        "text_version": CURRENT,
+        "given_by": "Ann",
+    },
     "POST /v1/organization/admin_api_keys": {"name": "a", "role": "reader"},
     "POST /v1/organization/users/{user_id}": {"role": "reader"},
     "POST /v1/organization/dedicated_instances": {"model": SPEECH},
@@ -145,6 +167,7 @@ NOT_SERVED = {"POST /v1/embeddings", "POST /v1/engines/{model}/embeddings"}
 MISSING = {
     "model": "no-such-model",
     "kind": "none",
+    "completion_id": "chatcmpl-0000000000000000",
     "project_id": "proj_0000000000000000",
     "api_key_id": "key_0000000000000000",
     "service_account_id": "svc_acct_0000000000000000",
@@ -208,6 +231,7 @@ class Matrix:
         return {
             "model": CHAT,
             "kind": "images",
+            "completion_id": self.store(organization_id, project.id, unique),
             "project_id": project.id,
             "api_key_id": made[0].id,
             "service_account_id": account.id,
@@ -217,6 +241,14 @@ class Matrix:
             "instance_id": instance.id,
             "organization_id": organization_id,
         }
+
+    def store(self, organization_id: str, project_id: str, name: str) -> str:
+        """A completion that was stored: of the project whose keys are tried, if the organization is ours."""
+        stored = completion(f"chatcmpl-{self._unique}", content=name)
+        ours = organization_id == self.house.organization.id
+        whose = (organization_id, self.house.project.id if ours else project_id)
+        self.house.stored.kept[stored.id] = (*whose, stored)
+        return stored.id
 
     async def limit_spending(self, organization_id: str, project_id: str) -> None:
         limits = SpendLimits(self.world.database)

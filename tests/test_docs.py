@@ -15,6 +15,7 @@ import typer.main
 
 from antiphon import errors, settings
 from antiphon.api.admin.table import rows
+from antiphon.api.stored import StoredApi
 from antiphon.api.table import table
 from antiphon.cli.main import app
 
@@ -71,7 +72,7 @@ def literal_codes() -> Iterator[str]:
 
 
 def test_every_route_is_documented_and_nothing_else() -> None:
-    served = table(*[MagicMock()] * 7, rows(MagicMock(snapshots=tuple)))
+    served = table(*[MagicMock()] * 7, rows(MagicMock(snapshots=tuple)), StoredApi(MagicMock()))
     routes = {f"{route.method} {re.sub(r':path}', '}', route.path)}" for route in served}
     assert set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`", page("api.md"))) >= routes
     listed = page("api.md").partition("## Routes")[2].partition("\n## ")[0]

@@ -18,8 +18,10 @@ from antiphon.access.access import build, opened
 from antiphon.access.api_key import NewKey, Realm
 from antiphon.access.authenticator import Authenticator
 from antiphon.errors import NotFound, Unauthenticated, Unavailable
+from antiphon.privacy.policies import Policies
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
+from antiphon.values import Policy
 from tenants import PEPPER, START, World
 
 
@@ -44,6 +46,27 @@ async def test_engines_know_an_organization_by_a_name_that_tells_nothing(world: 
     first, second, third = [await world.access.authenticator.authenticate(secret) for secret in secrets]
     assert first.tenant == second.tenant != third.tenant, "each key of an organization tells the same"
     assert one.organization_id not in first.tenant and len(first.tenant) == 32
+
+
+async def test_a_key_tells_for_how_long_content_is_kept(world: World) -> None:
+    realm = await world.realm()
+    organization_id, project_id = realm.organization_id or "", realm.project_id or ""
+    _, secret = await world.key(realm)
+    policies = Policies(world.database, lambda: world.wall)
+    authenticate = world.access.authenticator.authenticate
+    assert (await authenticate(secret)).policy == Policy(days=30, stores=True)
+    for project, type, days, policy in (
+        (None, "none", 7, Policy(days=7)),
+        (project_id, "none", 20, Policy(days=20)),
+        (project_id, "modified_abuse_monitoring", None, Policy(days=0)),
+        (None, "zero_data_retention", None, Policy(days=0)),
+        (project_id, "organization_default", None, Policy(days=0, stores=False)),
+    ):
+        await policies.set(organization_id, project, type, days, by=None)  # type: ignore[arg-type]
+        world.monotonic += 0.6  # the longest that one who was seen before is remembered
+        assert (await authenticate(secret)).policy == policy
+        assert (await world.another_process().authenticate(secret)).policy == policy
+    assert (await world.caller(Realm(organization_id))).policy == Policy(days=0, stores=False)
 
 
 async def test_an_admin_key_has_a_role_and_no_project(world: World) -> None:

@@ -15,6 +15,7 @@ async def test_the_operator_makes_organizations(house: House) -> None:
         "name": "globex",
         "created_at": int(house.world.wall),
         "prepaid": True,
+        "data_retention": {"object": "organization.data_retention", "type": "none", "days": 30},
     }
     assert await house.get(f"{OPERATOR}/{made['id']}", key=house.operator) == made
     listed = await house.get(f"{OPERATOR}?limit=1", key=house.operator)
@@ -23,6 +24,13 @@ async def test_the_operator_makes_organizations(house: House) -> None:
     assert listed["has_more"] and not rest["has_more"]
     again = await house.refused("POST", OPERATOR, {"name": "globex"}, key=house.operator)
     assert again == (400, None, "name")
+
+
+async def test_the_operator_sees_for_how_long_content_is_kept(house: House) -> None:
+    await house.post(f"{ORGANIZATION}/data_retention", {"retention_type": "none", "days": 5})
+    listed = await house.get(OPERATOR, key=house.operator)
+    days = {one["name"]: one["data_retention"]["days"] for one in listed["data"]}
+    assert days["acme"] == 5 and set(days.values()) <= {5, 30}
 
 
 async def test_the_operator_administrates_the_organization_that_is_named(house: House) -> None:

@@ -77,6 +77,24 @@ async def test_limits(house: House, client: AsyncOpenAI) -> None:
     assert (await projects.spend_limit.delete(project)).deleted
 
 
+async def test_data_retention(house: House, client: AsyncOpenAI) -> None:
+    project, whole = house.project.id, client.admin.organization.data_retention
+    own = client.admin.organization.projects.data_retention
+    made = await whole.update(retention_type="zero_data_retention")
+    assert (made.object, made.type) == ("organization.data_retention", "zero_data_retention")
+    assert await whole.retrieve() == made
+    assert (await own.retrieve(project)).type == "organization_default"
+    changed = await own.update(project, retention_type="none", extra_body={"days": 3})
+    assert (changed.object, changed.type) == ("project.data_retention", "none")
+    assert (changed.model_extra or {})["days"] == 3
+    assert await own.retrieve(project) == changed
+    assert (await own.update(project, retention_type="organization_default")).to_dict() == {
+        "object": "project.data_retention",
+        "type": "organization_default",
+        "days": 0,
+    }
+
+
 async def test_admin_keys(house: House, client: AsyncOpenAI) -> None:
     keys = client.admin.organization.admin_api_keys
     made = await keys.create(name="second", expires_in_seconds=60)

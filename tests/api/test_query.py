@@ -19,6 +19,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     names: list[str] = []
     groups: Annotated[list[Literal["a", "b"]], msgspec.Meta(max_length=3)] = []
     gte: int | None = msgspec.field(default=None, name="at[gte]")
+    tags: Annotated[dict[str, str], msgspec.Meta(max_length=2)] = {}
 
 
 def read(text: str) -> Wanted:
@@ -39,6 +40,8 @@ def read(text: str) -> Wanted:
         ("at[gte]=7", Wanted(gte=7)),
         ("at%5Bgte%5D=-7", Wanted(gte=-7)),
         ("names=%C3%A9", Wanted(names=["é"])),
+        ("tags[a]=1&tags%5Bb%20c%5D=2", Wanted(tags={"a": "1", "b c": "2"})),
+        ("tags[a][b]=1&tags[]=", Wanted(tags={"a][b": "1", "": ""})),
     ],
 )
 def test_what_is_taken(text: str, wanted: Wanted) -> None:
@@ -49,6 +52,13 @@ def test_what_is_taken(text: str, wanted: Wanted) -> None:
     "text, param, code",
     [
         ("other=1", "other", "unknown_parameter"),
+        ("other[a]=1", "other[a]", "unknown_parameter"),
+        ("tags=1", "tags", None),
+        ("tags=1&tags[a]=1", "tags", None),
+        ("tags[a]=1&tags=1", "tags", None),
+        ("tags[a=1", "tags", None),
+        ("tags[a]=1&tags[a]=1", "tags[a]", None),
+        ("tags[a]=1&tags[b]=1&tags[c]=1", "tags", "invalid_value"),
         ("after[]=x", "after[]", "unknown_parameter"),
         ("limit=0", "limit", "invalid_value"),
         ("limit=101", "limit", "invalid_value"),

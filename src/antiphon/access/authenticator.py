@@ -17,8 +17,15 @@ from antiphon.access.permissions import narrower
 from antiphon.errors import Unauthenticated, Unavailable
 from antiphon.storage.database import Database
 from antiphon.storage.lookups import Lookups
-from antiphon.storage.tables import api_key, api_key_secret, member, organization, project
-from antiphon.values import Caller, Role
+from antiphon.storage.tables import (
+    api_key,
+    api_key_secret,
+    data_retention,
+    member,
+    organization,
+    project,
+)
+from antiphon.values import Caller, Policy, Role
 
 REMEMBER_SECONDS = 0.5
 """How long an answer of the database counts. A revoked key is refused after that, in every process."""
@@ -123,6 +130,9 @@ class Authenticator:
         )
 
 
+# A project's own policy holds for it; without one, its organization's does.
+_own, _common = data_retention.alias("own"), data_retention.alias("common")
+
 _SECRETS = (
     select(
         api_key_secret.c.digest,
@@ -138,12 +148,16 @@ _SECRETS = (
         organization.c.name.label("organization"),
         project.c.name.label("project"),
         member.c.role.label("member_role"),
+        func.coalesce(_own.c.days, _common.c.days).label("kept_days"),
+        func.coalesce(_own.c.stores, _common.c.stores).label("stores"),
     )
     .select_from(api_key_secret)
     .join(api_key, api_key_secret.c.key_id == api_key.c.id)
     .outerjoin(organization, api_key.c.organization_id == organization.c.id)
     .outerjoin(project, api_key.c.project_id == project.c.id)
     .outerjoin(member, api_key.c.member_id == member.c.id)
+    .outerjoin(_own, api_key.c.project_id == _own.c.scope)
+    .outerjoin(_common, api_key.c.organization_id == _common.c.scope)
     .where(
         api_key_secret.c.digest == bindparam("shown"),
         api_key.c.revoked_at.is_(None),
@@ -166,6 +180,7 @@ def _caller(row: Any, pepper: bytes) -> Caller:
         role=narrower(role, row.member_role) if row.member_role else role,
         scopes=frozenset(row.scopes.split()),
         member_id=row.member_id,
+        policy=Policy() if row.kept_days is None else Policy(days=row.kept_days, stores=row.stores),
     )
 
 

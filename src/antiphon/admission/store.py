@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.admission.limits import Limits, installed, overridden
-from antiphon.errors import InvalidRequest, NotFound, Unavailable
+from antiphon.errors import Unavailable
 from antiphon.settings import Settings
-from antiphon.storage import audit
+from antiphon.storage import audit, scopes
 from antiphon.storage.database import Database
 from antiphon.storage.lookups import Lookups
-from antiphon.storage.tables import organization, project, rate_limit, spend_limit
+from antiphon.storage.tables import rate_limit, spend_limit
 from antiphon.values import Caller
 
 REMEMBER_SECONDS = 0.5
@@ -72,7 +72,7 @@ class RateLimits:
         """The limits in force with each of these snapshots."""
         query = select(rate_limit).where(rate_limit.c.project_id == project_id)
         async with self._database.connect() as connection:
-            await _require_project(connection, organization_id, project_id)
+            await scopes.require(connection, organization_id, project_id)
             own = {row.snapshot: row for row in await connection.execute(query)}
         return {name: self._limits(own.get(name)) for name in snapshots}
 
@@ -88,7 +88,7 @@ class RateLimits:
         """Change limits, by the names of `Limits`: 0 sets none, None goes back to the installation's."""
         place = {"project_id": project_id, "snapshot": snapshot}
         async with self._database.begin() as connection:
-            await _require_project(connection, organization_id, project_id, change=True)
+            await scopes.require(connection, organization_id, project_id, change=True)
             if changes:
                 await _put(connection, rate_limit, place, dict(changes))
                 await audit.record(
@@ -129,7 +129,7 @@ class SpendLimits:
         """None if there is no limit."""
         query = select(spend_limit.c.cents).where(spend_limit.c.scope == (project_id or organization_id))
         async with self._database.connect() as connection:
-            await _require(connection, organization_id, project_id)
+            await scopes.require(connection, organization_id, project_id)
             cents: int | None = await connection.scalar(query)
         return cents
 
@@ -139,7 +139,7 @@ class SpendLimits:
         """In force within about a second; what is reserved by then is honoured."""
         scope = {"scope": project_id or organization_id}
         async with self._database.begin() as connection:
-            await _require(connection, organization_id, project_id, change=True)
+            await scopes.require(connection, organization_id, project_id, change=True)
             await _put(connection, spend_limit, scope, {"cents": cents, "updated_at": int(self._clock())})
             changes = {"threshold_amount": cents, "currency": "USD", "interval": "month"}
             await self._record(connection, "updated", changes, organization_id, project_id, by)
@@ -148,7 +148,7 @@ class SpendLimits:
         """Whether there was a limit."""
         change = delete(spend_limit).where(spend_limit.c.scope == (project_id or organization_id))
         async with self._database.begin() as connection:
-            await _require(connection, organization_id, project_id, change=True)
+            await scopes.require(connection, organization_id, project_id, change=True)
             removed = bool((await connection.execute(change)).rowcount)
             if removed:
                 await self._record(connection, "deleted", {}, organization_id, project_id, by)
@@ -190,32 +190,3 @@ async def _put(
     change = update(table).where(*_at(table, place)).values(values)
     if not (await connection.execute(change)).rowcount:
         await connection.execute(insert(table).values(dict(place) | values))
-
-
-async def _require(
-    connection: AsyncConnection, organization_id: str, project_id: str | None, *, change: bool = False
-) -> None:
-    if project_id is not None:
-        return await _require_project(connection, organization_id, project_id, change=change)
-    query = select(organization.c.id).where(organization.c.id == organization_id)
-    if await connection.scalar(_locking(query) if change else query) is None:
-        raise NotFound("There is no such organization.")
-
-
-async def _require_project(
-    connection: AsyncConnection, organization_id: str, project_id: str, *, change: bool = False
-) -> None:
-    """Raise unless the project is there, and not archived if it is to `change`, which then others cannot."""
-    query = select(project.c.archived_at).where(
-        project.c.id == project_id, project.c.organization_id == organization_id
-    )
-    row = (await connection.execute(_locking(query) if change else query)).one_or_none()
-    if row is None:
-        raise NotFound("There is no such project.")
-    if change and row.archived_at is not None:
-        raise InvalidRequest("The project is archived: nothing in it can be made or changed.")
-
-
-def _locking(query: Any) -> Any:
-    # The weaker of PostgreSQL's locks: rows that refer to the project may still be written.
-    return query.with_for_update(key_share=True)

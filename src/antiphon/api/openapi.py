@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from antiphon import __version__
+from antiphon.api.query import mappings
 from antiphon.api.routes import Route
 from antiphon.wire.models import ErrorEnvelope
 
@@ -91,8 +92,10 @@ def _in_query(route: Route) -> list[dict[str, Any]]:
         return []
     _, components = msgspec.json.schema_components([route.query], ref_template=_REF)
     schema = components[route.query.__name__]
+    keyed = mappings(route.query)
     return [
         {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": kind}
+        | ({"style": "deepObject", "explode": True} if name in keyed else {})
         for name, kind in schema["properties"].items()
     ]
 

@@ -21,29 +21,46 @@ def read(exchange: Exchange, shape: type[T]) -> T:
     """The query as `shape`. Raises `InvalidRequest`, which names the parameter.
 
     A list may be sent as `name[]=`, as the official clients do, or as `name=`, each as often as there are
-    values.
+    values; a mapping is sent as `name[key]=`.
     """
-    return convert(_parse(exchange.query, lists(shape)), shape, strict=False)
+    found = _parse(exchange.query, lists(shape), mappings(shape))
+    return convert(found, shape, strict=False)
 
 
 def lists(shape: type[msgspec.Struct]) -> frozenset[str]:
     """The parameters that may have several values."""
+    return _of_kind(shape, list)
+
+
+def mappings(shape: type[msgspec.Struct]) -> frozenset[str]:
+    """The parameters that have a value for each of some keys."""
+    return _of_kind(shape, dict)
+
+
+def _of_kind(shape: type[msgspec.Struct], kind: type) -> frozenset[str]:
     fields = msgspec.structs.fields(shape)
-    return frozenset(field.encode_name for field in fields if get_origin(_plain(field.type)) is list)
+    return frozenset(field.encode_name for field in fields if get_origin(_plain(field.type)) is kind)
 
 
 def _plain(kind: Any) -> Any:
     return getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
 
 
-def _parse(query: bytes, several: frozenset[str]) -> dict[str, Any]:
+def _parse(query: bytes, several: frozenset[str], keyed: frozenset[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for sent, value in _pairs(query):
         name = sent.removesuffix("[]")
         shown = sent[:200]
         if not value.isprintable():
             raise InvalidRequest(f"'{shown}' holds what cannot be printed.", param=shown)
-        if name in several:
+        whole, opened, key = sent.removesuffix("]").partition("[")
+        if whole in keyed:
+            if not opened or not sent.endswith("]"):
+                raise InvalidRequest(f"'{whole}' is sent as '{whole}[key]=value'.", param=whole)
+            if key in found.setdefault(whole, {}):
+                raise InvalidRequest(f"'{shown}' was sent more than once.", param=shown)
+            found[whole][key] = value
+        elif name in several:
             found.setdefault(name, []).append(value)
         elif sent in found:
             raise InvalidRequest(f"'{shown}' was sent more than once.", param=shown)

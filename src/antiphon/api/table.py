@@ -13,6 +13,7 @@ from antiphon.api.info import InfoApi
 from antiphon.api.model_page import ModelPage
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Answer, Route
+from antiphon.api.stored import StoredApi
 from antiphon.wire.audio import (
     JsonTranscript,
     TextDelta,
@@ -48,10 +49,15 @@ def table(
     reference: ReferenceApi,
     page: ModelPage,
     admin: Sequence[Route] = (),
+    stored: StoredApi | None = None,
 ) -> list[Route]:
-    """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them."""
+    """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them.
+
+    `stored` has what was to be stored, where anything is kept.
+    """
     return [
         *_chat_rows(chat),  # before those of completions, whose model may be any path
+        *(stored.rows() if stored else ()),  # after `render`, which is no completion's id
         *_completion_rows(completions),
         *_embedding_rows(embeddings),
         *_audio_rows(audio),

@@ -21,6 +21,7 @@ from antiphon.api.model_page import ModelPage
 from antiphon.api.observing import Observer
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
+from antiphon.api.stored import StoredApi
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
 from antiphon.catalogue.listing import Names
@@ -31,6 +32,7 @@ from antiphon.inference.metrics import Metrics
 from antiphon.inference.transcription import Transcription
 from antiphon.ledger.ledger import Ledger
 from antiphon.pools.pools import Pools
+from antiphon.privacy.stored import StoredCompletions
 from antiphon.settings import Settings
 from antiphon.wire.models import Readiness
 
@@ -46,6 +48,7 @@ def build_edge(
     admin: Sequence[Route] = (),
     gate: Gate | None = None,
     observers: Sequence[Observer] = (),
+    stored: StoredCompletions | None = None,
 ) -> Edge:
     metrics = Metrics(process)
     gate = gate or Gate(settings)
@@ -78,6 +81,7 @@ def build_edge(
         reference,
         ModelPage(catalogue.listing, settings.public_models),
         admin,
+        StoredApi(stored) if stored else None,
     )
     reference.describe(openapi.document(routes))
     edge = Edge(settings, routes, keys, gate, metrics, observers)

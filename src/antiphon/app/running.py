@@ -28,6 +28,8 @@ from antiphon.operations.dedicated import Dedicated
 from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
+from antiphon.privacy.consent import Consents
+from antiphon.privacy.policies import Policies
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
@@ -91,6 +93,8 @@ async def running(
             spend_limits=SpendLimits(database),
             snapshots=lambda: catalogue.catalogue.served,
             dedicated=dedicated,
+            policies=Policies(database, time.time),
+            consents=Consents(database, time.time),
             database=database,
             clock=time.time,
         )

@@ -32,6 +32,7 @@ from antiphon.storage.ledger_tables import (
 )
 from antiphon.storage.metadata import metadata
 from antiphon.storage.model_tables import alias_switch, notice, snapshot_ending
+from antiphon.storage.privacy_tables import data_retention, training_consent
 
 __all__ = [
     "account",
@@ -41,6 +42,7 @@ __all__ = [
     "api_key_secret",
     "audit_log",
     "credit",
+    "data_retention",
     "dedicated_instance",
     "dedicated_measurement",
     "dedicated_rate",
@@ -63,6 +65,7 @@ __all__ = [
     "spend_limit",
     "spending",
     "time_charge",
+    "training_consent",
     "usage_rollup",
 ]
 

@@ -17,6 +17,10 @@ from antiphon.wire.sampling import END, ModelName, SamplingRequest, ShortText, T
 Name = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_.-]{{1,64}}{END}")]
 
 
+Metadata = Annotated[dict[Annotated[str, Meta(max_length=64)], ShortText], Meta(max_length=16)]
+"""What a client notes beside a completion, to find it again: keys and values."""
+
+
 class TextPart(msgspec.Struct, frozen=True, tag="text", forbid_unknown_fields=True):
     text: str
 
@@ -154,9 +158,7 @@ class ChatRequest(SamplingRequest, frozen=True, kw_only=True, forbid_unknown_fie
     prompt_cache_key: ShortText | None = None
     prompt_cache_retention: ShortText | None = None
     prompt_cache_options: dict[str, Any] | None = None
-    metadata: Annotated[dict[Annotated[str, Meta(max_length=64)], ShortText], Meta(max_length=16)] | None = (
-        None
-    )
+    metadata: Metadata | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     prediction: dict[str, Any] | None = None
     service_tier: str | None = None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
 
 from antiphon.access import organizations
 from antiphon.api import query
+from antiphon.api.admin import data_retention
 from antiphon.api.admin.answers import list_page, name_of, read_body
 from antiphon.api.exchange import JSON, Exchange
 from antiphon.api.routes import Answer, Route
 from antiphon.ledger import credits
 from antiphon.ledger.usage import dollars
+from antiphon.privacy.policies import Policies
 from antiphon.storage import audit
 from antiphon.storage.database import Database
 from antiphon.wire.admin.lists import ListQuery
@@ -34,9 +36,14 @@ class OperatorApi:
     """`clock` in unix seconds."""
 
     def __init__(
-        self, service: organizations.Organizations, database: Database, clock: Callable[[], float]
+        self,
+        service: organizations.Organizations,
+        policies: Policies,
+        database: Database,
+        clock: Callable[[], float],
     ) -> None:
         self._organizations = service
+        self._policies = policies
         self._database = database
         self._clock = clock
 
@@ -91,16 +98,18 @@ class OperatorApi:
     async def create_organization(self, exchange: Exchange) -> None:
         wanted = await read_body(exchange, OrganizationCreate)
         made = await self._organizations.create(wanted.name, prepaid=wanted.prepaid, by=exchange.known_caller)
-        await exchange.answer_json(_shown(made))
+        [shown] = await self._shown([made])
+        await exchange.answer_json(shown)
 
     async def list_organizations(self, exchange: Exchange) -> None:
         wanted = query.read(exchange, ListQuery)
         page = await self._organizations.list(after=wanted.after, limit=wanted.limit)
-        data = [_shown(organization) for organization in page.data]
+        data = await self._shown(page.data)
         await exchange.answer_json(list_page(OrganizationList, data, page.has_more))
 
     async def retrieve_organization(self, exchange: Exchange) -> None:
-        await exchange.answer_json(_shown(await self._organization(exchange)))
+        [shown] = await self._shown([await self._organization(exchange)])
+        await exchange.answer_json(shown)
 
     async def create_credit(self, exchange: Exchange) -> None:
         wanted, name = await read_body(exchange, CreditCreate), name_of(exchange)
@@ -141,14 +150,18 @@ class OperatorApi:
     async def _organization(self, exchange: Exchange) -> organizations.Organization:
         return await self._organizations.get(exchange.parameters["organization_id"])
 
-
-def _shown(organization: organizations.Organization) -> Organization:
-    return Organization(
-        id=organization.id,
-        name=organization.name,
-        created_at=organization.created_at,
-        prepaid=organization.prepaid,
-    )
+    async def _shown(self, found: Sequence[organizations.Organization]) -> list[Organization]:
+        policies = await self._policies.of_organizations([one.id for one in found])
+        return [
+            Organization(
+                id=one.id,
+                name=one.name,
+                created_at=one.created_at,
+                prepaid=one.prepaid,
+                data_retention=data_retention.shown(policies[one.id]),
+            )
+            for one in found
+        ]
 
 
 def _credit(credit: credits.Credit) -> Credit:

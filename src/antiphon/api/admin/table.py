@@ -10,6 +10,7 @@ from antiphon.access.access import Access
 from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.admin_keys import AdminKeysApi
 from antiphon.api.admin.audit_logs import AuditLogsApi
+from antiphon.api.admin.data_retention import DataRetentionApi
 from antiphon.api.admin.dedicated import DedicatedApi
 from antiphon.api.admin.operator import OperatorApi
 from antiphon.api.admin.project_keys import ProjectKeysApi
@@ -17,10 +18,13 @@ from antiphon.api.admin.projects import ProjectsApi
 from antiphon.api.admin.rate_limits import RateLimitsApi
 from antiphon.api.admin.service_accounts import ServiceAccountsApi
 from antiphon.api.admin.spend_limits import SpendLimitsApi
+from antiphon.api.admin.training import TrainingApi
 from antiphon.api.admin.usage import UsageApi
 from antiphon.api.admin.users import UsersApi
 from antiphon.api.routes import Route
 from antiphon.operations.dedicated import Dedicated
+from antiphon.privacy.consent import Consents
+from antiphon.privacy.policies import Policies
 from antiphon.storage.database import Database
 
 
@@ -32,6 +36,8 @@ class Administration(msgspec.Struct, frozen=True, kw_only=True):
     spend_limits: SpendLimits
     snapshots: Callable[[], Collection[str]]
     dedicated: Dedicated
+    policies: Policies
+    consents: Consents
     database: Database
     clock: Callable[[], float]
 
@@ -49,6 +55,8 @@ def rows(services: Administration) -> list[Route]:
         *SpendLimitsApi(services.spend_limits).rows(),
         *UsageApi(database, clock).rows(),
         *DedicatedApi(services.dedicated, clock).rows(),
+        *DataRetentionApi(services.policies).rows(),
+        *TrainingApi(services.consents).rows(),
         *AuditLogsApi(access.audit).rows(),
-        *OperatorApi(access.organizations, database, clock).rows(),
+        *OperatorApi(access.organizations, services.policies, database, clock).rows(),
     ]

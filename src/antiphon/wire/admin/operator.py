@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from antiphon.wire.admin.data_retention import OrganizationDataRetention
 from antiphon.wire.admin.lists import ListPage, Name
 
 Dollars = Annotated[
@@ -28,6 +29,7 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     created_at: int
     prepaid: bool
+    data_retention: OrganizationDataRetention
 
 
 class OrganizationList(ListPage, frozen=True, kw_only=True):
