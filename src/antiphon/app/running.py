@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from antiphon.admission.memory import Memory
 from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
+from antiphon.app.data import Lateness, data_figures, opened_content, purging
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
 from antiphon.app.work import beside, flush, flush_often, telling, time_kept
@@ -28,6 +30,7 @@ from antiphon.operations.dedicated import Dedicated
 from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
+from antiphon.privacy.keeper import keeping
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
@@ -83,6 +86,9 @@ async def running(
         uploads = await asyncio.to_thread(_uploads, home, process)
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
+        content = await stack.enter_async_context(opened_content(settings, database))
+        keeper = await stack.enter_async_context(keeping(content))
+        late = Lateness(database, time.time)
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         administration = Administration(
@@ -95,18 +101,20 @@ async def running(
             clock=time.time,
         )
         admin = rows(administration)
-        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        services = (settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        edge = build_edge(*services, [keeper], partial(data_figures, keeper, late))
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
         if told is not None:
             await attach(told, pools)
-        work = {"catalogue": catalogue.run(), "keys": flush_often(keys)}
+        work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "late": late.run()}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             work["time"] = time_kept(settings, database, runtime, dedicated, pools)
             work |= await telling(settings, database, lambda: catalogue.catalogue)
+            work |= await purging(settings, database, content)
         try:
             async with beside(work):
                 yield Antiphon(edge, first_key, ready, pools, gate.waiting)
@@ -119,8 +127,9 @@ async def running(
 async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     """What several gateway processes share, for as long as the block runs: engines, and the first start."""
     home = settings.home_path
-    async with Database(settings.database_url) as database:
+    async with Database(settings.database_url) as database, AsyncExitStack() as stack:
         await upgrade(database)
+        content = await stack.enter_async_context(opened_content(settings, database))
         first_key = await (await opened(database, home)).ensure_default()
         await asyncio.to_thread(_uploads, home)
         gateways, runtime = Gateways(), new_runtime(settings)
@@ -138,6 +147,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         scaling = keep_scaled(pools, gateways.busy, gateways.waiting, tell)
         work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
         work |= await telling(settings, database, lambda: catalogue.catalogue)
+        work |= await purging(settings, database, content)
         try:
             async with beside(work):
                 yield Engines(first_key, gateways)

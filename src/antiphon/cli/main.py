@@ -16,6 +16,7 @@ from antiphon.cli.chat import chat
 from antiphon.cli.compare import compare
 from antiphon.cli.costs import costs
 from antiphon.cli.credits import credits
+from antiphon.cli.data import data
 from antiphon.cli.db import db
 from antiphon.cli.dedicated import dedicated
 from antiphon.cli.docs import docs
@@ -75,6 +76,7 @@ dedicated.command()(advise)
 app.add_typer(dedicated, name="dedicated")
 app.command()(chat)
 app.command()(transcribe)
+app.add_typer(data, name="data")
 app.add_typer(db, name="db")
 app.command()(doctor)
 app.command()(docs)
