@@ -129,11 +129,11 @@ class Keeper:
             self._idle.set()
             self._content.keys.forget(before=day_of(self._clock()))
 
-    async def flush(self, seconds: float = FLUSH_SECONDS) -> None:
-        """Wait until nothing waits any more, for so long at most; what is left then is not kept."""
+    async def flush(self) -> None:
+        """Wait until nothing waits any more, for a few seconds at most; what is left then is not kept."""
         self._hurry.set()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(FLUSH_SECONDS):
                 await self._idle.wait()
         except TimeoutError:
             left = list(self._queue)
@@ -153,7 +153,7 @@ class Keeper:
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         items = [one.item for one in batch]
-        failure = await self._kept(items)
+        failure = await self._kept(items, RETRY_SECONDS)
         if failure and len(items) > 1:
             # What is wrong with one of them is not the others' business.
             for one in items:
@@ -163,7 +163,7 @@ class Keeper:
             self._drop("failed", failure)
         self._done(batch)
 
-    async def _kept(self, items: Sequence[Item], waits: Sequence[float] = RETRY_SECONDS) -> str:
+    async def _kept(self, items: Sequence[Item], waits: Sequence[float]) -> str:
         """Why they could not be kept, however often it was tried, or nothing."""
         failure = ""
         for wait in (*waits, 0.0):
