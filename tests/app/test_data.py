@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.app.data import Lateness, data_figures, opened_content, purging
+from antiphon.app.data import Lateness, kept, opened_content, purging
 from antiphon.errors import ConfigurationError, Unavailable
 from antiphon.inference.metrics import Metrics
 from antiphon.privacy.keeper import keeping
@@ -35,9 +35,9 @@ async def test_a_request_is_kept_and_purged(settings: Settings) -> None:
     ):
         status, headers, body = await service.chat(store=True, metadata={"a": "b"})
         assert status == 200
-        [kept] = await content.find(CALLER.organization_id, time.time())  # durable by the end of the answer
-        assert kept.row.request_id == headers["x-request-id"] and kept.metadata == {"a": "b"}
-        assert kept.row.completion_id == body["id"]
+        [found] = await content.find(CALLER.organization_id, time.time())  # durable by the end of the answer
+        assert found.row.request_id == headers["x-request-id"] and found.metadata == {"a": "b"}
+        assert found.row.completion_id == body["id"]
         house = House(settings.home_path, database, content.keys, content.place)
         await house.keep(house.item(created_at=0, expires_at=DAY))
         [work] = (await purging(settings, database, content)).values()
@@ -49,13 +49,12 @@ async def test_a_request_is_kept_and_purged(settings: Settings) -> None:
 
 
 async def test_what_is_kept_and_deleted_is_among_the_metrics(settings: Settings) -> None:
-    async with Database(settings.database_url) as database, opened_content(settings, database) as content:
-        async with keeping(content) as keeper:
-            metrics, late = Metrics(), Lateness(database, time.time)
-            data_figures(keeper, late, metrics)
-            keeper.dropped["full"] += 2
-            late.seconds = 7
-            text = metrics.text().decode()
+    async with Database(settings.database_url) as database, kept(settings, database) as data:
+        metrics = Metrics()
+        data.figures(metrics)
+        data.keeper.dropped["full"] += 2
+        data.late.seconds = 7
+        text = metrics.text().decode()
     assert 'antiphon_content_dropped{reason="full"} 2.0' in text
     assert 'antiphon_content_waiting{state="queued"} 0.0' in text
     assert 'antiphon_purge_late_seconds{what="content"} 7.0' in text

@@ -2,8 +2,8 @@
 
 A canary goes through the API in a prompt, an answer, a recording, a transcript and metadata. First it is
 found, by decrypting with the keys that there are. Then the clock moves, the purge runs, and it is looked for:
-in tables, logs of the database, files, temporary folders, logs, and backups from before; in the clear, and under
-every key that is left, the newest copy of the key store included.
+in tables, logs of the database, files, temporary folders, logs, and backups from before; in the clear, and
+under every key that is left, the newest copy of the key store included.
 """
 
 from __future__ import annotations

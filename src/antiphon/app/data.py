@@ -10,13 +10,15 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn
 
+import msgspec
+
 from antiphon.errors import AntiphonError
 from antiphon.inference.metrics import Metrics
 from antiphon.operations.purge import Purge
 from antiphon.operations.webhook import Webhook, load_secret
 from antiphon.privacy.content import Content
 from antiphon.privacy.days import day_of
-from antiphon.privacy.keeper import Keeper
+from antiphon.privacy.keeper import Keeper, keeping
 from antiphon.privacy.keys import KeyMissing, opened_keys
 from antiphon.privacy.places import Folder, Place
 from antiphon.privacy.purging import late
@@ -76,23 +78,37 @@ class Lateness:
                 log.warning("it is not known whether content is deleted on time: %s", problem)
 
 
-def data_figures(keeper: Keeper, lateness: Lateness, metrics: Metrics) -> None:
-    """Have what is kept, and what is deleted, among the metrics."""
-    metrics.gauge(
-        "antiphon_content_dropped",
-        "Requests that should have been kept and were not, since the start",
-        "reason",
-        lambda: keeper.dropped,
-    )
-    metrics.gauge(
-        "antiphon_content_waiting",
-        "Requests that wait to be kept",
-        "state",
-        lambda: {"queued": keeper.waiting},
-    )
-    metrics.gauge(
-        "antiphon_purge_late_seconds",
-        "Seconds for which something should have been gone that is not",
-        "what",
-        lambda: {"content": lateness.seconds},
-    )
+class Data(msgspec.Struct, frozen=True):
+    """What is kept of requests, at work."""
+
+    content: Content
+    keeper: Keeper
+    late: Lateness
+
+    def figures(self, metrics: Metrics) -> None:
+        """Have what is kept, and what is deleted, among the metrics."""
+        metrics.gauge(
+            "antiphon_content_dropped",
+            "Requests that should have been kept and were not, since the start",
+            "reason",
+            lambda: self.keeper.dropped,
+        )
+        metrics.gauge(
+            "antiphon_content_waiting",
+            "Requests that wait to be kept",
+            "state",
+            lambda: {"queued": self.keeper.waiting},
+        )
+        metrics.gauge(
+            "antiphon_purge_late_seconds",
+            "Seconds for which something should have been gone that is not",
+            "what",
+            lambda: {"content": self.late.seconds},
+        )
+
+
+@asynccontextmanager
+async def kept(settings: Settings, database: Database) -> AsyncIterator[Data]:
+    """What is kept, with a keeper at work, for as long as the block runs."""
+    async with opened_content(settings, database) as content, keeping(content) as keeper:
+        yield Data(content, keeper, Lateness(database, time.time))

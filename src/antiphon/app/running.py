@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,10 +18,10 @@ from antiphon.admission.memory import Memory
 from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
-from antiphon.app.data import Lateness, data_figures, opened_content, purging
+from antiphon.app.data import kept, opened_content
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
-from antiphon.app.work import beside, flush, flush_often, telling, time_kept
+from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.ledger import ledger as accounts
@@ -30,7 +29,6 @@ from antiphon.operations.dedicated import Dedicated
 from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
-from antiphon.privacy.keeper import keeping
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
@@ -86,9 +84,7 @@ async def running(
         uploads = await asyncio.to_thread(_uploads, home, process)
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
-        content = await stack.enter_async_context(opened_content(settings, database))
-        keeper = await stack.enter_async_context(keeping(content))
-        late = Lateness(database, time.time)
+        data = await stack.enter_async_context(kept(settings, database))
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         administration = Administration(
@@ -102,19 +98,18 @@ async def running(
         )
         admin = rows(administration)
         services = (settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
-        edge = build_edge(*services, [keeper], partial(data_figures, keeper, late))
+        edge = build_edge(*services, [data.keeper], data.figures)
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
         if told is not None:
             await attach(told, pools)
-        work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "late": late.run()}
+        work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "late": data.late.run()}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             work["time"] = time_kept(settings, database, runtime, dedicated, pools)
-            work |= await telling(settings, database, lambda: catalogue.catalogue)
-            work |= await purging(settings, database, content)
+            work |= await once(settings, database, data.content, lambda: catalogue.catalogue)
         try:
             async with beside(work):
                 yield Antiphon(edge, first_key, ready, pools, gate.waiting)
@@ -146,8 +141,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         keeping = time_kept(settings, database, runtime, dedicated, pools)
         scaling = keep_scaled(pools, gateways.busy, gateways.waiting, tell)
         work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
-        work |= await telling(settings, database, lambda: catalogue.catalogue)
-        work |= await purging(settings, database, content)
+        work |= await once(settings, database, content, lambda: catalogue.catalogue)
         try:
             async with beside(work):
                 yield Engines(first_key, gateways)
