@@ -19,7 +19,9 @@ from antiphon.privacy import expiring, purging
 from antiphon.privacy.days import day_of, end_of
 from antiphon.privacy.places import FOLDER, Folder
 from antiphon.privacy.receipts import Body, Count
-from antiphon.storage import tables
+from antiphon.settings import KEYS_NAME
+from antiphon.storage import sqlite, tables
+from antiphon.storage.content_tables import sealing_key
 from antiphon.storage.database import Database
 from privacy_house import DAY, NOON, House, Killed, housed
 from receiver import receiving
@@ -149,6 +151,30 @@ async def test_a_receipt_is_signed_once_an_hour(house: House) -> None:
         if body := await purge.look():
             signed.append(body)
     assert [totals([body]) for body in signed] == [{("org-1", "expired", 1, "chat"): 3}]
+
+
+async def test_a_key_is_not_taken_for_destroyed_while_files_hold_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads from the store of keys keeps its log alive, and in there is the key."""
+    monkeypatch.setattr(sqlite, "_FORGET_SECONDS", 0.1)
+    await house.keep(house.item(days=1))
+    [secret] = (await house.secrets()).values()
+    house.now += 2 * DAY
+
+    def held() -> bool:
+        return any(secret in path.read_bytes() for path in house.home.glob(f"{KEYS_NAME}*"))
+
+    async with house.keys._store.connect() as reader:
+        await reader.execute(select(sealing_key))
+        with pytest.raises(Unavailable):
+            await house.purged()
+        assert len(await house.rows(tables.content_key_end)) == 1 and await asyncio.to_thread(held)
+        assert await house.purge().late() == 0
+        house.now += 60
+        assert await house.purge().late() == 60
+    await house.purged()
+    assert await house.rows(tables.content_key_end) == [] and not await asyncio.to_thread(held)
 
 
 async def test_more_than_one_transaction_takes_is_deleted_too(

@@ -34,7 +34,7 @@ MOST_RECORDED = 256 * 1024 * 1024
 """And in bytes of recordings, on the disk."""
 BATCH = 256
 BATCH_BYTES = 8 * 1024 * 1024
-LINGER_SECONDS = 0.25
+LINGER_SECONDS = 1.0
 """Until when others may join a batch, unless somebody waits for it."""
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Between the tries of a batch; after the last it is given up."""
@@ -108,8 +108,8 @@ class Keeper:
         self._recorded += recorded
         self._idle.clear()
         self._wake.set()
-        if durable is not None:
-            self._hurry.set()
+        if durable is not None or recording is not None:
+            self._hurry.set()  # an upload is not encrypted yet
         return durable
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -77,4 +78,5 @@ class Folder:
             return
         for day in self._root.iterdir():
             if day.name < before:
-                shutil.rmtree(day)
+                with suppress(FileNotFoundError):  # another process sweeps as well
+                    shutil.rmtree(day)
