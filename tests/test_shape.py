@@ -62,11 +62,13 @@ TESTED_WITH = {
     "ledger/test_posting.py": ("ledger/accounts.py", "ledger/requests.py", "storage/sql.py"),
     "ledger/test_usage.py": ("ledger/buckets.py",),
     "ledger/test_verify.py": ("ledger/tally.py", "ledger/totals.py"),
+    "operations/test_purge.py": ("privacy/purging.py",),
     "operations/test_operations_dedicated.py": ("operations/affording.py",),
     "pools/test_pool.py": ("pools/replica.py",),
     "runtime/test_ray.py": ("runtime/ray_control.py", "runtime/ray_messages.py"),
     "runtime/test_runtimes.py": ("runtime/base.py",),
     "storage/test_migrations.py": (
+        "storage/content_tables.py",
         "storage/ledger_tables.py",
         "storage/metadata.py",
         "storage/privacy_tables.py",

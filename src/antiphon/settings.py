@@ -23,6 +23,8 @@ FILE_NAME = "antiphon.toml"
 PREFIX = "ANTIPHON_"
 DATABASE_NAME = "antiphon.db"
 """Of SQLite, in the data folder."""
+KEYS_NAME = "content-keys.db"
+"""Likewise, of the keys of what is kept."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -37,6 +39,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one")] = 8000
     database: Annotated[
         str, Meta(description="SQLAlchemy address of the database; empty means SQLite in the data folder")
+    ] = ""
+    content_keys: Annotated[
+        str,
+        Meta(
+            description="SQLAlchemy address of the keys of what is kept, another database than that; "
+            "empty means SQLite in the data folder"
+        ),
+    ] = ""
+    content_storage: Annotated[
+        str,
+        Meta(
+            pattern=r"^$|^s3://[^/\s]+(/[^\s]*)?$",
+            description="Where kept recordings lie: s3://bucket/prefix, or empty for the data folder",
+        ),
     ] = ""
     valkey: Annotated[
         str,
@@ -208,6 +224,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite+aiosqlite:///{self.home_path / DATABASE_NAME}"
+
+    @property
+    def content_keys_url(self) -> str:
+        return self.content_keys or f"sqlite+aiosqlite:///{self.home_path / KEYS_NAME}"
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     days: int = 30
     """After so many it is gone, for good; 0: it is never written."""
     stores: bool = True
-    """Whether a request may ask with `store` that its completion is kept, for 30 days, whatever `days` says;
+    """Whether a request may ask with `store` that its completion is kept, where nothing else is for 30 days;
     else that is as if it were false."""
 
 

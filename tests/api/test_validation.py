@@ -48,6 +48,7 @@ def refused(**given: Any) -> InvalidRequest:
         ({"top_logprobs": 3}, "top_logprobs", "invalid_parameter_combination"),
         ({"max_tokens": 1, "max_completion_tokens": 1}, "max_tokens", "invalid_parameter_combination"),
         ({"store": "yes"}, "store", "invalid_type"),
+        ({"verbosity": "high"}, "verbosity", "unsupported_parameter"),
         ({"service_tier": "priority"}, "service_tier", "unsupported_parameter"),
         ({"tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
         ({"tools": [{"type": "custom"}]}, "tools[0].type", "unsupported_parameter"),

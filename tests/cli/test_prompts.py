@@ -91,7 +91,7 @@ def test_lines_of_text(tmp_path: Path) -> None:
         ({"messages": [{"content": "Hi"}]}, "Missing required parameter: 'messages[0].role'."),
         ({"messages": HI, "temprature": 0}, "Unknown parameter: 'temprature'."),
         ({"messages": HI, "temperature": 3}, "'temperature'"),
-        ({"messages": HI, "store": True}, "'store' with this value is not supported"),
+        ({"messages": HI, "verbosity": "high"}, "'verbosity' with this value is not supported"),
         ({"messages": HI, "n": 2}, "'n' is not 1"),
         ({"body": {"messages": HI}, "url": "/v1/embeddings"}, "'url' is not /v1/chat/completions"),
         ({"body": {"messages": HI}, "custom_id": 5}, "'custom_id' is not a string"),

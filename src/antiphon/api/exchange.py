@@ -25,6 +25,8 @@ JSON = "application/json"
 EVENTS = "text/event-stream; charset=utf-8"
 PIECE = 64 * 1024
 """Longest piece of a whole answer that is sent at once: the connection is waited for between two."""
+SETTLE_SECONDS = 5.0
+"""Longest wait for who watches, at the end of an answer that is to be stored."""
 CONNECTION_LOST = "antiphon.connection_lost"
 """The name under which a connection leaves in its scope's state a function that says whether it is lost."""
 
@@ -74,6 +76,7 @@ class Exchange:
         """The request as JSON, for who watches it."""
         self._caller_headers = caller_headers
         self._observers = observers
+        self._promised: list[asyncio.Future[None]] = []
         self._receive = receive
         self._send = send
         self._read = asyncio.Event()
@@ -164,8 +167,13 @@ class Exchange:
             began_at=self.began_at,
         )
         for observer in self._observers:
-            if observer.wants(self.known_caller):
-                observer.observe(seen)
+            if observer.wants(self.known_caller) and (promise := observer.observe(seen)) is not None:
+                self._promised.append(promise)
+
+    async def settled(self) -> None:
+        """Wait for what those who were told have to do before the end of the answer is sent."""
+        if self._promised:
+            await asyncio.wait(self._promised, timeout=SETTLE_SECONDS)
 
     # --- answering -----------------------------------------------------------------------------------------
 

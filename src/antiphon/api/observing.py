@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from antiphon.values import Caller, Observation
@@ -13,5 +14,8 @@ class Observer(Protocol):
     def wants(self, caller: Caller) -> bool:
         """Whether the content of this caller's requests is worth being put together."""
 
-    def observe(self, seen: Observation) -> None:
-        """A request is over. Its recording is removed once this returns: who needs it makes a link to it."""
+    def observe(self, seen: Observation) -> asyncio.Future[None] | None:
+        """A request is over. Its recording is removed once this returns: who needs it makes a link to it.
+
+        What it may give is waited for, a few seconds at most, before the end of the answer is sent.
+        """

@@ -61,6 +61,7 @@ async def write(
                     await exchange.write(sse.event(chunk))
                     answer.handed(piece)
     # The answer is paid, and the engine's place is free again, before the end is sent.
+    await exchange.settled()
     if not request.stream:
         await exchange.answer_json(whole)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -49,8 +49,10 @@ def build_edge(
     gate: Gate | None = None,
     observers: Sequence[Observer] = (),
     stored: StoredCompletions | None = None,
+    figures: Callable[[Metrics], None] = lambda _: None,
 ) -> Edge:
     metrics = Metrics(process)
+    figures(metrics)
     gate = gate or Gate(settings)
     pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
     metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)

@@ -18,9 +18,10 @@ from antiphon.admission.memory import Memory
 from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
+from antiphon.app.data import kept, opened_content
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
-from antiphon.app.work import beside, flush, flush_often, telling, time_kept
+from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.ledger import ledger as accounts
@@ -29,6 +30,7 @@ from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
 from antiphon.privacy.consent import Consents
+from antiphon.privacy.expiring import shorten
 from antiphon.privacy.policies import Policies
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
@@ -85,6 +87,7 @@ async def running(
         uploads = await asyncio.to_thread(_uploads, home, process)
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
+        data = await stack.enter_async_context(kept(settings, database))
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         administration = Administration(
@@ -93,24 +96,25 @@ async def running(
             spend_limits=SpendLimits(database),
             snapshots=lambda: catalogue.catalogue.served,
             dedicated=dedicated,
-            policies=Policies(database, time.time),
+            policies=Policies(database, time.time, shorten),
             consents=Consents(database, time.time),
             database=database,
             clock=time.time,
         )
         admin = rows(administration)
-        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        services = (settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        edge = build_edge(*services, [data.keeper], data.stored, data.figures)
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
         if told is not None:
             await attach(told, pools)
-        work = {"catalogue": catalogue.run(), "keys": flush_often(keys)}
+        work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "late": data.late.run()}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             work["time"] = time_kept(settings, database, runtime, dedicated, pools)
-            work |= await telling(settings, database, lambda: catalogue.catalogue)
+            work |= await once(settings, database, data.content, lambda: catalogue.catalogue)
         try:
             async with beside(work):
                 yield Antiphon(edge, first_key, ready, pools, gate.waiting)
@@ -123,8 +127,9 @@ async def running(
 async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     """What several gateway processes share, for as long as the block runs: engines, and the first start."""
     home = settings.home_path
-    async with Database(settings.database_url) as database:
+    async with Database(settings.database_url) as database, AsyncExitStack() as stack:
         await upgrade(database)
+        content = await stack.enter_async_context(opened_content(settings, database))
         first_key = await (await opened(database, home)).ensure_default()
         await asyncio.to_thread(_uploads, home)
         gateways, runtime = Gateways(), new_runtime(settings)
@@ -141,7 +146,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         keeping = time_kept(settings, database, runtime, dedicated, pools)
         scaling = keep_scaled(pools, gateways.busy, gateways.waiting, tell)
         work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
-        work |= await telling(settings, database, lambda: catalogue.catalogue)
+        work |= await once(settings, database, content, lambda: catalogue.catalogue)
         try:
             async with beside(work):
                 yield Engines(first_key, gateways)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from antiphon.access.authenticator import Authenticator
+from antiphon.app.data import purging
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.errors import AntiphonError
 from antiphon.operations.dedicated import Dedicated
@@ -17,6 +18,7 @@ from antiphon.operations.telling import Teller
 from antiphon.operations.timekeeping import Timekeeper
 from antiphon.operations.webhook import Webhook, load_secret
 from antiphon.pools.pools import Pools
+from antiphon.privacy.content import Content
 from antiphon.runtime.base import Runtime
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
@@ -44,6 +46,13 @@ async def telling(
     webhook = Webhook(settings.webhook, await asyncio.to_thread(load_secret, settings.home_path))
     days, name = settings.webhook_days, settings.server
     return {"webhook": Teller(database, catalogue, webhook, days, name, time.time).run()}
+
+
+async def once(
+    settings: Settings, database: Database, content: Content, catalogue: Callable[[], Catalogue]
+) -> dict[str, Coroutine[Any, Any, None]]:
+    """What one process of a machine does for all of them: tells the webhook, and deletes what has expired."""
+    return await telling(settings, database, catalogue) | await purging(settings, database, content)
 
 
 @asynccontextmanager

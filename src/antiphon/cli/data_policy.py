@@ -72,6 +72,7 @@ def set_policy(
     organization_default that of its organization. What is kept already ends as the new policy says, if that
     is sooner.
     """
+    from antiphon.privacy.expiring import shorten
     from antiphon.privacy.policies import Policies
 
     if type not in (known := get_args(ProjectRetentionType)):
@@ -83,7 +84,7 @@ def set_policy(
         async with opened_database(home) as (access, database):
             whole = await access.organizations.find(org)
             part = await access.projects.find(whole.id, project) if project is not None else None
-            made = await Policies(database, time.time).set(
+            made = await Policies(database, time.time, shorten).set(
                 whole.id, part.id if part else None, cast(ProjectRetentionType, type), days, by=None
             )
         return part.name if part else whole.name, made

@@ -149,13 +149,29 @@ class Policies:
             if after != before:
                 await _record(connection, organization_id, project_id, before, after, by, now)
             but = [] if project_id else await _with_their_own(connection, organization_id)
-            days, stored = after.policy.days, not after.policy.stores
+            days = after.policy.days
+            stored = ends_stored(after.policy)
             await connection.run_sync(
                 lambda sync: self._shorten(
                     sync, organization_id, project_id, days, now, but=but, stored=stored
                 )
             )
         return after
+
+
+def ends_stored(policy: Policy) -> bool:
+    """Whether stored completions end with all else: not where a request may store what is kept of nothing."""
+    return policy.days > 0 or not policy.stores
+
+
+def in_force(connection: Connection, whose: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Policy]:
+    """The policies of projects, each named by its organization and itself."""
+    scopes = {one for both in whose for one in both}
+    rows = connection.execute(
+        select(data_retention.c.scope, *_COLUMNS).where(data_retention.c.scope.in_(scopes))
+    )
+    found = {row.scope: _setting(row) for row in rows}
+    return {both: found.get(both[1], found.get(both[0], DEFAULT)).policy for both in whose}
 
 
 def _following(whole: Setting) -> Setting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
@@ -50,6 +50,12 @@ class Kind(Protocol):
 
     def alone(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """Keep out every other transaction that asks for this, and check what this one did to the tables."""
+
+    async def forget(self, connection: AsyncConnection, tables: Sequence[str]) -> None:
+        """Write the tables anew, so that nothing of what was deleted is left in the database's files.
+
+        `connection` is in no transaction.
+        """
 
     def meaning(self, problem: exc.DBAPIError | OSError) -> type[StorageFull | Unavailable] | None:
         """What happened to the database; None if the statement itself was wrong."""
@@ -133,6 +139,13 @@ class Database:
                     yield connection
         finally:
             await engine.dispose()
+
+    async def forget(self, *tables: str) -> None:
+        """See that nothing of what was deleted from these tables can be read from the database's files any
+        more. For small tables: they are written anew, and whoever wants to use them waits."""
+        with self._border():
+            async with self._turn(), self._engine.connect() as connection:
+                await self._kind.forget(connection, tables)
 
     async def close(self) -> None:
         """Close every connection that is not in use."""

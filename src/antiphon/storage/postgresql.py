@@ -6,7 +6,7 @@ So beside the limits that the server keeps itself, each connection has limits of
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -75,6 +75,13 @@ def transactions(url: URL, seconds: float, engine: AsyncEngine) -> OnLoop:
 async def alone(connection: AsyncConnection) -> AsyncIterator[None]:
     await connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     yield
+
+
+async def forget(connection: AsyncConnection, tables: Sequence[str]) -> None:
+    autonomous = await connection.execution_options(isolation_level="AUTOCOMMIT")
+    for table in tables:
+        # A plain VACUUM leaves what was deleted in the free space of its pages.
+        await autonomous.execute(text(f"vacuum full {table}"))
 
 
 def meaning(problem: exc.DBAPIError | OSError) -> type[StorageFull | Unavailable] | None:

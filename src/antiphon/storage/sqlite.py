@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
@@ -43,6 +43,7 @@ _JOIN_SECONDS = 5.0
 _STEPS = 10_000
 """Of a statement, between two looks at the time: well under a millisecond."""
 _RETRY_SECONDS = 0.01
+_FORGET_SECONDS = 5.0
 _MODULES = ("pysqlite3", "sqlite3")
 _TAKEN_OVER = (
     "Error",
@@ -135,6 +136,20 @@ async def alone(connection: AsyncConnection) -> AsyncIterator[None]:
             f"the database's table {broken['table']} has rows that belong to none of {broken['parent']}",
             fix="restore a whole backup",
         )
+
+
+async def forget(connection: AsyncConnection, tables: Sequence[str]) -> None:
+    """The whole file is written anew, whatever the tables, and its log is emptied."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None, "the connection is open"
+    await driver.execute("PRAGMA temp_store = MEMORY")  # else what is left would go through a temporary file
+    await driver.execute("VACUUM")
+    deadline = time.monotonic() + _FORGET_SECONDS
+    while (await (await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")).fetchone())[0]:
+        # Somebody reads from the log. `Unavailable`, as for any other wait that took too long.
+        if time.monotonic() > deadline:
+            raise exc.TimeoutError("the log is read without a pause, and could not be emptied")
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 def meaning(problem: exc.DBAPIError | OSError) -> type[StorageFull | Unavailable] | None:

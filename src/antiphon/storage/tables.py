@@ -18,6 +18,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from antiphon.storage.content_tables import (
+    content,
+    content_key,
+    content_key_end,
+    content_receipt,
+    content_receipt_item,
+    job_lease,
+)
 from antiphon.storage.ledger_tables import (
     account,
     allowance,
@@ -41,6 +49,11 @@ __all__ = [
     "api_key",
     "api_key_secret",
     "audit_log",
+    "content",
+    "content_key",
+    "content_key_end",
+    "content_receipt",
+    "content_receipt_item",
     "credit",
     "data_retention",
     "dedicated_instance",
@@ -51,6 +64,7 @@ __all__ = [
     "epoch",
     "idempotency",
     "installation",
+    "job_lease",
     "machine",
     "member",
     "metadata",

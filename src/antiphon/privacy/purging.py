@@ -1,0 +1,111 @@
+"""The parts of a purge, each a transaction that may be done again: plain functions, and what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from antiphon.privacy import receipts
+from antiphon.privacy.days import day_of, end_of
+from antiphon.privacy.receipts import NO_POLICY, Count
+from antiphon.storage.content_tables import content, content_key, content_key_end
+from antiphon.storage.sql import chunks, insert_missing
+
+MOST = 500
+"""Rows of one transaction: others write between two."""
+
+Derived = Callable[[Connection, Sequence[str]], None]
+"""Deletes what was made of the content of requests, given their ids (`req_…`)."""
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A row as it is under another key: the columns that change, and the key that it had."""
+
+    id: str
+    before: str
+    columns: dict[str, Any]
+
+
+def expired(connection: Connection, now: int) -> list[Any]:
+    """Rows that are to be gone, the longest overdue first: their `id` and `recording`, of `MOST` at most."""
+    query = select(content.c.id, content.c.recording, content.c.sealed_with).where(
+        content.c.expires_at <= now
+    )
+    return list(connection.execute(query.order_by(content.c.expires_at).limit(MOST)))
+
+
+def delete_rows(connection: Connection, ids: Collection[str], derived: Sequence[Derived], now: int) -> int:
+    """Delete rows that have expired, by their ids, with what was made of them, and count them."""
+    mine = content.c.id.in_(list(ids)) & (content.c.expires_at <= now)
+    rows = connection.execute(select(content).where(mine)).all()
+    for clear in derived:
+        clear(connection, [row.request_id for row in rows])
+    connection.execute(delete(content).where(mine))
+    counted = [Count(row.organization_id, row.cause, row.days, row.kind) for row in rows]
+    recorded = [row for row in rows if row.recording is not None]
+    counted += [Count(row.organization_id, row.cause, row.days, "recording") for row in recorded]
+    receipts.count(connection, counted, now)
+    return len(rows)
+
+
+def left_under_retired(connection: Connection, most: int) -> list[Any]:
+    """Rows under keys that are to be destroyed before their day."""
+    retired = select(content_key.c.id).where(content_key.c.current.is_(None))
+    query = select(content).where(content.c.sealed_with.in_(retired)).order_by(content.c.id)
+    return list(connection.execute(query.limit(most)))
+
+
+def move_rows(connection: Connection, moved: Sequence[Moved]) -> list[str]:
+    """Write rows as they are under other keys; the ids of those that were there, and as they had been."""
+    done = []
+    for one in moved:
+        same = (content.c.id == one.id) & (content.c.sealed_with == one.before)
+        if connection.execute(update(content).where(same).values(one.columns)).rowcount:
+            done.append(one.id)
+    return done
+
+
+def end_keys(connection: Connection, now: int) -> None:
+    """Note the keys that nothing is under, and that nothing will be, to be destroyed; count them."""
+    over = content_key.c.current.is_(None) | (content_key.c.day < day_of(now))
+    used = select(content.c.id).where(content.c.sealed_with == content_key.c.id).exists()
+    query = select(content_key).where(over, ~used).limit(MOST)
+    while rows := connection.execute(query).all():
+        end = [{"id": row.id, "ended_at": now} for row in rows]
+        connection.execute(insert(content_key_end), end)
+        connection.execute(delete(content_key).where(content_key.c.id.in_([row.id for row in rows])))
+        causes = [(row.organization_id, "expired" if row.day < day_of(now) else "retired") for row in rows]
+        counted = [Count(organization, cause, NO_POLICY, "key") for organization, cause in causes]
+        receipts.count(connection, counted, now)
+
+
+def end_nameless(connection: Connection, ids: Collection[str], now: int) -> None:
+    """Note keys that no content ever named, if that is so."""
+    for some in chunks(ids):
+        named = set(connection.scalars(select(content_key.c.id).where(content_key.c.id.in_(some))))
+        insert_missing(
+            connection, content_key_end, [{"id": i, "ended_at": now} for i in some if i not in named]
+        )
+
+
+def ended(connection: Connection) -> list[str]:
+    """The ids of keys that are to be destroyed."""
+    return list(connection.scalars(select(content_key_end.c.id)))
+
+
+def destroyed(connection: Connection, ids: Collection[str]) -> None:
+    """These are gone."""
+    for some in chunks(ids):
+        connection.execute(delete(content_key_end).where(content_key_end.c.id.in_(some)))
+
+
+def late(connection: Connection, now: int) -> int:
+    """For how many seconds something should have been gone that is not."""
+    since = [connection.scalar(select(func.min(content.c.expires_at)))]
+    since.append(connection.scalar(select(func.min(content_key_end.c.ended_at))))
+    day = connection.scalar(select(func.min(content_key.c.day)))
+    since.append(end_of(day) if day else None)
+    return max([0, *(now - int(one) for one in since if one is not None)])

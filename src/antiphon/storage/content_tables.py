@@ -1,0 +1,110 @@
+"""What is kept of requests, and receipts of what was deleted; the keys are in a store of their own."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from antiphon.storage.metadata import metadata
+
+# The name of a key. The key itself is in the store of keys, under the same id.
+content_key = Table(
+    "content_key",
+    metadata,
+    Column("id", Text, primary_key=True),  # ckey_…
+    Column("organization_id", Text, nullable=False),
+    Column("day", Text, nullable=False),  # YYYY-MM-DD (UTC): on it everything under the key expires
+    Column("current", Boolean),  # none: nothing new is written under it, what is left is moved to another
+    UniqueConstraint("organization_id", "day", "current"),
+    Index("ix_content_key_day", "day"),
+)
+
+# Keys that nothing is under any more, until they are gone from the store of keys.
+content_key_end = Table(
+    "content_key_end",
+    metadata,
+    Column("id", Text, primary_key=True),  # ckey_…
+    Column("ended_at", BigInteger, nullable=False),
+)
+
+# A request and its answer. Nothing in here but `payload` and `metadata`, which are encrypted, is content.
+content = Table(
+    "content",
+    metadata,
+    Column("id", Text, primary_key=True),  # cont_…, in the order of time
+    Column("request_id", Text, nullable=False),  # req_…
+    Column("organization_id", Text, nullable=False),
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("days", BigInteger, nullable=False),  # the policy by which it is deleted
+    Column("cause", Text, nullable=False),  # why it is deleted then: expired, shortened, erased, deleted
+    Column("sealed_with", ForeignKey("content_key.id"), nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("whole", Boolean, nullable=False),
+    Column("stored", Boolean, nullable=False),  # whether it is a stored completion
+    Column("completion_id", Text),  # of a stored completion, as its client knows it
+    Column("metadata", LargeBinary),  # of a stored completion
+    Column("recording", Text),  # what the recording is called where recordings are
+    Index("ix_content_expires_at", "expires_at"),
+    Index("ix_content_organization", "organization_id", "id"),
+    Index("ix_content_request_id", "request_id"),
+    Index("ix_content_completion_id", "completion_id"),
+    Index("ix_content_sealed_with", "sealed_with"),
+)
+
+# What was deleted: open while it is counted, then signed. No content, and nothing of one request.
+content_receipt = Table(
+    "content_receipt",
+    metadata,
+    Column("id", Text, primary_key=True),  # purge_…, in the order of time
+    Column("began_at", BigInteger, nullable=False),
+    Column("body", LargeBinary),  # JSON, as it was signed; none: it is open
+    Column("signature", LargeBinary),
+)
+
+content_receipt_item = Table(
+    "content_receipt_item",
+    metadata,
+    Column("receipt_id", ForeignKey("content_receipt.id"), primary_key=True),
+    Column("organization_id", Text, primary_key=True),
+    Column("cause", Text, primary_key=True),
+    Column("days", BigInteger, primary_key=True, autoincrement=False),  # of the policy; -1: of no policy
+    Column("kind", Text, primary_key=True),  # of request, or recording, or key
+    Column("number", BigInteger, nullable=False),
+)
+
+# What one process does at a time, of all over this database.
+job_lease = Table(
+    "job_lease",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),  # unix seconds
+)
+
+key_metadata = MetaData(naming_convention=metadata.naming_convention)
+"""Of the store of keys."""
+
+# The keys, in a database of their own.
+sealing_key = Table(
+    "sealing_key",
+    key_metadata,
+    Column("id", Text, primary_key=True),  # ckey_…
+    Column("day", Text, nullable=False),  # as of `content_key`
+    Column("secret", LargeBinary, nullable=False),  # 32 bytes
+    Index("ix_sealing_key_day", "day"),
+)

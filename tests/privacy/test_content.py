@@ -1,0 +1,105 @@
+"""What is kept is read as it was by whom it belongs to, and by nobody from the database alone."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import update
+
+from antiphon.errors import Unavailable
+from antiphon.privacy import expiring
+from antiphon.privacy.days import day_of
+from antiphon.privacy.places import FOLDER
+from antiphon.privacy.sealing import Unreadable
+from antiphon.storage.content_tables import content, content_key
+from privacy_house import DAY, House
+
+CANARY = "canary-7c1f"
+
+
+async def test_it_is_read_as_it_was(any_house: House) -> None:
+    house = any_house
+    recording = b"RIFF" + bytes(200_000)
+    item = house.item(
+        CANARY, recording=recording, stored=True, completion_id="chatcmpl-1", metadata={"a": "b"}
+    )
+    await house.keep(item, house.item("other"))
+    first, second = await house.content.find("org-1", house.now)
+    assert (first.asked, first.answered, first.metadata) == (item.asked, item.answered, {"a": "b"})
+    assert first.row.completion_id == "chatcmpl-1" and first.row.whole and first.row.stored
+    assert b"".join([piece async for piece in house.content.recording(first.row)]) == recording
+    assert second.metadata is None and second.row.recording is None
+    assert await house.content.find("org-2", house.now) == []
+    [only] = await house.content.find("org-1", house.now, content.c.stored)
+    assert only.row.id == item.id
+
+
+async def test_nothing_of_it_lies_in_the_clear(house: House) -> None:
+    item = house.item(CANARY, recording=CANARY.encode() * 10_000, stored=True, metadata={"a": CANARY})
+    await house.keep(item)
+    assert item.recording is not None
+    item.recording.unlink()
+    [row] = await house.rows()
+    values = b"".join(value if isinstance(value, bytes) else str(value).encode() for value in row)
+    assert CANARY.encode() not in values
+    files = [path for path in house.home.rglob("*") if path.is_file()]
+    assert any(path.parent.parent.name == FOLDER for path in files)
+    assert [path for path in files if CANARY.encode() in path.read_bytes()] == []
+
+
+async def test_it_is_under_the_key_of_the_day_on_which_it_expires(house: House) -> None:
+    await house.keep(house.item(days=1), house.item(days=30), house.item(days=30))
+    names = {row.id: row.day for row in await house.rows(content_key)}
+    assert [names[row.sealed_with] for row in await house.rows()] == [
+        day_of(row.expires_at) for row in await house.rows()
+    ]
+    assert sorted(names.values()) == [day_of(house.now + DAY), day_of(house.now + 30 * DAY)]
+
+
+async def test_what_has_expired_is_not_read_even_before_it_is_deleted(house: House) -> None:
+    await house.keep(house.item(days=1))
+    house.now += DAY - 1
+    assert len(await house.content.find("org-1", house.now)) == 1
+    house.now += 1
+    assert await house.content.find("org-1", house.now) == []
+
+
+async def test_a_row_given_to_somebody_else_is_unreadable(house: House) -> None:
+    await house.keep(house.item(CANARY))
+    async with house.database.begin() as connection:
+        await connection.execute(update(content).values(organization_id="org-2"))
+    with pytest.raises(Unreadable):
+        await house.content.find("org-2", house.now)
+
+
+async def test_metadata_can_be_given_anew(house: House) -> None:
+    await house.keep(house.item(stored=True, metadata={"a": "b"}))
+    [kept] = await house.content.find("org-1", house.now)
+    assert await house.content.set_metadata(kept.row, {"c": CANARY})
+    [kept] = await house.content.find("org-1", house.now)
+    assert kept.metadata == {"c": CANARY}
+    house.now += 31 * DAY
+    await house.purged()
+    house.keys._known[kept.row.sealed_with] = await house.keys.current("org-1", "2027-06-01")
+    assert not await house.content.set_metadata(kept.row, {})
+
+
+async def test_a_key_that_was_retired_meanwhile_is_replaced(any_house: House) -> None:
+    house = any_house
+    await house.keep(house.item())
+    async with house.database.begin() as connection:
+        await connection.run_sync(expiring.shorten, "org-1", None, 7, house.now)
+    await house.keep(house.item("second", recording=b"sound"))  # with the old key in memory
+    first, second = await house.content.find("org-1", house.now)
+    assert first.row.sealed_with != second.row.sealed_with
+    assert b"".join([piece async for piece in house.content.recording(second.row)]) == b"sound"
+    recordings = [path for path in (house.home / FOLDER).rglob("*") if path.is_file()]
+    assert len(recordings) == 1  # the one under the retired key is not left behind
+
+
+async def test_it_does_not_try_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.keep(house.item())
+    async with house.database.begin() as connection:
+        await connection.execute(update(content_key).values(current=None))
+    monkeypatch.setattr(house.keys, "forget", lambda *_, **__: None)
+    with pytest.raises(Unavailable):
+        await house.keep(house.item())

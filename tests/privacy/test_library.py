@@ -1,0 +1,95 @@
+"""Stored completions over what is kept: found by their project alone, listed in order, changed, deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from antiphon.errors import InvalidRequest, NotFound
+from antiphon.privacy import library
+from antiphon.privacy.library import Library
+from antiphon.privacy.stored import Which
+from privacy_house import DAY, House
+
+
+async def stored(house: House, name: str, model: str = "alias", **fields: Any) -> None:
+    asked = msgspec.json.encode({"model": model, "messages": []})
+    known = {"stored": True, "completion_id": name, "metadata": {}, "asked": asked}
+    await house.keep(house.item(**(known | fields)))
+
+
+def shelf(house: House) -> Library:
+    return Library(house.database, house.content, lambda: house.now)
+
+
+async def listed(shelf: Library, after: str | None = None, limit: int = 20, **which: Any) -> Any:
+    found, more = await shelf.list("org-1", "proj_1", Which(**which), after=after, limit=limit)
+    return [one.id for one in found], more
+
+
+async def test_a_project_finds_its_own_until_they_expire(any_house: House) -> None:
+    house, books = any_house, shelf(any_house)
+    await stored(house, "chatcmpl-1", metadata={"a": "b"})
+    await stored(house, "chatcmpl-2", project_id="proj_2")
+    await house.keep(house.item())
+    found = await books.get("org-1", "proj_1", "chatcmpl-1")
+    assert found.metadata == {"a": "b"} and msgspec.json.decode(found.asked)["model"] == "alias"
+    assert await listed(books) == (["chatcmpl-1"], False)
+    for whose in (("org-1", "proj_1", "chatcmpl-2"), ("org-2", "proj_1", "chatcmpl-1")):
+        with pytest.raises(NotFound):
+            await books.get(*whose)
+    house.now += 30 * DAY
+    with pytest.raises(NotFound):
+        await books.get("org-1", "proj_1", "chatcmpl-1")
+    assert await listed(books) == ([], False)
+
+
+async def test_they_are_listed_in_pages_in_either_order(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "_BATCH", 2)
+    books = shelf(house)
+    names = [f"chatcmpl-{number}" for number in range(7)]
+    for name in names:
+        await stored(house, name)
+    assert await listed(books, limit=3) == (names[:3], True)
+    assert await listed(books, after=names[2], limit=3) == (names[3:6], True)
+    assert await listed(books, after=names[5], limit=3) == (names[6:], False)
+    assert await listed(books, limit=7) == (names, False)
+    assert await listed(books, order="desc", after=names[5], limit=3) == (names[4:1:-1], True)
+    with pytest.raises(InvalidRequest) as refusal:
+        await listed(books, after="chatcmpl-9")
+    assert refusal.value.param == "after"
+
+
+async def test_they_are_found_by_model_and_metadata(house: House) -> None:
+    books = shelf(house)
+    await stored(house, "one", metadata={"a": "1", "b": "2"})
+    await stored(house, "two", model="tiny", metadata={"a": "1"})
+    assert await listed(books, metadata={"a": "1"}) == (["one", "two"], False)
+    assert await listed(books, metadata={"a": "1", "b": "2"}) == (["one"], False)
+    assert await listed(books, model="alias") == (["one"], False)
+    assert await listed(books, model="tiny") == (["one", "two"], False), "the name of the snapshot of both"
+    assert await listed(books, model="other") == ([], False)
+
+
+async def test_a_page_of_large_ones_is_short(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_PAGE_BYTES", 10)
+    books = shelf(house)
+    for name in ("one", "two"):
+        await stored(house, name)
+    assert await listed(books) == (["one"], True)
+    assert await listed(books, after="one") == (["two"], False)
+
+
+async def test_metadata_is_replaced_and_one_that_is_deleted_is_gone(any_house: House) -> None:
+    books = shelf(any_house)
+    await stored(any_house, "one", metadata={"a": "1"})
+    changed = await books.update_metadata("org-1", "proj_1", "one", {"c": "3"})
+    assert changed.metadata == {"c": "3"}
+    await books.delete("org-1", "proj_1", "one")
+    for again in (books.get, books.delete):
+        with pytest.raises(NotFound):
+            await again("org-1", "proj_1", "one")
