@@ -20,7 +20,7 @@ from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
-from antiphon.app.work import beside, flush, flush_often, telling, time_kept
+from antiphon.app.work import beside, flush, flush_often, tell_of_isolation, telling, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.ledger import ledger as accounts
@@ -106,6 +106,7 @@ async def running(
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             work["time"] = time_kept(settings, database, runtime, dedicated, pools)
+            work["isolation"] = tell_of_isolation()
             work |= await telling(settings, database, lambda: catalogue.catalogue)
         try:
             async with beside(work):
@@ -137,6 +138,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         keeping = time_kept(settings, database, runtime, dedicated, pools)
         scaling = keep_scaled(pools, gateways.busy, gateways.waiting, tell)
         work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
+        work["isolation"] = tell_of_isolation()
         work |= await telling(settings, database, lambda: catalogue.catalogue)
         try:
             async with beside(work):

@@ -17,6 +17,7 @@ from antiphon.operations.telling import Teller
 from antiphon.operations.timekeeping import Timekeeper
 from antiphon.operations.webhook import Webhook, load_secret
 from antiphon.pools.pools import Pools
+from antiphon.runtime import isolation
 from antiphon.runtime.base import Runtime
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
@@ -44,6 +45,12 @@ async def telling(
     webhook = Webhook(settings.webhook, await asyncio.to_thread(load_secret, settings.home_path))
     days, name = settings.webhook_days, settings.server
     return {"webhook": Teller(database, catalogue, webhook, days, name, time.time).run()}
+
+
+async def tell_of_isolation() -> None:
+    """Say once what engines here are not cut off from, if the system does not permit it."""
+    if missing := await asyncio.to_thread(isolation.lacking):
+        _log.warning("engines are %s (docs/security.md)", missing)
 
 
 @asynccontextmanager
