@@ -79,6 +79,7 @@ cancels: dev  ## Thousands of clients that leave at random moments (CASES=10000)
 
 reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)
+	$(BIN)/python -m benchmarks.oracle
 
 soak: dev  ## A million simulated requests, then every fault again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.soak

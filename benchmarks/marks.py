@@ -14,7 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = {"requirement": ROOT / "docs" / "security.md", "fault": ROOT / "docs" / "reliability.md"}
-"""The page whose table has a row for each name of a kind of mark."""
+"""The page with one table whose last column is called Tests: a row for each name of a kind of mark."""
+_TABLE = re.compile(r"^\|.*\| Tests \|\n(?:\|.*\n)+", re.MULTILINE)
 _ROW = re.compile(r"^\| ([^|]+?) \|(.*)\| ((?:`tests/[^|]*`)?) ?\|$", re.MULTILINE)
 
 
@@ -37,11 +38,8 @@ def _names(node: ast.FunctionDef | ast.AsyncFunctionDef, kind: str) -> Iterator[
 
 def shown(kind: str) -> Mapping[str, list[str]]:
     """The tests that the page names in each row of its table."""
-    return {
-        row[1]: re.findall(r"`([^`]+)`", row[3])
-        for row in _ROW.finditer(PAGES[kind].read_text())
-        if "::" in row[3]
-    }
+    [table] = _TABLE.findall(PAGES[kind].read_text())
+    return {row[1]: re.findall(r"`([^`]+)`", row[3]) for row in _ROW.finditer(table) if row[3]}
 
 
 def write(kind: str) -> None:
@@ -53,7 +51,8 @@ def write(kind: str) -> None:
             return row[0]
         return f"| {row[1]} |{row[2]}| {' '.join(f'`{test}`' for test in tests[row[1]])} |"
 
-    PAGES[kind].write_text(_ROW.sub(named, PAGES[kind].read_text()))
+    page = PAGES[kind].read_text()
+    PAGES[kind].write_text(_TABLE.sub(lambda table: _ROW.sub(named, table[0]), page))
 
 
 if __name__ == "__main__":

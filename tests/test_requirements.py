@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from benchmarks.marks import PAGES, marked, shown
+from benchmarks.marks import PAGES, ROOT, marked, shown
 
 REQUIREMENTS = {f"R{number}" for number in range(1, 27)}
 CELLS = 30
@@ -22,3 +24,18 @@ def test_every_requirement_has_a_test() -> None:
 
 def test_there_are_about_thirty_faults() -> None:
     assert len(marked("fault")) >= CELLS
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = {
+        (page.name, file, test)
+        for page in sorted((ROOT / "docs").glob("*.md"))
+        for file, test in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text())
+    }
+    assert len(named) > 50
+    missing = [
+        one
+        for one in named
+        if not (ROOT / one[1]).exists() or (one[2] and f"def {one[2]}(" not in (ROOT / one[1]).read_text())
+    ]
+    assert missing == []

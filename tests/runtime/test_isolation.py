@@ -41,6 +41,9 @@ def test_an_engine_sees_its_own_folder_and_what_its_command_names(home: Path) ->
     made = isolation.apart(command, Address(path=f"{home}/{SOCKET}"), "all", Settings(home=str(home)))
     assert options(made) == ["--home", str(home), "--keep", "models", "--keep", "run/1-own"]
     assert made[made.index("--") + 1 :] == command
+    several = [sys.executable, "--model", f"one=/elsewhere/m,two={home}/models/m"]
+    made = isolation.apart(several, Address(path=f"{home}/{SOCKET}"), "all", Settings(home=str(home)))
+    assert options(made) == ["--home", str(home), "--keep", "models", "--keep", "run/1-own"]
     relay = [sys.executable, f"--key-file={home}/keys/k"]
     made = isolation.apart(relay, Address(path=f"{home}/{SOCKET}"), "files", Settings(home=str(home)))
     assert options(made) == ["--network", "--home", str(home), "--keep", "keys", "--keep", "run/1-own"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ _RUN = "run"
 _LEAST = 8 * 1024**3
 """Bytes of data that any machine's engine may have: stacks of threads count wholly, and are hardly used."""
 _PATIENCE = 20.0
+_PATH = re.compile(r"(?:^|(?<=[=:,]))(?=(/[^\0]*))")
 
 
 def apart(
@@ -78,7 +80,7 @@ def _hidden(home: Path, named: Iterable[Path]) -> list[str]:
     inside = sorted(paths | {path.relative_to(real) for path in led if path.is_relative_to(real)})
     if Path() in inside:
         return []  # the program itself lies all about it
-    kept = dict.fromkeys(str(path if path.parts[0] == _RUN else path.parts[0]) for path in inside)
+    kept = dict.fromkeys("/".join(path.parts[: 1 + (path.parts[0] == _RUN)]) for path in inside)
     return ["--home", str(home), *(word for path in kept for word in ("--keep", path))]
 
 
@@ -88,8 +90,6 @@ def _program() -> Iterator[Path]:
 
 
 def _named(command: Sequence[str]) -> Iterator[Path]:
-    """The paths that a command names: as a word, or behind `=`."""
+    """The paths that a command names: whole words, or what stands behind `=`, `:` or `,` in one."""
     for word in command:
-        path = word.partition("=")[2] if word.startswith("-") else word
-        if os.path.isabs(path) and "\0" not in path:
-            yield Path(path)
+        yield from (Path(found[1]) for found in _PATH.finditer(word))
