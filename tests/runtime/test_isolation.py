@@ -67,7 +67,7 @@ def test_what_is_to_keep_everything_has_its_limits_alone(home: Path) -> None:
     made = isolation.apart(
         [sys.executable], Address(path=f"{home}/{SOCKET}"), "nothing", Settings(home=str(home))
     )
-    assert made[4:] == ["--network", "--memory", "0", "--", sys.executable]
+    assert made[4:] == ["--network", "--", sys.executable]
 
 
 def test_a_program_all_about_the_data_folder_is_not_hidden(

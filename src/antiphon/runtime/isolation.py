@@ -37,7 +37,8 @@ def apart(
         return list(command)
     memory = settings.engine_memory or max(_LEAST, here().memory)
     if what == "nothing":
-        return _launched(command, ["--network", "--memory", str(settings.engine_memory)])
+        # Nor bounds of data: drivers of GPUs reserve addresses far beyond what there is.
+        return _launched(command, ["--network"])
     own = Path(address.path).parent
     network = ["--network"] if what == "files" else []
     return _launched(
