@@ -30,8 +30,8 @@ from benchmarks.machine import machine
 from benchmarks.processes import Server, antiphon
 
 BAR = 0.55
-WORDS = 350
-"""Of a prompt: long enough that reading it takes most of the time."""
+WORDS = 60
+"""Of a prompt: some three hundred tokens, whose reading takes most of the time."""
 PART = 50
 """Rounds between two savings."""
 RESULTS = Path(__file__).parent / "results" / "oracle.json"
