@@ -79,9 +79,11 @@ cancels: dev  ## Thousands of clients that leave at random moments (CASES=10000)
 
 reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)
+	$(BIN)/python -m benchmarks.oracle
 
-soak: dev  ## A million simulated requests through the ledger, with mishaps; goes on where it stopped
+soak: dev  ## A million simulated requests, then every fault again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.cells --rounds $(ROUNDS)
 
 metering: dev  ## What metering adds to a request on SQLite and PostgreSQL, and what reading a month costs
 	$(BIN)/python -m benchmarks.metering

@@ -24,9 +24,9 @@ from antiphon.engines.base import EngineKind
 from antiphon.engines.upstream import Upstream
 from antiphon.values import Feature, Format
 
-FAULTS = ("crash", "hang", "garbage", "half", "eof", "error")
+FAULTS = ("crash", "hang", "garbage", "half", "eof", "error", "memory")
 """After `--after` tokens: end the process; say nothing more; send what is no JSON; send half an event and
-close; close; send an error event."""
+close; close; send an error event; take memory without end."""
 
 
 def command(address: Address, **options: object) -> list[str]:
@@ -225,6 +225,10 @@ class FakeEngine:
                 yield b"data: \xff{]\n\n"
             case "half":
                 yield event(token(self.options.after, 0, 0))[:20]
+            case "memory":
+                taken = []
+                while True:
+                    taken.append(b"x" * (1 << 20))
             case "error":
                 yield event({"error": {"code": 500, "message": "as asked", "type": "server_error"}})
 

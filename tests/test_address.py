@@ -33,6 +33,7 @@ def test_what_is_none_is_refused(text: str) -> None:
         listening(text, KNOWN)
 
 
+@pytest.mark.requirement("R20")
 def test_tcp_needs_a_secret() -> None:
     with pytest.raises(ValueError, match=SECRET):
         listening("tcp:127.0.0.1:8100", {})

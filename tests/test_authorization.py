@@ -338,6 +338,7 @@ async def matrix(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[Matrix]
         yield matrix
 
 
+@pytest.mark.requirement("R1")
 async def test_every_role_at_every_operation(matrix: Matrix) -> None:
     status, _, document = await matrix.house.service.call("GET", "/openapi.json")
     assert status == 200

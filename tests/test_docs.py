@@ -96,6 +96,8 @@ def test_every_page_is_in_the_index() -> None:
     assert {name for name in pages if f"({name})" not in page("README.md")} == set()
 
 
+@pytest.mark.requirement("R23")
+@pytest.mark.requirement("R22")
 def test_the_floors_are_those_of_the_project_file() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = dict(

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import antiphon
 
 ROOT = Path(__file__).parents[1]
@@ -149,9 +151,17 @@ def test_no_error_is_swallowed() -> None:
     assert swallowed == []
 
 
+@pytest.mark.requirement("R16")
 def test_nothing_is_pickled() -> None:
     unsafe = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
     assert [place for place, name in imports() if name.split(".")[0] in unsafe] == []
+    loads = [
+        f"{path}:{node.lineno}"
+        for path, node in nodes()
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node) in ("torch.load", "joblib.load", "numpy.load")
+    ]
+    assert loads == []
 
 
 def imports() -> Iterator[tuple[str, str]]:

@@ -207,6 +207,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(gt=0, description="Silence after which an engine is ended and started anew")
     ] = 10.0
 
+    engine_memory: Annotated[
+        int,
+        Meta(
+            ge=0, description="Memory that an engine may take for its data, in bytes; 0: as the machine has"
+        ),
+    ] = 0
+
     @property
     def cores(self) -> int:
         """Processor threads for each engine."""

@@ -90,6 +90,7 @@ async def test_an_operator_s_key_works_where_it_is_told(world: World) -> None:
             await within(caller, missing)
 
 
+@pytest.mark.requirement("R2")
 @pytest.mark.parametrize("token", ["", "sk-wrong", "Bearer x", "x" * 100_000, "\ud800", "sk-" + "0" * 49])
 async def test_what_is_no_key_is_refused_without_the_database(world: World, token: str) -> None:
     await refused(world.access.authenticator, token)
@@ -119,6 +120,7 @@ def hostile(count: int) -> list[str]:
     return [*made[: count - 1], "x" * 100_000]
 
 
+@pytest.mark.requirement("R2")
 async def test_500_hostile_tokens_are_all_refused_by_one_and_the_same_query(world: World) -> None:
     _, secret = await world.key(await world.realm())
     await world.access.authenticator.authenticate(secret)
@@ -131,6 +133,7 @@ async def test_500_hostile_tokens_are_all_refused_by_one_and_the_same_query(worl
     assert len(world.selects) == 100, "only what has a right checksum asks the database"
 
 
+@pytest.mark.requirement("R3")
 @given(st.data())
 def test_keys_that_share_a_long_beginning_are_never_mistaken(data: st.DataObject) -> None:
     body = tokens.new_secret()[3:46]
@@ -150,6 +153,7 @@ async def test_100_known_keys_do_not_open_the_door_to_those_with_the_same_beginn
             await refused(world.access.authenticator, f"sk-{body}{tokens._check(body)}")
 
 
+@pytest.mark.requirement("R13")
 async def test_a_digest_that_the_database_matched_loosely_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +188,7 @@ async def test_an_unknown_key_is_remembered_as_such(world: World) -> None:
     assert len(world.selects) == 1
 
 
+@pytest.mark.requirement("R13")
 async def test_the_query_finds_the_secret_by_an_index(tmp_path: Path) -> None:
     async with Database(f"sqlite+aiosqlite:///{tmp_path}/antiphon.db") as database:
         await upgrade(database)

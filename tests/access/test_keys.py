@@ -130,6 +130,7 @@ async def test_an_archived_project_gets_no_keys_and_no_new_secrets_but_they_can_
     await world.access.keys.revoke(realm, key.id, by=None)
 
 
+@pytest.mark.requirement("R4")
 async def test_no_key_is_given_more_than_its_maker_may(world: World) -> None:
     realm = await world.realm()
     admin, installation = Realm(realm.organization_id), Realm()
@@ -266,6 +267,7 @@ async def test_a_key_can_be_changed(world: World) -> None:
         await keys.update(realm, key.id, expires_in_seconds=60, by=None)
 
 
+@pytest.mark.requirement("R4")
 async def test_a_key_is_not_given_more_than_its_changer_may_do(world: World) -> None:
     realm = await world.realm()
     by = await world.caller(realm, scopes=["models"])

@@ -45,6 +45,7 @@ def test_what_each_may(who: Caller, may: set[Permission]) -> None:
         require(who, needs)
 
 
+@pytest.mark.requirement("R1")
 def test_a_route_that_names_no_permission_is_closed_to_everybody() -> None:
     for who in (caller(scopes="chat audio models"), caller("admin", "owner"), caller("operator")):
         assert not allows(who, None)
@@ -64,6 +65,7 @@ def test_the_command_line_may_give_everything_and_an_operator_too() -> None:
         require_grant(by, "project", scopes=frozenset({"chat"}))
 
 
+@pytest.mark.requirement("R4")
 @pytest.mark.parametrize(
     ("by", "kind", "role", "scopes"),
     [

@@ -34,6 +34,7 @@ async def test_a_minute_holds_exactly_its_limit() -> None:
     assert answer.taken and answer.standing[0].reset == 60.0
 
 
+@pytest.mark.fault("the wall clock jumps by an hour")
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
 async def test_the_wall_clock_changes_no_rate(jump: float) -> None:
     house, limits = House(), Limits(requests_per_minute=2)
@@ -44,6 +45,16 @@ async def test_the_wall_clock_changes_no_rate(jump: float) -> None:
     assert not refused.taken and refused.standing[0].wait == 30.0
     house.now += 30.0
     assert (await house.ask(limits)).taken
+
+
+@pytest.mark.fault("the wall clock saws by a second")
+async def test_a_wall_clock_that_saws_gives_nothing_away_and_takes_nothing() -> None:
+    house, limits, taken = House(), Limits(requests_per_minute=600), 0
+    for step in range(12_000):  # ten minutes, asked twice as often as is allowed
+        house.now += 0.05
+        house.wall += 0.05 + (1.0 if step % 2 else -1.0)
+        taken += (await house.ask(limits)).taken
+    assert taken == pytest.approx(600 + 6000, rel=0.01)
 
 
 async def test_a_day_is_one_of_utc() -> None:

@@ -163,6 +163,7 @@ async def test_it_goes_on_when_the_scripts_are_forgotten(
     assert answer.by is counters and answer.standing[0].used == 2
 
 
+@pytest.mark.fault("the clock of Valkey is set back")
 async def test_a_clock_that_is_set_back_holds_nobody_up(
     valkey_server: servers.ValkeyServer, counters: Valkey
 ) -> None:
@@ -178,6 +179,7 @@ async def test_a_clock_that_is_set_back_holds_nobody_up(
     assert (await ask(counters, requests_per_minute=600)).taken
 
 
+@pytest.mark.requirement("R24")
 async def test_no_answer_reaches_another_question(counters: Valkey) -> None:
     """R24: questions are cancelled at random moments; every answer that comes is that of its question."""
     moments, answered = random.Random(1), 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from admin_service import ORGANIZATION, House
 
 PROJECTS = f"{ORGANIZATION}/projects"
@@ -43,6 +45,7 @@ async def test_projects_come_in_pages(house: House) -> None:
     assert (empty["data"], empty["first_id"], empty["last_id"]) == ([], None, None)
 
 
+@pytest.mark.requirement("R4")
 async def test_wrong_requests_name_what_is_wrong(house: House) -> None:
     assert await house.refused("POST", PROJECTS, {}) == (400, "missing_required_parameter", "name")
     assert await house.refused("POST", PROJECTS, {"name": ""}) == (400, "invalid_value", "name")

@@ -53,6 +53,7 @@ async def test_any_order_of_parts(tmp_path: Path, file_first: bool) -> None:
     assert body == {"text": "Hello.", "usage": {"type": "duration", "seconds": 1}}
 
 
+@pytest.mark.requirement("R21")
 async def test_the_job_is_what_was_asked_and_the_file_is_gone_afterwards(tmp_path: Path) -> None:
     seen: list[bytes] = []
 

@@ -152,6 +152,7 @@ async def test_a_path_with_what_cannot_be_printed_leads_nowhere(world: World, tm
         assert await called(service, secret, "GET", "/v1/models/a%00b") == (404, "unknown_url")
 
 
+@pytest.mark.requirement("R1")
 async def test_every_row_that_is_not_open_names_what_it_needs(tmp_path: Path) -> None:
     async with serving(tmp_path, public_metrics=False) as service:
         rows = [route for _, route in service.edge._router._rows]

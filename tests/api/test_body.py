@@ -81,6 +81,7 @@ def test_everything_that_json_can_say_is_understood(value: Any) -> None:
     assert parse(json.dumps(value).encode()) == value
 
 
+@pytest.mark.requirement("R22")
 async def test_media_types_and_encodings(tmp_path: Path) -> None:
     body = json.dumps({"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "Hi"}]}).encode()
 
@@ -97,6 +98,7 @@ async def test_media_types_and_encodings(tmp_path: Path) -> None:
         assert await status(content_type="application/json", content_encoding="gzip") == 415
 
 
+@pytest.mark.requirement("R8")
 async def test_a_body_past_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> None:
     async with serving(tmp_path, json_bytes=2048) as service:
         status, _, body = await service.chat(messages=[{"role": "user", "content": "x" * 4096}])
@@ -125,6 +127,7 @@ async def test_a_body_that_stops_coming_is_given_up(tmp_path: Path) -> None:
         writer.close()
 
 
+@pytest.mark.requirement("R10")
 async def test_a_megabyte_of_prompt_does_not_hold_up_the_loop(tmp_path: Path) -> None:
     """The bar of 50 ms is measured by the benchmarks; here it is a second, on a machine that may be busy."""
     async with serving(tmp_path) as service:

@@ -132,6 +132,7 @@ async def test_an_engine_that_fails_before_its_first_piece_is_a_plain_error(tmp_
     assert headers["retry-after"] == "1" and headers["retry-after-ms"] == "1000"
 
 
+@pytest.mark.requirement("R15")
 async def test_a_bug_shows_nothing_of_the_inside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def script(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
         yield Delta(0, "Hel")

@@ -40,6 +40,7 @@ async def test_the_model_reads_what_is_said(tmp_path: Path) -> None:
     assert bills == [("chat", CHAT, "settled", 0), *[("speech", SPEECH, "settled", 1)] * 2]
 
 
+@pytest.mark.requirement("R12")
 @pytest.mark.parametrize(
     ("parts", "param"),
     [
@@ -72,6 +73,7 @@ async def test_a_recording_that_cannot_be_read_is_named_by_its_place(tmp_path: P
     assert (row.task, row.status) == ("speech", "voided")
 
 
+@pytest.mark.requirement("R8")
 @pytest.mark.parametrize("expected", [0.0, 1000.0])
 async def test_a_recording_that_is_too_long_is_named_by_its_place(tmp_path: Path, expected: float) -> None:
     async def refuses(job: SpeechJob) -> AsyncGenerator[Segment | Progress | Transcript, None]:

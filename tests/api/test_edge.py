@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.api.exchange import Exchange
+from antiphon.api.protocol import BoundedProtocol
 from antiphon.api.routes import Route
 from antiphon.ledger.ledger import Ledger
 from antiphon.values import ChatJob, Delta, Usage
@@ -36,6 +38,7 @@ async def raw(service: Service, sent: bytes, seconds: float = 5) -> bytes:
     return received
 
 
+@pytest.mark.requirement("R13")
 async def test_everything_needs_a_key_but_what_tells_nothing(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         document = (await service.call("GET", "/openapi.json"))[2]
@@ -57,6 +60,7 @@ async def test_everything_needs_a_key_but_what_tells_nothing(tmp_path: Path) -> 
         ] == 401
 
 
+@pytest.mark.requirement("R1")
 @pytest.mark.parametrize("host", ["", "evil", "localhost/healthz?", "a\tb", "[::1", "/healthz"])
 async def test_the_host_header_decides_nothing(tmp_path: Path, host: str) -> None:
     async with serving(tmp_path) as service:
@@ -220,6 +224,7 @@ async def test_the_rate_is_shown_and_enforced(tmp_path: Path) -> None:
 # --- the connection ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R14")
 async def test_headers_past_the_bound(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         answer = await raw(service, b"GET /healthz HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 17_000 + b"\r\n\r\n")
@@ -268,6 +273,7 @@ async def test_two_requests_on_one_connection(tmp_path: Path) -> None:
         assert (await raw(service, one + last)).count(b"200 OK") == 2
 
 
+@pytest.mark.fault("a client does not read")
 async def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
     async def script(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
         while True:
@@ -285,6 +291,47 @@ async def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         await asyncio.wait_for(service.engine.idle.wait(), 20)
         writer.close()
+
+
+@pytest.mark.fault("a client reads a byte a second")
+async def test_a_client_that_reads_a_byte_at_a_time_is_cut_off_and_its_buffer_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    pause = BoundedProtocol.pause_writing
+
+    def watched(protocol: BoundedProtocol) -> None:
+        held.append(protocol.transport.get_write_buffer_size())
+        pause(protocol)
+
+    monkeypatch.setattr(BoundedProtocol, "pause_writing", watched)
+    begun = time.monotonic()
+
+    async def script(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        if not job.stop:
+            yield Delta(0, "short", (), "stop", 1)
+            yield Usage(prompt_tokens=1, completion_tokens=1)
+        while job.stop:
+            await asyncio.sleep(0)
+            yield Delta(0, "x" * 4096)
+
+    async with serving(tmp_path, ScriptedEngine(script), send_seconds=0.5) as service:
+        body = json.dumps(
+            {"model": CHAT, "stream": True, "stop": "z", "messages": [{"role": "user", "content": "Hi"}]}
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
+        writer.write(
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        while not service.engine.jobs:
+            await asyncio.sleep(0.01)
+        while service.engine.running:
+            await reader.read(1)
+            assert (await service.chat())[0] == 200, "the neighbours are served"
+            assert time.monotonic() - begun < 20
+        writer.close()
+    assert held and max(held) <= 256 * 1024
 
 
 async def test_what_nobody_waits_for_is_cancelled_though_it_came_without_a_body(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ class Gated:
         yield Usage(prompt_tokens=2, completion_tokens=2)
 
 
+@pytest.mark.fault("a request is sent twice")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_retry_gets_the_first_answer_and_is_not_charged(tmp_path: Path, stream: bool) -> None:
     async with serving(tmp_path) as service:
@@ -117,6 +118,7 @@ async def test_what_cannot_be_a_key_is_refused(tmp_path: Path, key: str) -> None
     assert longest == 200
 
 
+@pytest.mark.fault("a request is sent twice at once")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_those_in_flight_wait_for_the_first(tmp_path: Path, stream: bool) -> None:
     gated = Gated()
@@ -180,6 +182,7 @@ async def test_a_request_with_a_key_goes_on_when_its_client_is_gone(tmp_path: Pa
     assert (paid.status, paid.output_tokens) == ("settled", 2)
 
 
+@pytest.mark.fault("a request of a killed process was sent before")
 async def test_after_a_restart_the_answer_is_gone_and_the_charge_is_known(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await chat(service)

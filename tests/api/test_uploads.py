@@ -46,6 +46,7 @@ def test_it_is_the_same_in_whatever_pieces(size: int) -> None:
     assert read(FORM, size=size) == ({"model": "m", "a": ["1"]}, b"\r\n--sound\0")
 
 
+@pytest.mark.requirement("R22")
 @pytest.mark.parametrize(
     "form",
     [
@@ -93,6 +94,7 @@ def test_no_bytes_break_it(garbage: bytes, at: int) -> None:
         assert isinstance(fields, dict)
 
 
+@pytest.mark.requirement("R22")
 @pytest.mark.parametrize(
     ("content_type", "status"),
     [
@@ -112,6 +114,7 @@ async def test_media_types(tmp_path: Path, content_type: str, status: int) -> No
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
+@pytest.mark.requirement("R8")
 @pytest.mark.parametrize("size", [3000, 300_000])
 async def test_a_file_past_the_limit(tmp_path: Path, size: int) -> None:
     """However much of the form is read until that shows."""
@@ -138,6 +141,7 @@ async def test_a_full_disk_is_507(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert status == 507 and body["error"]["code"] == "storage_full"
 
 
+@pytest.mark.fault("the disk of uploads is full")
 def test_a_disk_that_fills_up_midway_is_noticed(tmp_path: Path) -> None:
     """The system writes what fits, and says so only by a number."""
     try:

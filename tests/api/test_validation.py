@@ -25,6 +25,8 @@ def refused(**given: Any) -> InvalidRequest:
     return refusal.value
 
 
+@pytest.mark.requirement("R12")
+@pytest.mark.requirement("R4")
 @pytest.mark.parametrize(
     ("given", "param", "code"),
     [
@@ -103,6 +105,7 @@ def test_values_that_ask_for_nothing_are_accepted() -> None:
     chat_job(convert({"model": "m", "messages": USER, **harmless}, ChatRequest), "id")
 
 
+@pytest.mark.requirement("R19")
 @pytest.mark.parametrize(
     ("shape", "table"),
     [
@@ -119,6 +122,7 @@ def test_the_tables_know_every_field(shape: Any, table: dict[str, Any]) -> None:
         assert set(table) - names <= {"file"}
 
 
+@pytest.mark.requirement("R10")
 @pytest.mark.parametrize("name", [n for n, f in fields.CHAT.items() if f.treatment is Treatment.DEFAULT])
 def test_what_is_not_served_is_refused_by_name(name: str) -> None:
     values: list[Any] = ["other", {"other": 1}, ["other"], True]

@@ -43,6 +43,7 @@ OVERRUN = 1024 * 1024
 """Most bytes that may be read of an upload past its limit."""
 
 
+@pytest.mark.requirement("R11")
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
 def test_case(watch: Watch, case: Case) -> None:
     with watch.peak() as grown:
@@ -58,6 +59,7 @@ def test_protocol(server: Server, raw: protocol_cases.Raw) -> None:
     check(answer)
 
 
+@pytest.mark.requirement("R8")
 def test_an_upload_past_the_limit_is_refused_within_a_mebibyte_of_it(server: Server) -> None:
     case = next(case for case in CASES if case.id == "size-limit-plus-10-mib-chunked")
     message = answered(server, case).error["message"]
@@ -66,6 +68,7 @@ def test_an_upload_past_the_limit_is_refused_within_a_mebibyte_of_it(server: Ser
     assert int(found[1]) <= bomb_cases.UPLOAD + OVERRUN
 
 
+@pytest.mark.requirement("R1")
 @pytest.mark.parametrize("disguise", protocol_cases.DISGUISES)
 def test_no_disguise_replaces_the_key(server: Server, disguise: str) -> None:
     """Plainly at every locked route; in each disguise at a quarter of them, another quarter in turn."""
@@ -93,6 +96,7 @@ def _locked(server: Server) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.requirement("R12")
 def test_nothing_that_a_file_refers_to_is_opened(server: Server) -> None:
     with _listener() as (address, opened):
         for url in (f"http://{address}/a.wav", f"tcp://{address}", reference_cases.SPEECH_FILE.as_uri()):
@@ -141,10 +145,12 @@ def test_it_serves_as_before(server: Server) -> None:
         answered(server, case)
 
 
+@pytest.mark.requirement("R7")
 def test_memory_stays_bounded(watch: Watch) -> None:
     assert watch.growth() <= GROWTH
 
 
+@pytest.mark.requirement("R11")
 def test_no_process_was_replaced(watch: Watch) -> None:
     assert all(process.is_running() for process in (*watch.processes, watch.chat_engine))
 

@@ -69,6 +69,7 @@ def test_each_engine_may_have_slots_of_its_own() -> None:
     assert convert(slots=4).slots_of("llama") == 4
 
 
+@pytest.mark.requirement("R21")
 @pytest.mark.parametrize(
     "name",
     [

@@ -78,6 +78,7 @@ def test_what_only_bears_the_name_of_a_gguf_file_is_refused(tmp_path: Path, cont
         inspect(tmp_path, ["x.gguf"], None)
 
 
+@pytest.mark.requirement("R17")
 def test_every_beginning_of_a_gguf_file_is_refused(tmp_path: Path) -> None:
     whole = write_gguf(tmp_path / "whole.gguf").read_bytes()
     for length in range(1, len(whole) - 4096, 7):

@@ -107,6 +107,7 @@ def test_another_file_than_the_catalogue_names_is_refused(hub: Hub, store: Model
     assert not store.installed(entry)
 
 
+@pytest.mark.requirement("R5")
 def test_a_token_goes_to_the_hub_and_no_further(
     hub: Hub, store: ModelStore, entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

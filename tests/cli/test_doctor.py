@@ -21,6 +21,7 @@ NAMES = [
     "data folder",
     "temporary folder",
     "open files",
+    "isolation",
     "address",
     "libraries",
     "sqlite",

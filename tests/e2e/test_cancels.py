@@ -20,6 +20,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@pytest.mark.requirement("R24")
 async def test_nobody_is_told_what_is_another_s_and_no_place_leaks(server: Server) -> None:
     found = await run(server, FIRST, CASES)
     assert sum(found.values()) == CASES

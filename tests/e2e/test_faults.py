@@ -44,6 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@pytest.mark.fault("a client leaves, its prompt being read or its answer written")
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("messages", [SHORT, LONG], ids=["decode", "prefill"])
 async def test_a_client_that_goes_away_frees_the_slot(server: Server, messages: Any, stream: bool) -> None:
@@ -55,6 +56,7 @@ async def test_a_client_that_goes_away_frees_the_slot(server: Server, messages: 
         await until(lambda: equal(busy_slots(server), 0), SLOT_FREE)
 
 
+@pytest.mark.fault("a client leaves while it is queued")
 async def test_a_client_that_goes_away_while_queued_never_reaches_the_engine(server: Server) -> None:
     async with session(server) as client:
         running = [asyncio.create_task(ask(client, stream=True)) for _ in range(slots(server))]
@@ -81,6 +83,7 @@ async def test_a_full_queue_refuses_at_once_with_advice(server: Server) -> None:
         await until(lambda: equal(busy_slots(server), 0), SLOT_FREE)
 
 
+@pytest.mark.fault("an engine is killed midway")
 async def test_an_engine_killed_midway_is_an_error_and_soon_back(server: Server) -> None:
     async with session(server) as client:
         body = {"model": "gpt-3.5-turbo", "messages": SHORT, "stream": True, **ENDLESS}
@@ -100,6 +103,7 @@ async def test_an_engine_killed_midway_is_an_error_and_soon_back(server: Server)
         await until(lambda: served(client), SERVED_AGAIN)
 
 
+@pytest.mark.fault("the server is killed whole")
 async def test_killed_whole_it_leaves_no_engine_and_starts_again(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with pytest.raises(RuntimeError, match="ended with -9"), antiphon(home) as server:
@@ -115,6 +119,7 @@ async def test_killed_whole_it_leaves_no_engine_and_starts_again(tmp_path: Path)
         assert status == 200
 
 
+@pytest.mark.fault("SIGTERM")
 async def test_sigterm_lets_running_streams_end_and_takes_no_new_ones(server: Server) -> None:
     """The last test here, which ends the server; the fixture checks that it ended with 0."""
     async with session(server) as client:

@@ -75,14 +75,17 @@ def within(figures: Figures) -> None:
         assert seconds <= bar, f"{name}: {seconds:.1f} s"
 
 
+@pytest.mark.fault("one of several gateways is killed")
 async def test_one_gateway_killed(installation: Installation, server: Server) -> None:
     within(await one_gateway_killed(installation, server, MIDWAY))
 
 
+@pytest.mark.fault("an engine is killed under many streams")
 async def test_the_engine_killed(installation: Installation, server: Server) -> None:
     within(await engine_killed(installation, server, MIDWAY))
 
 
+@pytest.mark.fault("PostgreSQL is killed")
 async def test_postgresql_killed(
     installation: Installation, server: Server, database: PostgresDatabase
 ) -> None:
@@ -90,6 +93,7 @@ async def test_postgresql_killed(
     within(await database_away(installation, server, MIDWAY, away))
 
 
+@pytest.mark.fault("PostgreSQL stands still")
 async def test_postgresql_paused(
     installation: Installation, server: Server, database: PostgresDatabase
 ) -> None:
@@ -97,6 +101,7 @@ async def test_postgresql_paused(
     within(await database_away(installation, server, MIDWAY, away))
 
 
+@pytest.mark.fault("Valkey is killed, stands still or forgets")
 @pytest.mark.parametrize("how", ["killed", "stopped", "flushed"])
 async def test_valkey(
     how: str, installation: Installation, server: Server, valkey_server: ValkeyServer
@@ -106,11 +111,13 @@ async def test_valkey(
     within(await counts_away(installation, server, MIDWAY, away))
 
 
+@pytest.mark.fault("all gateways are killed")
 async def test_all_gateways_killed(installation: Installation, server: Server) -> None:
     """The last test of this server, which it ends."""
     within(await gateway_killed(installation, MIDWAY, server))
 
 
+@pytest.mark.fault("the only gateway is killed")
 async def test_the_only_gateway_killed(tmp_path: Path, models: Path) -> None:
     within(await gateway_killed(Installation(tmp_path / "home", {}, models), MIDWAY))
 
@@ -124,6 +131,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(str(problem))
 
 
+@pytest.mark.fault("the disk of the data folder is full")
 async def test_the_disk_full(disk: Path, models: Path) -> None:
     installation = Installation(disk / "home", {}, models)
     with installation.serve() as server:

@@ -215,6 +215,7 @@ async def test_features_are_what_is_declared(engine: ChatEngine, kind: EngineKin
         assert refusal.value.param in feature
 
 
+@pytest.mark.requirement("R25")
 @pytest.mark.usefixtures("launched")
 async def test_a_prompt_is_kept_for_its_own_organization_alone(engine: ChatEngine) -> None:
     system = Message(role="system", content="You know the sea, its ships and who sails them. " * 20)

@@ -52,6 +52,7 @@ async def engine(kind: EngineKind, smollm2: Path, prepared: Path | None) -> Asyn
         yield client
 
 
+@pytest.mark.requirement("R11")
 @pytest.mark.parametrize("name", HARD)
 async def test_what_is_let_through_holds_nobody_up(engine: ChatEngine, name: str) -> None:
     schema = HARD[name]
@@ -151,6 +152,7 @@ def _pattern(chance: Random, depth: int) -> str:
     return "".join(parts)
 
 
+@pytest.mark.requirement("R11")
 @pytest.mark.parametrize("functions", [(), (Function(name="f", parameters={}),)])
 async def test_a_grammar_that_an_engine_cannot_read_is_the_requests_fault(
     kind: EngineKind, smollm2: Path, prepared: Path | None, functions: tuple[Function, ...]

@@ -156,6 +156,7 @@ async def test_a_model_without_a_template_says_so(tmp_path: Path) -> None:
     await engine.close()
 
 
+@pytest.mark.requirement("R19")
 def test_what_the_engine_is_told() -> None:
     asked = job(
         temperature=0.5,

@@ -77,6 +77,7 @@ async def test_an_answer_whose_usage_nobody_tells_is_counted_here(owner: str) ->
     assert usage == Usage(prompt_tokens=prompt.length, completion_tokens=5)
 
 
+@pytest.mark.requirement("R5")
 async def test_only_what_was_asked_is_said() -> None:
     fake = FakeOpenAI()
     async with opened(fake) as engine:
@@ -123,6 +124,7 @@ async def test_calls_are_told_as_calls() -> None:
     assert deltas[-1].finish_reason == "tool_calls" and usage.completion_tokens == 3
 
 
+@pytest.mark.requirement("R25")
 @pytest.mark.parametrize(
     ("owner", "said"),
     [
@@ -211,6 +213,7 @@ async def test_a_request_at_fault_is_the_clients(status: int) -> None:
             assert refusal.value.param == param and "secret" not in refusal.value.message
 
 
+@pytest.mark.fault("an upstream answers 500 or 429")
 @pytest.mark.parametrize("status", [401, 403, 404, 302, 429, 500, 503])
 async def test_every_other_refusal_is_a_failure(status: int, caplog: pytest.LogCaptureFixture) -> None:
     fake = FakeOpenAI()
@@ -223,6 +226,7 @@ async def test_every_other_refusal_is_a_failure(status: int, caplog: pytest.LogC
     assert "secret" not in caplog.text and KEY not in caplog.text
 
 
+@pytest.mark.requirement("R5")
 async def test_redirects_are_not_followed() -> None:
     fake, other = FakeOpenAI(), FakeOpenAI()
     async with opened(fake) as engine, served(other) as port:
@@ -234,6 +238,7 @@ async def test_redirects_are_not_followed() -> None:
     assert not other.asked
 
 
+@pytest.mark.fault("an upstream breaks off: half a frame, garbage, an end without [DONE]")
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ("hang", "refusal")])
 async def test_what_came_before_a_fault_is_given(fault: str) -> None:
     fake = FakeOpenAI()

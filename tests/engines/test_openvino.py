@@ -53,6 +53,7 @@ def test_how_a_model_is_prepared(tmp_path: Path) -> None:
     assert argv[3:] == ["--model", str(tmp_path / "m.gguf"), "--out", str(tmp_path / "made")]
 
 
+@pytest.mark.requirement("R19")
 def test_what_the_process_is_told(tmp_path: Path) -> None:
     asked = job(organization="org_1", seed=2**32, stop=("END",), form=Form("root ::= x", trigger="x"))
     body = engine(tmp_path).body(asked, Prompt("", (1, 2)), 1)

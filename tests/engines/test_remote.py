@@ -29,6 +29,7 @@ def test_what_is_allowed_is_reached(url: str, address: Address) -> None:
     assert remote.reached(deployment(url), 0, ALLOWED) == address
 
 
+@pytest.mark.requirement("R5")
 @pytest.mark.parametrize(
     "url",
     [

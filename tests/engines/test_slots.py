@@ -28,6 +28,7 @@ def test_a_conversation_goes_on_where_it_was() -> None:
     assert used(slots, "a", (*SYSTEM, 1, 2, 3)) == Slot(first.id, True)
 
 
+@pytest.mark.requirement("R25")
 def test_what_another_organization_left_is_not_used() -> None:
     slots = Slots(1)
     assert used(slots, "a", SYSTEM) == Slot(0, False)

@@ -187,6 +187,7 @@ async def test_nothing_is_left_by_the_socket(engine: SpeechEngine, socket: Path,
     assert os.listdir(socket.parent) == [socket.name]
 
 
+@pytest.mark.fault("the speech engine is killed")
 async def test_a_killed_process_is_never_a_finished_transcript(
     deployment: Deployment, recordings: Path, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def test_no_mixture_of_marks_and_halves_gets_through(texts: list[str]) -> None:
     ]
 
 
+@pytest.mark.requirement("R18")
 def test_text_that_looks_like_a_template_stays_text() -> None:
     text = "{{ 7 * 7 }} {% for x in y %}"
     assert text in CHATML.render([user(text)]).text
@@ -92,6 +93,7 @@ def test_a_template_that_refuses_is_the_clients_error() -> None:
     assert refusal.value.param == "messages" and "secret" not in refusal.value.message
 
 
+@pytest.mark.requirement("R18")
 @pytest.mark.parametrize(
     "source",
     [

@@ -67,6 +67,7 @@ async def test_bodies_go_as_json_and_come_back_whole() -> None:
         assert await client.post("/x", {"a": [1, "é"]}) == '{"a":[1,"é"]}'.encode()
 
 
+@pytest.mark.requirement("R15")
 async def test_a_refusal_is_a_failure_that_quotes_nothing() -> None:
     async def refuse(request: web.Request) -> web.Response:
         return web.Response(status=400, text="the prompt was: secret")
@@ -78,6 +79,7 @@ async def test_a_refusal_is_a_failure_that_quotes_nothing() -> None:
             assert "secret" not in failure.value.message
 
 
+@pytest.mark.requirement("R5")
 async def test_redirects_are_not_followed() -> None:
     async def away(request: web.Request) -> web.Response:
         return web.Response(status=302, headers={"location": "http://elsewhere/"})

@@ -47,6 +47,7 @@ async def test_engines_read_a_conversation_alike(engine: VllmEngine) -> None:
     assert prompt.tokens.count(1) == 5 and prompt.tokens.count(2) == 4 and len(prompt.tokens) == 69
 
 
+@pytest.mark.requirement("R10")
 async def test_long_prompts_are_read_off_the_event_loop(
     engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +76,7 @@ def told(engine: VllmEngine, asked: ChatJob, index: int = 0) -> dict[str, Any]:
     return engine.body(asked, Prompt("", (1, 2)), index)
 
 
+@pytest.mark.requirement("R19")
 async def test_what_the_engine_is_told(engine: VllmEngine) -> None:
     asked = job(
         organization="org_1",
@@ -97,6 +99,7 @@ async def test_what_the_engine_is_told(engine: VllmEngine) -> None:
     assert not {"seed", "logprobs", "logit_bias", "structured_outputs"} & plain.keys()
 
 
+@pytest.mark.requirement("R25")
 async def test_whose_a_prompt_is(engine: VllmEngine) -> None:
     """Nobody's, and that of an answer with a seed, is found by no other."""
     assert told(engine, job(organization="org_1"))["cache_salt"] == "org_1"

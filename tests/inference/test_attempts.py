@@ -83,6 +83,7 @@ async def test_one_that_does_not_fail_is_the_only_one_asked() -> None:
     assert (found, other.asked, lease.failed) == (WHOLE, 0, False)
 
 
+@pytest.mark.fault("what failed before its first byte is asked elsewhere, once")
 async def test_what_failed_before_its_first_piece_is_written_by_another() -> None:
     first, other = Engine(0), Engine()
     pool = Others(other)
@@ -90,6 +91,7 @@ async def test_what_failed_before_its_first_piece_is_written_by_another() -> Non
     assert (found, lease.failed, first.closed, pool.held) == (WHOLE, True, 1, [])
 
 
+@pytest.mark.fault("what failed later is asked nowhere else")
 async def test_what_failed_later_is_not_written_again() -> None:
     other = Engine()
     with pytest.raises(EngineFailed):

@@ -185,6 +185,7 @@ async def test_an_answer_that_cannot_be_recorded_ends_as_an_error(
     assert '"prompt_tokens"' not in stream
 
 
+@pytest.mark.fault("a client leaves at the last byte")
 @pytest.mark.parametrize("stream", [True, False])
 async def test_what_is_being_charged_is_not_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: bool

@@ -165,6 +165,7 @@ async def test_there_is_room_for_so_many() -> None:
         assert journal.room
 
 
+@pytest.mark.fault("the disk of the journal is full")
 async def test_a_full_disk_refuses_and_recovers() -> None:
     disk = SimulatedDisk()
     async with writing(disk) as journal:

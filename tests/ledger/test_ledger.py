@@ -402,6 +402,7 @@ def test_a_given_up_process_that_cannot_begin_anew_takes_nothing(house: House, h
     assert disk.folders() == []
 
 
+@pytest.mark.fault("the power fails")
 def test_a_machine_that_lost_power_loses_nothing_that_was_acknowledged(house: House) -> None:
     disk = SimulatedDisk()
     account = house.tenant()

@@ -108,6 +108,7 @@ def test_what_was_posted_before_is_not_posted_again(house: House) -> None:
     assert statuses(house) == ["voided"] * 5
 
 
+@pytest.mark.fault("the power fails in the midst of a record")
 def test_a_torn_end_and_what_it_would_have_been_are_ignored(house: House) -> None:
     disk = SimulatedDisk()
     house.tenant()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from antiphon.ledger.watch import PATIENCE_SECONDS, Watch
 
 STEP = 2.0
@@ -42,6 +44,7 @@ def test_missing_a_beat_of_our_own_begins_anew() -> None:
     assert watch.see({"a": 7}, 131) == {"a": 7}
 
 
+@pytest.mark.fault("a machine stands still, and its processes with it")
 def test_having_slept_begins_anew() -> None:
     watch = Watch()
     watched(watch, {"a": 7}, 100, 8)

@@ -98,6 +98,7 @@ async def test_it_is_ready_while_it_answers(key: str) -> None:
     assert not [task for task in asyncio.all_tasks() if "replica" in task.get_name()]
 
 
+@pytest.mark.fault("an upstream says nothing more")
 async def test_one_that_is_silent_is_left_and_what_ran_there_ends(key: str) -> None:
     fake = FakeOpenAI()
     fake.fault = "hang"

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -128,6 +128,7 @@ async def test_a_killed_engine_fails_its_requests_and_is_back_at_once(serve: Cal
             await client(lease).probe()
 
 
+@pytest.mark.fault("an engine freezes")
 async def test_a_frozen_engine_is_ejected(serve: Callable[..., Any]) -> None:
     async with serve(fake_engine.kind(), engine_silence_seconds=0.5) as pools:
         pool = pools.get("fake-2024")
@@ -142,6 +143,7 @@ async def test_a_frozen_engine_is_ejected(serve: Callable[..., Any]) -> None:
             os.kill(frozen, 0)
 
 
+@pytest.mark.fault("an engine freezes under a request")
 async def test_a_request_in_a_frozen_engine_fails_when_it_is_ejected(serve: Callable[..., Any]) -> None:
     async with serve(fake_engine.kind(tokens=10_000, token_delay=0.01), engine_silence_seconds=0.5) as pools:
         pool = pools.get("fake-2024")
@@ -153,6 +155,43 @@ async def test_a_request_in_a_frozen_engine_fails_when_it_is_ejected(serve: Call
                     async for batch in batches:
                         if json.loads(batch[-1])["tokens_predicted"] >= 3:
                             os.kill(pid(pool), signal.SIGSTOP)
+
+
+@pytest.mark.fault("an engine runs out of memory")
+async def test_an_engine_that_takes_all_memory_is_ended_by_the_system_and_nobody_else(
+    serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    with memory_group(64 << 20) as group:
+        async with serve(fake_engine.kind(fault="memory", after=2)) as pools:
+            pool = pools.get("fake-2024")
+            await until(lambda: pool.ready)
+            first = pid(pool)
+            group.write_text(str(first))
+            with pool.acquire() as lease:
+                batches = client(lease).upstream.batches("/completion", {"prompt": [1], "n_predict": -1})
+                async with asyncio.timeout(20):
+                    with pytest.raises(EngineFailed):
+                        async for _ in batches:
+                            pass
+            await until(lambda: pool.ready and pid(pool) != first, 10)
+            assert pool.status()[0].error == "The engine process ended by signal 9."
+
+
+@contextmanager
+def memory_group(size: int) -> Iterator[Path]:
+    """Where to write the id of a process that may have so many bytes; skips where there can be none."""
+    root = Path("/sys/fs/cgroup")
+    one = (root / "memory/memory.limit_in_bytes").exists()
+    folder = (root / "memory" if one else root) / f"antiphon-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / ("memory.limit_in_bytes" if one else "memory.max")).write_text(str(size))
+    except OSError as problem:
+        with suppress(OSError):
+            folder.rmdir()
+        pytest.skip(f"no control group can be made here: {problem}")
+    yield folder / "cgroup.procs"
+    folder.rmdir()
 
 
 async def test_one_that_never_becomes_ready_is_given_up_and_tried_again(serve: Callable[..., Any]) -> None:
@@ -200,6 +239,7 @@ async def test_a_wrong_model_is_never_started(serve: Callable[..., Any], tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.requirement("R17")
 async def test_the_model_is_verified_before_every_start(
     serve: Callable[..., Any], deployment: Deployment
 ) -> None:

@@ -45,6 +45,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.requirement("R16")
 async def test_a_process_has_a_private_folder_and_a_group_of_its_own(runtime: LocalRuntime) -> None:
     process = await runtime.start("engine", python(SLEEP))
     folder = socket_of(process).parent
@@ -63,6 +64,7 @@ async def test_output_is_logged_and_the_exit_code_told(runtime: LocalRuntime, tm
     assert not folder.exists()
 
 
+@pytest.mark.requirement("R17")
 async def test_the_environment_holds_no_secret(
     runtime: LocalRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from antiphon.runtime.log import ProcessLog
 
 
@@ -32,6 +34,7 @@ def test_a_new_process_continues_the_log(tmp_path: Path) -> None:
     assert path.read_bytes() == b"first second"
 
 
+@pytest.mark.fault("the disk of logs is full")
 def test_output_is_read_even_when_it_cannot_be_kept(tmp_path: Path) -> None:
     path = tmp_path / "engine.log"
     path.mkdir()

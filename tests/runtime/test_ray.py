@@ -212,6 +212,7 @@ async def test_a_vllm_that_computes_on_the_cluster_joins_it_with_the_token_of_a_
     assert joined == {"token": True, "missing": False}
 
 
+@pytest.mark.requirement("R20")
 @pytest.mark.parametrize("token", ["", "ffffffffffffffffffffffffffffffff"])
 async def test_without_the_token_nobody_joins(
     ray_cluster: RayCluster, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -69,6 +69,7 @@ async def test_a_process_is_reached_at_its_address_until_it_is_ended(runtime: Ru
     assert await process.stop(0) == await process.wait()
 
 
+@pytest.mark.requirement("R20")
 async def test_nobody_without_the_secret_is_answered(runtime: Runtime) -> None:
     process = await started(runtime)
     await reached(process)

@@ -29,6 +29,7 @@ async def one(database: Database, sql: str) -> object:
         return await connection.scalar(text(sql))
 
 
+@pytest.mark.requirement("R26")
 async def test_every_connection_runs_a_safe_sqlite(tmp_path: Path) -> None:
     async with Database(f"sqlite+aiosqlite:///{tmp_path}/a.db") as database:
         version = str(await one(database, "select sqlite_version()"))
@@ -56,6 +57,7 @@ def test_the_first_safe_module_is_taken() -> None:
     assert sqlite.safe([old, safe, newer]) is safe
 
 
+@pytest.mark.requirement("R26")
 @pytest.mark.parametrize("versions", [("3.40.1", "3.51.2"), ()])
 def test_without_a_safe_sqlite_nothing_starts(versions: tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -117,6 +119,7 @@ async def test_two_that_read_and_then_write_take_turns(url: str) -> None:
         assert await one(database, "select max(n) from t") == 7
 
 
+@pytest.mark.fault("the disk of the database is full")
 async def test_a_full_disk_is_storage_full_and_reading_goes_on(url: str) -> None:
     async with Database(url) as database:
         async with database.begin() as connection:

@@ -71,6 +71,7 @@ async def test_an_answer_is_a_stream_of_frames(engine: Engine) -> None:
     assert not any(frame.get("stop") for frame in frames[:-1])
 
 
+@pytest.mark.requirement("R25")
 async def test_a_prompt_of_one_organization_is_not_found_by_another(engine: Engine) -> None:
     prompt = await engine.tokens("Some beginning that is long enough. " * 40)
     cached = {}

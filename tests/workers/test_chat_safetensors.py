@@ -63,6 +63,7 @@ def test_what_is_no_file_of_the_format_is_refused(tmp_path: Path, content: bytes
         read([tmp_path / "m"])
 
 
+@pytest.mark.requirement("R17")
 @pytest.mark.parametrize(
     ("header", "body", "reason"),
     [

@@ -86,6 +86,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "engine.sock"
 
 
+@pytest.mark.requirement("R16")
 async def test_it_answers_on_a_private_socket_and_with_envelopes(path: Path) -> None:
     async with process(path) as (child, session):
         found = await asyncio.to_thread(path.stat)

@@ -136,6 +136,7 @@ async def test_what_is_wrong_with_a_recording_is_told_before_the_first_event(
     assert {name: talk.error[name] for name in error} == error and talk.error["message"]
 
 
+@pytest.mark.requirement("R15")
 async def test_a_bug_of_ours_is_told_without_its_inside(
     fake: Desks, clip: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -31,6 +31,8 @@ def ran(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.requirement("R23")
+@pytest.mark.requirement("R7")
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is bounded on Linux alone")
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_a_confined_process_cannot(name: str, tmp_path: Path) -> None:
@@ -51,6 +53,7 @@ def test_it_ends_at_once_when_its_parent_is_gone_already(tmp_path: Path) -> None
     assert (ended.returncode, ended.stdout) == (1, "")
 
 
+@pytest.mark.requirement("R23")
 @pytest.mark.skipif(sys.platform != "linux", reason="the network is left on Linux alone")
 def test_the_network_is_out_of_reach(tmp_path: Path) -> None:
     code = (

@@ -180,6 +180,7 @@ def test_damage_in_the_middle_loses_only_that(name: str) -> None:
     assert seconds(bytes(data)) == pytest.approx(4, abs=1.2)
 
 
+@pytest.mark.requirement("R15")
 @pytest.mark.parametrize("name", ["mp3", "flac", "ogg", "webm", "mp4", "wav", "mpeg"])
 def test_flipped_bits_never_show_the_inside(name: str) -> None:
     whole = sounds.encode(sounds.tone(1), name)
@@ -225,6 +226,7 @@ def _never() -> None:
     raise AssertionError("decoding began")
 
 
+@pytest.mark.requirement("R7")
 @pytest.mark.parametrize("name", ["mp3", "wav", "flac", "ogg"])
 def test_an_unstated_length_is_refused_when_it_passes_the_limit(name: str) -> None:
     data = sounds.encode(sounds.tone(130), name)
@@ -324,6 +326,7 @@ def test_work_ends_when_a_step_says_so() -> None:
     assert steps == 3
 
 
+@pytest.mark.requirement("R23")
 @pytest.mark.parametrize(
     ("head", "name"),
     [

@@ -404,6 +404,7 @@ async def test_a_child_that_stands_still_is_given_up(
     await until(lambda: not child.is_running())
 
 
+@pytest.mark.fault("a decoder is killed")
 async def test_a_killed_warm_process_is_started_again(decoders: Decoders) -> None:
     first = warm(decoders)
     with upload(hour()) as file:

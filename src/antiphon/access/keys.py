@@ -19,9 +19,8 @@ from antiphon.storage.database import Database
 from antiphon.storage.ids import new_id
 from antiphon.storage.tables import api_key, api_key_secret, member, service_account
 from antiphon.values import Caller
+from antiphon.wire.admin.lists import LONGEST_SECONDS
 
-LONGEST_SECONDS = 100 * 366 * 86_400
-"""Longest life of a key that is to expire, and longest grace of a rotation: what a date can still show."""
 GRACE_SECONDS = 86_400
 TOKEN_CHARACTERS = 255
 

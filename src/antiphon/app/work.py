@@ -19,6 +19,7 @@ from antiphon.operations.timekeeping import Timekeeper
 from antiphon.operations.webhook import Webhook, load_secret
 from antiphon.pools.pools import Pools
 from antiphon.privacy.content import Content
+from antiphon.runtime import isolation
 from antiphon.runtime.base import Runtime
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
@@ -51,8 +52,15 @@ async def telling(
 async def once(
     settings: Settings, database: Database, content: Content, catalogue: Callable[[], Catalogue]
 ) -> dict[str, Coroutine[Any, Any, None]]:
-    """What one process of a machine does for all of them: tells the webhook, and deletes what has expired."""
-    return await telling(settings, database, catalogue) | await purging(settings, database, content)
+    """What one process of a machine does for all of them: tells the webhook, deletes what has expired."""
+    told = await telling(settings, database, catalogue)
+    return {"isolation": tell_of_isolation(), **told, **await purging(settings, database, content)}
+
+
+async def tell_of_isolation() -> None:
+    """Say once what engines here are not cut off from, if the system does not permit it."""
+    if missing := await asyncio.to_thread(isolation.lacking):
+        _log.warning("engines are %s (docs/security.md)", missing)
 
 
 @asynccontextmanager

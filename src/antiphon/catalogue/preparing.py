@@ -22,6 +22,7 @@ from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore, Progress, silent
 from antiphon.engines.base import EngineKind
 from antiphon.errors import ConfigurationError
+from antiphon.runtime import isolation
 from antiphon.runtime.local import environment
 
 _MANIFEST = "manifest.json"
@@ -84,7 +85,8 @@ def prepare(store: ModelStore, entry: Entry, kind: EngineKind, progress: Progres
         with tempfile.TemporaryDirectory(prefix=".draft-", dir=place.parent) as draft:
             made = Path(draft) / "made"
             try:
-                _run(kind.preparation(store.path(entry), made), Path(draft), progress)
+                command = kind.preparation(store.path(entry), made)
+                _run(isolation.preparing(command, store.prepared.parents[1]), Path(draft), progress)
             except _Failed as problem:
                 note = _note(place, _NEVER if problem.never else _LATER)
                 note.write_text(str(problem), encoding="utf-8")

@@ -74,6 +74,7 @@ def _checks() -> dict[str, Check]:
         "data folder": machine.data_folder,
         "temporary folder": machine.temporary_folder,
         "open files": machine.open_files,
+        "isolation": machine.isolation,
         "address": address.address,
         "libraries": installation.libraries,
         "sqlite": installation.sqlite_version,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -146,6 +146,9 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     `reached`, for what others run, tells where one replica of a deployment is: then there is no `command`. It
     raises `ConfigurationError` for what the settings do not allow, or a key that cannot be read; it blocks.
 
+    `apart` is what its process is cut off from: `all`, the network and the data folder; `files`, the data
+    folder alone, where it has to reach others; `nothing`, for what others publish, with devices of its own.
+
     `version` is of the library that computes: another one may answer otherwise.
 
     `features` is what a chat engine can do of what not all can. `absent` tells in a few words why it is not
@@ -162,6 +165,7 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     task: Task
     reads: frozenset[Format]
+    apart: Literal["all", "files", "nothing"] = "all"
     counts: bool = True
     shared: bool = False
     tells_calls: bool = False

@@ -43,6 +43,7 @@ ENGINE = EngineKind(
     name="openai_speech",
     task="speech",
     reads=frozenset({"upstream"}),
+    apart="files",
     command=_command,
     connect=_connect,
 )

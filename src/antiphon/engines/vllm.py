@@ -259,6 +259,8 @@ ENGINE = EngineKind(
     name="vllm",
     task="chat",
     reads=frozenset({"safetensors"}),
+    # Its own processes speak TCP with each other, and make devices of GPUs by programs with other rights.
+    apart="nothing",
     command=_command,
     connect=_connect,
     cache=_cache,

@@ -20,6 +20,7 @@ from antiphon.pools.member import UNUSABLE, Ended, Member, explain, log
 from antiphon.pools.plan import Unit
 from antiphon.pools.policy import Pace, after_failure
 from antiphon.pools.reports import Report
+from antiphon.runtime import isolation
 from antiphon.runtime.base import Process, Runtime
 from antiphon.settings import Settings
 from antiphon.values import Deployment
@@ -143,7 +144,9 @@ class Replica(Member):
         try:
             return await self._runtime.start(
                 self._unit.process,
-                lambda address: self._kind.command(deployments, settings, address),
+                lambda address: isolation.apart(
+                    self._kind.command(deployments, settings, address), address, self._kind.apart, settings
+                ),
                 needs,
             )
         except OSError as problem:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from antiphon.cli.checks import Finding
 from antiphon.cores import cores
+from antiphon.runtime import isolation as cut_off
 from antiphon.settings import Settings
 
 GIB = 1 << 30
@@ -92,6 +93,14 @@ def temporary_folder(settings: Settings) -> Finding:
         file.write(b"x")
         file.flush()
     return Finding("ok", f"{folder} can be written")
+
+
+def isolation(settings: Settings) -> Finding:
+    """Whether this system lets engines be cut off from the network and the data folder."""
+    if missing := cut_off.lacking():
+        fix = "allow user namespaces, in a container too, or give the server a user and a network of its own"
+        return Finding("warning", f"engines are {missing}", fix)
+    return Finding("ok", "engines are cut off from the network and the data folder")
 
 
 def open_files(settings: Settings) -> Finding:

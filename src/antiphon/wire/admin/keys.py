@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from antiphon.values import Role
-from antiphon.wire.admin.lists import ListPage, ListQuery, Name, Seconds
+from antiphon.wire.admin.lists import LONGEST_SECONDS, ListPage, ListQuery, Name, Seconds
 
 RotationId = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -118,7 +118,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     What the key was until now counts `grace_seconds` longer.
     """
 
-    grace_seconds: Annotated[int, Meta(ge=0)] = 86_400
+    grace_seconds: Annotated[int, Meta(ge=0, le=LONGEST_SECONDS)] = 86_400
     rotation_id: RotationId | None = None
 
 

@@ -10,7 +10,9 @@ from msgspec import Meta
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Time = Annotated[int, Meta(ge=0, le=253_402_300_799)]  # the year 9999
-Seconds = Annotated[int, Meta(ge=1)]
+LONGEST_SECONDS = 100 * 366 * 86_400
+"""A hundred years: longer lives no date can still show."""
+Seconds = Annotated[int, Meta(ge=1, le=LONGEST_SECONDS)]
 
 
 class ListPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,8 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     start_time: Time
     end_time: Time | None = None
-    limit: int | None = None
+    limit: Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": 1440})] | None = None
+    """At most so many as the width allows; the widest has fewer."""
     page: str | None = None
     project_ids: Filter = []
 

@@ -1,0 +1,123 @@
+"""The second half of `make soak`: every fault of the matrix again and again, each by its tests.
+
+    python -m benchmarks.cells [--rounds 50] [--only "an engine freezes"] [--out FILE]
+
+Rounds go through all faults, so that a run that is cut off has seen each about as often; it is gone on with
+where it stopped. What failed is kept with the end of what its tests said. No failure in fifty rounds shows,
+with 95 % confidence, that fewer than 6 % fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import machine
+from benchmarks.marks import ROOT, marked
+
+RESULTS = Path(__file__).parent / "results" / "cells.json"
+SECONDS = 900.0
+"""Longest time for the tests of one fault."""
+TOLD = 4000
+"""Characters of a failure that are kept."""
+_SKIPPED = 5
+"""What pytest returns if it ran nothing."""
+
+
+class Cell(msgspec.Struct):
+    """How often a fault was shown, how long that took, and what each failure said at its end."""
+
+    runs: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    failures: list[str] = []
+
+
+Run = Callable[[Sequence[str]], tuple[bool | None, str]]
+"""Runs tests: whether they passed, None if all were skipped; and what they said."""
+
+
+def attempt(tests: Sequence[str]) -> tuple[bool | None, str]:
+    """Run them in a process of their own."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", *tests]
+    try:
+        ended = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"not within {SECONDS:g} s"
+    if ended.returncode == _SKIPPED or (not ended.returncode and " passed" not in _last(ended.stdout)):
+        return None, ended.stdout[-TOLD:]
+    return ended.returncode == 0, (ended.stdout + ended.stderr)[-TOLD:]
+
+
+def _last(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if " passed" in line or " skipped" in line), "")
+
+
+def rounds(
+    cells: dict[str, Cell], faults: Mapping[str, Sequence[str]], most: int, run: Run, keep: Callable[[], None]
+) -> None:
+    """Show every fault until each was shown `most` times, the one that was shown least first."""
+    while faults and (least := min(faults, key=lambda name: cells.setdefault(name, Cell()).runs)):
+        cell = cells[least]
+        if cell.runs >= most:
+            return
+        began = time.monotonic()
+        passed, told = run(faults[least])
+        cell.runs += 1
+        cell.seconds += time.monotonic() - began
+        if passed is None:
+            cell.skipped += 1
+        elif not passed:
+            cell.failures.append(told)
+        keep()
+
+
+def table(cells: Mapping[str, Cell]) -> Table:
+    shown = Table("fault", "runs", "failed", "skipped", "seconds each", title="The fault matrix")
+    for name, cell in cells.items():
+        each = cell.seconds / cell.runs if cell.runs else 0.0
+        shown.add_row(name, str(cell.runs), str(len(cell.failures)), str(cell.skipped), f"{each:.1f}")
+    return shown
+
+
+def read(path: Path) -> dict[str, Cell]:
+    """What earlier runs found."""
+    if not path.exists():
+        return {}
+    return msgspec.convert(json.loads(path.read_text())["cells"], dict[str, Cell])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cells", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--only", action="append", help="name of a fault; every one if none is given")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    every = marked("fault")
+    faults = {name: tests for name, tests in every.items() if not given.only or name in given.only}
+    cells = {name: cell for name, cell in read(given.out).items() if name in every}
+
+    def keep() -> None:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        document = {"machine": machine(), "cells": msgspec.to_builtins(cells)}
+        given.out.write_text(json.dumps(document, indent=1) + "\n")
+
+    rounds(cells, faults, given.rounds, attempt, keep)
+    Console().print(table(cells))
+    if any(cell.failures for cell in cells.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
