@@ -11,6 +11,7 @@ import pytest
 from antiphon.admission.buckets import Standing
 from antiphon.admission.gate import Gate
 from antiphon.admission.limits import Demand
+from antiphon.admission.queue import COMPANY_SECONDS
 from antiphon.admission.rates import Place
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.settings import Settings
@@ -288,3 +289,35 @@ async def test_what_has_no_rates_still_waits_for_a_place() -> None:
     room.release.set()
     await asyncio.wait_for(asyncio.gather(*tasks), 5)
     assert entered == [0, 1, 2]
+
+
+async def test_in_company_one_place_of_eight_is_left_to_others() -> None:
+    """Alone an organization may have all; once another asks, too, it finds a place without a wait."""
+    now = 0.0
+    gate, inside = Gate(Settings(), clock=lambda: now), list[str]()
+    held = asyncio.Event()
+
+    async def visit(organization: str) -> None:
+        async with gate.enter(caller(organization), "model", lambda: 8, courtesy=7):
+            inside.append(organization)
+            if organization != "quick":
+                await held.wait()
+
+    alone = [asyncio.create_task(visit("loud")) for _ in range(10)]
+    await settle()
+    assert inside == ["loud"] * 8
+    held.set()
+    await asyncio.gather(*alone)
+    inside.clear()
+    held.clear()
+    await visit("quick")
+    crowd = [asyncio.create_task(visit("loud")) for _ in range(10)]
+    await settle()
+    assert inside == ["quick", *["loud"] * 7]
+    await asyncio.wait_for(visit("quick"), 1)
+    now += COMPANY_SECONDS
+    gate.pump("model")
+    await settle()
+    assert inside.count("loud") == 8, "the other is gone"
+    held.set()
+    await asyncio.gather(*crowd)

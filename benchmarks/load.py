@@ -1,0 +1,149 @@
+"""Load on a whole server with engines that only keep time: organizations that ask at a rate, whatever comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import psutil
+from tests.alone import alone
+
+from benchmarks.figures import percentile
+from benchmarks.isolation import Tenant
+from benchmarks.processes import Server, antiphon
+
+PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "tests" / "paced_antiphon.py"))
+SNAPSHOT = "smollm2-135m-instruct-2024-11-01"
+PROMPT_SECONDS, TOKEN_SECONDS, TOKENS = 0.1, 0.02, 20
+"""Of an engine's answer: half a second in all."""
+ANSWER_SECONDS = PROMPT_SECONDS + TOKENS * TOKEN_SECONDS
+SLOTS = 16
+SETTINGS = {
+    "PACED": f"token_delay={TOKEN_SECONDS},prompt_delay={PROMPT_SECONDS}",
+    "ANTIPHON_REQUESTS_PER_MINUTE": "0",
+    "ANTIPHON_TOKENS_PER_MINUTE": "0",
+    "ANTIPHON_LOG_LEVEL": "warning",
+}
+"""Nobody is held back by a rate: what is left is what keeps organizations apart."""
+PATIENCE = 60.0
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What became of one request. Seconds since it was sent: until the first text, and until the end."""
+
+    status: int
+    first: float
+    took: float
+    whole: bool
+    retry_after: bool = False
+
+
+@contextmanager
+def paced(settings: dict[str, str] | None = None, slots: int = SLOTS) -> Iterator[Server]:
+    """A server with one chat model of so many places; it has a core, its engines and clients the other."""
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+        home = alone(Path(folder) / "home", "gpt-3.5-turbo")
+        file = home / "models.toml"
+        file.write_text(f'[snapshots."{SNAPSHOT}"]\nengine = "llama"\nslots = {slots}\n\n{file.read_text()}')
+        with antiphon(home, SETTINGS | (settings or {}), program=PROGRAM) as server, pinned(server):
+            yield server
+
+
+@contextmanager
+def pinned(server: Server) -> Iterator[None]:
+    """The gateway on one core, its engines and this process on another, where there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    gateway = psutil.Process(server.pid)
+    for engine in gateway.children(recursive=True):
+        engine.cpu_affinity(cores[1:] or cores)
+    gateway.cpu_affinity(cores[:1])
+    os.sched_setaffinity(0, cores[1:] or cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def tenants(server: Server, *names: str) -> list[Tenant]:
+    return [Tenant(server, PROGRAM, name) for name in names]
+
+
+@asynccontextmanager
+async def client(key: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client with this key, and as many connections as it needs."""
+    async with aiohttp.ClientSession(
+        headers={"authorization": f"Bearer {key}"},
+        timeout=aiohttp.ClientTimeout(total=PATIENCE),
+        connector=aiohttp.TCPConnector(limit=0),
+    ) as session:
+        yield session
+
+
+async def ask(session: aiohttp.ClientSession, url: str, **fields: Any) -> Asked:
+    """One streamed answer."""
+    body = {
+        "model": SNAPSHOT,
+        "messages": [{"role": "user", "content": "Tell me of the sea."}],
+        "max_tokens": TOKENS,
+        "stream": True,
+        **fields,
+    }
+    began, first, whole = time.monotonic(), 0.0, False
+    async with session.post(f"{url}/chat/completions", json=body) as answer:
+        async for line in answer.content:
+            if not first and b'"content":" ' in line:
+                first = time.monotonic() - began
+            whole = whole or line.startswith(b"data: [DONE]")
+    took = time.monotonic() - began
+    return Asked(answer.status, first or took, took, whole, "retry-after" in answer.headers)
+
+
+async def offered(tenant: Tenant, rate: float, seconds: float, seed: int = 0) -> list[Asked]:
+    """So many requests a second at random moments, whether earlier ones were answered or not."""
+    chance, tasks = random.Random(seed), []
+    async with client(tenant.key) as session:
+        began, due = time.monotonic(), 0.0
+        while (due := due + chance.expovariate(rate)) < seconds:
+            await asyncio.sleep(max(0.0, began + due - time.monotonic()))
+            tasks.append(asyncio.create_task(ask(session, tenant.url)))
+        return list(await asyncio.gather(*tasks))
+
+
+async def asking(tenant: Tenant, clients: int, seconds: float) -> list[Asked]:
+    """So many clients that ask again as soon as they have their answer."""
+    found: list[Asked] = []
+    until = time.monotonic() + seconds
+
+    async def again(session: aiohttp.ClientSession) -> None:
+        while time.monotonic() < until:
+            found.append(await ask(session, tenant.url))
+
+    async with client(tenant.key) as session:
+        await asyncio.gather(*(again(session) for _ in range(clients)))
+    return found
+
+
+def served(found: Sequence[Asked]) -> list[Asked]:
+    """Those with a whole answer."""
+    return [one for one in found if one.status == 200 and one.whole]
+
+
+def refused(found: Sequence[Asked]) -> list[Asked]:
+    return [one for one in found if one.status in (429, 503)]
+
+
+def p99(seconds: Sequence[float]) -> float:
+    """Raises `ValueError` if there are none: no figure is made of nothing."""
+    if not seconds:
+        raise ValueError("nothing was measured")
+    return percentile(seconds, 99)
