@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,21 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def paced(settings: dict[str, str] | None = None, slots: int = SLOTS) -> Iterator[Server]:
-    """A server with one chat model of so many places; it has a core, its engines and clients the other."""
+def paced(
+    settings: dict[str, str] | None = None, more: str = "", also: Sequence[str] = (), *, pin: bool = True
+) -> Iterator[Server]:
+    """A server with one chat model, of which models.toml says `more`, and the aliases `also`.
+
+    It has a core, its engines and clients the other, if it is to `pin` them.
+    """
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
-        home = alone(Path(folder) / "home", "gpt-3.5-turbo")
+        home = alone(Path(folder) / "home", "gpt-3.5-turbo", *also)
         file = home / "models.toml"
-        file.write_text(f'[snapshots."{SNAPSHOT}"]\nengine = "llama"\nslots = {slots}\n\n{file.read_text()}')
-        with antiphon(home, SETTINGS | (settings or {}), program=PROGRAM) as server, pinned(server):
-            yield server
+        entry = f'[snapshots."{SNAPSHOT}"]\nengine = "llama"\nslots = {SLOTS}\n{more}\n'
+        file.write_text(f"{entry}\n{file.read_text()}")
+        with antiphon(home, SETTINGS | (settings or {}), program=PROGRAM) as server:
+            with pinned(server) if pin else nullcontext():
+                yield server
 
 
 @contextmanager

@@ -22,12 +22,12 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, Literal
 
 import httptools
-import msgspec
 from rich.console import Console
 from rich.progress import track
 from tests.addresses import unix
@@ -36,7 +36,7 @@ from tests.service import CHAT, KEY, ScriptedEngine, Service, serving
 from antiphon.engines.llama import LlamaEngine
 from antiphon.values import ChatJob, Delta, Deployment, Function, Message, Prompt, Usage
 from benchmarks.gateway import client as gateway_client
-from benchmarks.gateway.stub import STREAM_HEAD, Exchange, llama_pieces, text
+from benchmarks.gateway.stub import STREAM_HEAD, Exchange, text
 from benchmarks.machine import machine
 
 RESULTS = Path(__file__).parent / "results" / "truncations.json"
@@ -241,7 +241,9 @@ def unmarked(counts: dict[str, int]) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.truncations", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.truncations", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--streams", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, help="run this one part, and write nothing")
@@ -257,7 +259,8 @@ def main() -> None:
             total: Counter[str] = Counter()
             for one in done["parts"].values():
                 total.update(one)
-            done |= {"machine": machine(), "sum": dict(sorted(total.items()))}
+            written = datetime.now(UTC).isoformat(timespec="seconds")
+            done |= {"machine": machine(), "written": written, "sum": dict(sorted(total.items()))}
             RESULTS.write_text(json.dumps(done, indent=1) + "\n")
     Console().print_json(data=done["sum"])
 
