@@ -2,11 +2,12 @@
 
     python -m benchmarks.chaos [--quick] [--fresh] [--out FOLDER]
 
-Two gateway processes and two engines that only keep time, whose every answer is known beforehand. In each minute
-one process is killed, an engine or a gateway, at a random moment; requests go on at a steady rate, half of them
-streamed. A request counts as good if its answer was complete and right, up to `[DONE]` where it streams: at the
-first try, or with the two retries that OpenAI's clients make by themselves, which send a request again unless
-its answer has begun. All of them should be accepted: there is room for three times as many.
+Two gateway processes and two engines that only keep time, whose every answer is known beforehand. In each
+minute one process is killed, an engine or a gateway, at a random moment; requests go on at a steady rate,
+half of them streamed. A request counts as good if its answer was complete and right, up to `[DONE]` where
+it streams: at the first try, or with the two retries that OpenAI's clients make by themselves, which send a
+request again unless its answer has begun. All of them should be accepted: there is room for three times as
+many.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ async def ask(session: aiohttp.ClientSession, url: str, *, stream: bool) -> Answ
 
 
 async def _try(session: aiohttp.ClientSession, url: str, *, stream: bool) -> tuple[float | None, str]:
-    """What went wrong, empty if nothing did; and seconds to wait before the next try, None if there is none."""
+    """Seconds to wait before the next try, None if there is none; and what went wrong, if anything did."""
     messages = [{"role": "user", "content": "Tell me of the sea."}]
     body = {"model": SNAPSHOT, "messages": messages, "max_tokens": TOKENS, "stream": stream}
     begun = False
@@ -185,11 +186,11 @@ async def _offered(tenant: Tenant, seconds: float, seed: int) -> list[Answered]:
 
 def _victim(server: Server, chance: random.Random, kind: str) -> int:
     """A process of this kind."""
-    if kind == "gateway":
-        return chance.choice(sorted(gateway_pids(server)))
-    everyone = psutil.Process(server.pid).children(recursive=True)
-    engines = [one.pid for one in everyone if any("fake_engine.py" in word for word in one.cmdline())]
-    return chance.choice(sorted(engines))
+    found = gateway_pids(server)
+    if kind == "engine":
+        everyone = psutil.Process(server.pid).children(recursive=True)
+        found = {one.pid for one in everyone if any("fake_engine.py" in word for word in one.cmdline())}
+    return chance.choice(sorted(found))
 
 
 async def _kill(server: Server, chance: random.Random, kind: str, seconds: float) -> None:
@@ -201,7 +202,7 @@ async def _kill(server: Server, chance: random.Random, kind: str, seconds: float
 async def turn(server: Server, callers: Sequence[Tenant], seconds: float, number: int) -> Turn:
     chance, kind = random.Random(number), ("engine", "gateway")[number % 2]
     offers = (_offered(one, seconds, 100 * number + n) for n, one in enumerate(callers))
-    *parts, _ = await asyncio.gather(*offers, _kill(server, chance, kind, seconds))
+    parts, _ = await asyncio.gather(asyncio.gather(*offers), _kill(server, chance, kind, seconds))
     found = [answered for part in parts for answered in part]
     return Turn(
         killed=kind,

@@ -2,8 +2,8 @@
 
     python -m benchmarks.checks [--out FILE]
 
-Bad input: each fixed case is a test. Authorization: one test asks for every operation as everybody, and tells how
-many cells it looked at; in none may another organization's canary be seen.
+Bad input: each fixed case is a test. Authorization: one test asks for every operation as everybody, and
+tells how many cells it looked at; in none may another organization's canary be seen.
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ def counted(report: str) -> Group:
     cases = list(ElementTree.fromstring(report).iter("testcase"))
     failed = sum(any(case.find(kind) is not None for kind in ("failure", "error")) for case in cases)
     skipped = sum(case.find("skipped") is not None for case in cases)
-    told = (found.get("value", "0") for case in cases for found in case.iter("property") if found.get("name") == "cells")
+    told = (
+        found.get("value", "0")
+        for case in cases
+        for found in case.iter("property")
+        if found.get("name") == "cells"
+    )
     return Group(len(cases) - failed - skipped, failed, sum(map(int, told)))
 
 

@@ -1,10 +1,10 @@
-"""`make reliability`: has the ten figures of `benchmarks.ten` measured as far as they are not, and prints them.
+"""`make reliability`: has what is missing of the ten figures of `benchmarks.ten` measured, and prints them.
 
     python -m benchmarks.dashboard [--minutes 150] [--days 30] [--no-runs]
 
-What has no result, one that does not have enough cases yet, or one that is older than so many days is measured
-now, the shortest first, for so many minutes in all. Each benchmark goes on where it stopped, so calling this
-again goes on, too. Results that add up over runs do not age.
+What has no result, one that does not have enough cases yet, or one that is older than so many days is
+measured now, the shortest first, for so many minutes in all. Each benchmark goes on where it stopped, so
+calling this again goes on, too. Results that add up over runs do not age.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.dashboard", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--minutes", type=float, default=150.0, help="for all that is to be measured")
     parser.add_argument("--days", type=float, default=30.0, help="what is older is measured again")
     parser.add_argument("--no-runs", action="store_true", help="only show what was measured")

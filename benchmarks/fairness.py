@@ -2,11 +2,12 @@
 
     python -m benchmarks.fairness [--quick] [--fresh] [--out FOLDER]
 
-Three organizations ask at a steady rate, alone and beside a fourth that asks for a hundred times as much as one of
-them, in turns. What is compared are the answers of the three, by the 99th percentile of the time to the first
-token and of whole answers; what counts is the median of the ratios of rounds. Then all have more to ask than
-there is room for, the fourth still the most, and what counts is how evenly they are served (Jain's index).
-Engines only keep time and no rate limits anybody: what is measured is the gateway's own fairness.
+Three organizations ask at a steady rate, alone and beside a fourth that asks for a hundred times as much as
+one of them, in turns. What is compared are the answers of the three, by the 99th percentile of the time to
+the first token and of whole answers; what counts is the median of the ratios of rounds. Then all have more
+to ask than there is room for, the fourth still the most, and what counts is how evenly they are served
+(Jain's index). Engines only keep time and no rate limits anybody: what is measured is the gateway's own
+fairness.
 """
 
 from __future__ import annotations
@@ -76,11 +77,17 @@ def jain(shares: Sequence[float]) -> float:
 def bars(turns: Sequence[Turn]) -> list[Bar]:
     even = median([turn.even for turn in turns])
     unserved = sum(turn.unserved for turn in turns)
+    ratio = median([turn.ratio for turn in turns])
     return [
-        most("the others' 99th percentile beside it, to that alone", median([t.ratio for t in turns]), WORST, "x", 2),
+        most("the others' 99th percentile beside it, to that alone", ratio, WORST, "x", 2),
         Bar(name="Jain's index", wanted=f"at least {EVEN:g}", measured=f"{even:.3f}", met=even >= EVEN),
-        Bar(name="the others' requests without an answer", wanted="0", measured=str(unserved), met=not unserved),
-    ]  # fmt: skip
+        Bar(
+            name="the others' requests without an answer",
+            wanted="0",
+            measured=str(unserved),
+            met=not unserved,
+        ),
+    ]
 
 
 def table(found: Results) -> Grid:
@@ -93,7 +100,10 @@ def table(found: Results) -> Grid:
         row("first token", [t.first_alone for t in turns], [t.first_beside for t in turns]),
         row("whole answer", [t.took_alone for t in turns], [t.took_beside for t in turns]),
     ]
-    title = f"{VICTIMS} organizations that ask {RATE:g} times a second each, alone and beside one with {TIMES} times that"
+    title = (
+        f"{VICTIMS} organizations that ask {RATE:g} times a second each, alone and beside one that asks "
+        f"{TIMES} times as often"
+    )
     return Grid(title, ("", "alone, p99 ms", "beside it", "ratio"), rows)
 
 

@@ -1,4 +1,4 @@
-"""Load on a whole server with engines that only keep time: organizations that ask at a rate, whatever comes back."""
+"""Load on a whole server whose engines only keep time: organizations that ask, whatever comes back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
@@ -36,6 +36,13 @@ SETTINGS = {
 }
 """Nobody is held back by a rate: what is left is what keeps organizations apart."""
 PATIENCE = 60.0
+
+
+class Caller(Protocol):
+    """Who asks: a key, and where the API begins."""
+
+    key: str
+    url: str
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -115,7 +122,7 @@ async def ask(session: aiohttp.ClientSession, url: str, **fields: Any) -> Asked:
     return Asked(answer.status, first or took, took, whole, "retry-after" in answer.headers)
 
 
-async def offered(tenant: Tenant, rate: float, seconds: float, seed: int = 0) -> list[Asked]:
+async def offered(tenant: Caller, rate: float, seconds: float, seed: int = 0) -> list[Asked]:
     """So many requests a second at random moments, whether earlier ones were answered or not."""
     chance, tasks = random.Random(seed), []
     async with client(tenant.key) as session:
@@ -126,7 +133,7 @@ async def offered(tenant: Tenant, rate: float, seconds: float, seed: int = 0) ->
         return list(await asyncio.gather(*tasks))
 
 
-async def asking(tenant: Tenant, clients: int, seconds: float) -> list[Asked]:
+async def asking(tenant: Caller, clients: int, seconds: float) -> list[Asked]:
     """So many clients that ask again as soon as they have their answer."""
     found: list[Asked] = []
     until = time.monotonic() + seconds

@@ -1,13 +1,14 @@
-"""Send twenty thousand requests of every kind, a fifth of whose clients leave, and look at what is left behind.
+"""Send twenty thousand requests of every kind, whose clients may leave, and look at what is left behind.
 
     python -m benchmarks.mixed [--engines real|paced] [--requests 20000] [--quick] [--fresh] [--out FOLDER]
 
-Chats and completions, streamed or not, embeddings, recordings and mutated requests, of four organizations at
-once; every case follows from its number. In two parts, each on a server of its own: a quarter of a part warms
-up, then, with no client left, file descriptors, connections, tasks, temporary files and processes are counted,
-and again at the end: nothing may be more. What counts of memory is the slope of a straight line through the
-resident memory of the gateway after the warm-up, with the upper bound of its 95 % interval. Speech and
-embeddings are computed by real engines; chat is, unless `--engines paced`.
+A fifth of the clients leave. Chats and completions, streamed or not, embeddings, recordings and mutated
+requests, of four organizations at once; every case follows from its number. In two parts, each on a server
+of its own: a quarter of a part warms up, then, with no client left, file descriptors, connections, tasks,
+temporary files and processes are counted, and again at the end: nothing may be more. What counts of memory
+is the slope of a straight line through the resident memory of the gateway after the warm-up, with the upper
+bound of its 95 % interval. Speech and embeddings are computed by real engines; chat is, unless `--engines
+paced`.
 """
 
 from __future__ import annotations
@@ -62,14 +63,14 @@ SPOKEN = 0.1
 """Of recordings; the others are a second of silence, which engines need not read."""
 WORST = 100.0
 """Bytes of resident memory that a request may leave behind."""
-QUIET_SECONDS = 90.0
+QUIET_SECONDS, STEADY_READINGS = 90.0, 15
 EMBEDDING = "tiny-bert-2024-01-01"
 SPEECH = Path(__file__).parents[1] / "tests" / "data" / "en_cuttledoc_fleurs-en-004.ogg"
 SETTINGS = {
     "PACED": "token_delay=0.005",
     "ANTIPHON_REQUESTS_PER_MINUTE": "0",
     "ANTIPHON_LOG_LEVEL": "warning",
-    "ANTIPHON_CHAT_SECONDS": "20",
+    "ANTIPHON_CHAT_SECONDS": "60",
 }
 
 
@@ -215,14 +216,14 @@ class Case:
 
     def __init__(self, number: int, quiet: bytes, spoken: bytes) -> None:
         chance = random.Random(number)
-        self.kind = chance.choices(list(KINDS), KINDS.values())[0]
+        self.kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
         self.leaves = chance.uniform(0, LEAVE_SECONDS) if chance.random() < LEAVE else None
         streamed = self.kind.endswith("streamed")
         words, tokens = "word " * chance.randint(1, 60), chance.randint(1, 8)
         self._options: dict[str, Any] = {}
         if self.kind == "bad input":
-            path, headers, body = fuzz.request(number, spoken)
-            self.path, self._options = path, {"data": body, "headers": headers}
+            self.path, headers, content = fuzz.request(number, spoken)
+            self._options = {"data": content, "headers": headers}
         elif self.kind == "recording":
             self.path, self._sound = "audio/transcriptions", spoken if chance.random() < SPOKEN else quiet
         elif self.kind == "embedding":
@@ -297,14 +298,20 @@ class House:
             processes=len(everyone),
         )
 
-    async def quiet(self, before: Left | None = None) -> Left:
-        """What is left once nothing is more than `before`, or after a while; at first, once it is steady."""
-        found, steady, until = await self.left(), 0, time.monotonic() + QUIET_SECONDS
-        while time.monotonic() < until and (found.more(before) if before else steady < 5):
-            await asyncio.sleep(2)
-            now = await self.left()
-            steady = steady + 1 if now == found else 0
-            found = now
+    async def steady(self) -> Left:
+        """The most of each that some readings of an idle server find: what is looked after comes and goes."""
+        found = [await self.left()]
+        while len(found) < STEADY_READINGS:
+            await asyncio.sleep(1)
+            found.append(await self.left())
+        return Left(*(max(getattr(one, name) for one in found) for name in Left.__struct_fields__))
+
+    async def quiet(self, before: Left) -> Left:
+        """What is left once nothing is more than `before`, or after a while."""
+        found, until = await self.left(), time.monotonic() + QUIET_SECONDS
+        while time.monotonic() < until and found.more(before):
+            await asyncio.sleep(1)
+            found = await self.left()
         return found
 
 
@@ -356,7 +363,7 @@ async def _part(engines: str, numbers: range) -> Part:
             began = time.monotonic()
             await _send(house, callers, numbers[:warm], ends, [])
             took = time.monotonic() - began
-            before = await house.quiet()
+            before = await house.steady()
             began = time.monotonic()
             await _send(house, callers, numbers[warm:], ends, samples)
             took += time.monotonic() - began

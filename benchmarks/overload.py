@@ -2,10 +2,10 @@
 
     python -m benchmarks.overload [--quick] [--fresh] [--out FOLDER]
 
-First the peak: twice as many clients as there are places ask again and again, of four organizations. Then, in the same
-round, requests come at ten times that rate, whether earlier ones were answered or not. What counts is the median
-of rounds: whole answers a second, to those of the peak; the 99th percentile of a refusal; and that each refusal
-says when to come again. Engines only keep time and no rate limits anybody.
+First the peak: twice as many clients as there are places ask again and again, of four organizations. Then,
+in the same round, requests come at ten times that rate, whether earlier ones were answered or not. What
+counts is the median of rounds: whole answers a second, to those of the peak; the 99th percentile of a
+refusal; and that each refusal says when to come again. Engines only keep time and no rate limits anybody.
 """
 
 from __future__ import annotations

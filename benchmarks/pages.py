@@ -21,9 +21,7 @@ from benchmarks.vllm import tables as vllm
 DOCS = ("benchmarks", "chat", "dedicated", "gateway", "ray", "reliability", "scale", "vllm")
 NAMES = ("README.md", *(f"docs/{name}.md" for name in DOCS))
 PAGES = tuple(ROOT / name for name in NAMES)
-KINDS = (
-    "chaos|chat|fairness|gateway|isolation|mixed|overload|pressure|ray|reliability|scale|speech|vllm"
-)
+KINDS = "chaos|chat|fairness|gateway|isolation|mixed|overload|pressure|ray|reliability|scale|speech|vllm"
 BLOCK = re.compile(rf"(<!-- ({KINDS}): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 Block = Callable[[str], str]

@@ -2,11 +2,11 @@
 
     python -m benchmarks.pressure [--quick] [--only uploads,sockets] [--fresh] [--out FOLDER]
 
-Uploads: all of them arrive at once but for their last bytes; then they end, and are transcribed or refused. What
-counts is how much more memory is resident in the gateway at most. Sockets: a thousand connections that never end
-their headers, and come again when they are cut off, beside an organization that asks at a steady rate, with and
-without them in turns; what counts is its answers' 99th percentile, by the median of the ratios. Chat engines only
-keep time; the speech engine is real.
+Uploads: all of them arrive at once but for their last bytes; then they end, and are transcribed or refused.
+What counts is how much more memory is resident in the gateway at most. Sockets: a thousand connections that
+never end their headers, and come again when they are cut off, beside an organization that asks at a steady
+rate, with and without them in turns; what counts is its answers' 99th percentile, by the median of the
+ratios. Chat engines only keep time; the speech engine is real.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ WORST = 1.2
 PIECE = 64 * 1024
 LAST = 1024
 """Bytes of an upload that are held back until all others have arrived."""
-WAV = b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data\xff\xff\xff\x7f"
+WAV = (
+    b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
+    b"data\xff\xff\xff\x7f"
+)
 """The head of a recording that is silence to its end."""
 
 
@@ -231,8 +234,8 @@ async def turn(server: Server, tenant: Tenant, seconds: float, number: int) -> T
     async with sockets(server, SOCKETS) as seen:
         asked = await load.offered(tenant, RATE, seconds, number)
     beside = served(asked)
-    took = (p99([one.took for one in found]) for found in (alone, beside))
-    return Turn(*took, unserved=len(asked) - len(beside), cut=seen["cut"])
+    before, during = (p99([one.took for one in found]) for found in (alone, beside))
+    return Turn(before, during, unserved=len(asked) - len(beside), cut=seen["cut"])
 
 
 async def _measured(quick: bool, only: Sequence[str], journal: Journal) -> tuple[Held | None, list[Turn]]:

@@ -47,7 +47,10 @@ class Figure(msgspec.Struct, frozen=True):
 
 def _document(folder: Path, name: str) -> dict[str, Any] | None:
     path = folder / name
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
 
 
 def misbilled(folder: Path) -> Measured | None:
@@ -79,7 +82,11 @@ def available(folder: Path) -> Measured | None:
 def seconds(folder: Path, beginning: str, bar: float) -> Measured | None:
     """The slowest 99th percentile of the wounds that begin so."""
     found = _document(folder, "reliability.json")
-    figures = {name: values for name, values in (found or {}).get("figures", {}).items() if name.startswith(beginning)}
+    figures = {
+        name: values
+        for name, values in (found or {}).get("figures", {}).items()
+        if name.startswith(beginning)
+    }
     if not found or not figures:
         return None
     worst = max(reliability.percentile(values, 99) for values in figures.values())
@@ -107,7 +114,7 @@ def beside(folder: Path) -> Measured | None:
 
 
 def handled(folder: Path) -> Measured | None:
-    """Fixed cases that passed, of all; and generated ones: one that fails ends its part, which is not written."""
+    """Fixed cases that passed, of all; and generated ones: a part with one that fails is not written."""
     checks, generated = _document(folder, "checks.json"), _document(folder, "fuzz.json")
     fixed = checks and checks["groups"].get("bad input")
     count = sum(generated["statuses"].values()) if generated else 0
@@ -126,11 +133,15 @@ def handled(folder: Path) -> Measured | None:
 
 def authorized(folder: Path) -> Measured | None:
     checks = _document(folder, "checks.json")
-    group = checks and checks["groups"].get("authorization")
-    if not checks or not group or not group["cells"] and not group["failed"]:
+    group = checks["groups"].get("authorization") if checks else None
+    if checks is None or not group or not (group["cells"] or group["failed"]):
         return None
     met = not group["failed"]
-    text = f"100 % of {group['cells']:,} cells / 0 canaries" if met else "failed: see tests/test_authorization.py"
+    text = (
+        f"100 % of {group['cells']:,} cells / 0 canaries"
+        if met
+        else "failed: see tests/test_authorization.py"
+    )
     return Measured(text, met, True, checks["written"])
 
 
@@ -173,8 +184,12 @@ FIGURES = (
         partial(seconds, beginning="kill -9 to the next answer", bar=10.0),
         adds_up=True,
     ),
-    Figure(6, "overload: goodput / refusal, p99", "90 % / 50 ms", "python -m benchmarks.overload", overloaded),
-    Figure(7, "a victim's p99 beside an abusive organization", "1.5x", "python -m benchmarks.fairness", beside),
+    Figure(
+        6, "overload: goodput / refusal, p99", "90 % / 50 ms", "python -m benchmarks.overload", overloaded
+    ),
+    Figure(
+        7, "a victim's p99 beside an abusive organization", "1.5x", "python -m benchmarks.fairness", beside
+    ),
     Figure(
         8,
         "bad input handled",
@@ -186,6 +201,8 @@ FIGURES = (
     Figure(9, "authorization cells / canaries seen", "100 % / 0", "python -m benchmarks.checks", authorized),
     Figure(10, "growth of resident memory", "1 MiB/h", "python -m benchmarks.mixed", grown),
 )
+
+
 def table(folder: Path = RESULTS) -> Grid:
     """All figures, measured or not."""
     rows = []

@@ -1,13 +1,13 @@
-"""Streams by the hundred thousand from an engine that breaks off in every way: is one cut without a word of it?
+"""A million streams from an engine that breaks off in every way: is one cut without a word of it?
 
     python -m benchmarks.truncations [--streams 1000000] [--processes 2]
 
-Each part of ten thousand has a seed of its own. The engine is a stub that speaks llama.cpp's protocol on a Unix
-socket, and breaks: it closes in the midst of an event, says that it is done when it is not, sends what is no
-JSON, or an error. All else is the gateway's own, in process, with its real sockets and ledger; at the end of
-each part it shuts down while streams run. A stream that ends as HTTP ends, without an error event, and is not
-the whole answer up to `[DONE]`, is an unmarked truncation. Parts are written as they end, so a run that was cut
-off goes on where it stopped, and runs add up.
+Each part of ten thousand has a seed of its own. The engine is a stub that speaks llama.cpp's protocol on a
+Unix socket, and breaks: it closes in the midst of an event, says that it is done when it is not, sends what
+is no JSON, or an error. All else is the gateway's own, in process, with its real sockets and ledger; at the
+end of each part it shuts down while streams run. A stream that ends as HTTP ends, without an error event,
+and is not the whole answer up to `[DONE]`, is an unmarked truncation. Parts are written as they end, so a
+run that was cut off goes on where it stopped, and runs add up.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ BEGINNING = 1024
 """Characters by which prompts are taken for the same at their beginning."""
 BEGINNING_TOKENS = 256
 _COURTESY = 7
-"""Of eight places one is left to others who ask, too: long answers of one would have them wait for their end."""
+"""Of eight places one is left to others who ask, too, who else would wait for the end of a long answer."""
 _PARAMETERS: dict[Feature, str] = {"grammar": "response_format", "lazy_grammar": "tools"}
 """What a request says that it needs by another name."""
 
