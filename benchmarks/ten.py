@@ -116,7 +116,7 @@ def beside(folder: Path) -> Measured | None:
 def handled(folder: Path) -> Measured | None:
     """Fixed cases that passed, of all; and generated ones: a part with one that fails is not written."""
     checks, generated = _document(folder, "checks.json"), _document(folder, "fuzz.json")
-    fixed = checks and checks["groups"].get("bad input")
+    fixed = checks["groups"].get("bad input") if checks else None
     count = sum(generated["statuses"].values()) if generated else 0
     if not fixed and not count:
         return None

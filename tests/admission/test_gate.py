@@ -9,8 +9,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 import pytest
 
 from antiphon.admission.buckets import Standing
+from antiphon.admission.counters import Ask, Decision
 from antiphon.admission.gate import Gate
 from antiphon.admission.limits import Demand
+from antiphon.admission.memory import Memory
 from antiphon.admission.queue import COMPANY_SECONDS
 from antiphon.admission.rates import Place
 from antiphon.errors import RateLimited, Unavailable
@@ -321,3 +323,46 @@ async def test_in_company_one_place_of_eight_is_left_to_others() -> None:
     assert inside.count("loud") == 8, "the other is gone"
     held.set()
     await asyncio.gather(*crowd)
+
+
+async def test_what_would_have_to_wait_and_may_not_is_known_beforehand() -> None:
+    room = Room(capacity=1, queue_per_organization=1)
+    room.gate.expect(caller(), [("model", 1)])
+    holding = room.start()
+    await settle()
+    room.gate.expect(caller(), [("model", 1)])
+    waiting = room.start()
+    await settle()
+    with pytest.raises(RateLimited):
+        room.gate.expect(caller(), [("model", 1)])
+    room.gate.expect(caller("b"), [("model", 1)])
+    room.gate.expect(caller(), [("model", 1), ("other", 1)])
+    room.gate.expect(caller(), [])
+    for task in (holding, waiting):
+        task.cancel()
+    await asyncio.gather(holding, waiting, return_exceptions=True)
+
+
+async def test_who_may_not_wait_is_refused_before_anything_is_counted() -> None:
+    asked: list[Ask] = []
+
+    class Counting(Memory):
+        async def ask(self, ask: Ask) -> Decision:
+            asked.append(ask)
+            return await super().ask(ask)
+
+    gate = Gate(Settings(queue_per_organization=1), counters=Counting())
+    held = asyncio.Event()
+
+    async def visit() -> None:
+        async with gate.enter(caller(), "model", lambda: 1):
+            await held.wait()
+
+    tasks = [asyncio.create_task(visit()) for _ in range(2)]
+    await settle()
+    before = len(asked)
+    with pytest.raises(RateLimited, match="waiting"):
+        await visit()
+    assert len(asked) == before == 2
+    held.set()
+    await asyncio.gather(*tasks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -92,6 +92,19 @@ class Gate:
         queue = self._queues.get(deployment)
         return capacity if queue is None else capacity - queue.running
 
+    def expect(self, caller: Caller, deployments: Collection[tuple[str, int]]) -> None:
+        """Raise as `enter` would if a request would have to wait, and may not, whichever of these it is for.
+
+        Each is told with the places that it has. It is for what costs much to receive.
+        """
+        busy = [
+            (name, queue)
+            for name, places in deployments
+            if (queue := self._queues.get(name)) is not None and self._waits(caller, queue, places)
+        ]
+        if busy and len(busy) == len(deployments):
+            self._refuse(caller, *busy[0], 1)
+
     @asynccontextmanager
     async def enter(
         self,
@@ -126,7 +139,7 @@ class Gate:
         rated = deployment if rated_as == "" else rated_as
         if rated is None:
             self._apart.add(deployment)
-        if queue.waiting(caller.organization_id) or queue.running >= capacity():
+        if self._waits(caller, queue, capacity()):
             # It would have to wait. Whether it may is known before anything is counted, or Valkey is asked.
             self._refuse(caller, deployment, queue, 1)
         async with self._rates.enter(caller, rated, demand, advice, show) as place:
@@ -169,6 +182,10 @@ class Gate:
         if ticket.admitted.is_set():
             return
         self._refuse(caller, deployment, queue)
+
+    def _waits(self, caller: Caller, queue: Queue[Ticket], places: int) -> bool:
+        """Whether one more of the caller's would have to wait."""
+        return queue.running >= places or queue.waiting(caller.organization_id) > 0
 
     def _refuse(self, caller: Caller, deployment: str, queue: Queue[Ticket], more: int = 0) -> None:
         """Raise if too many wait, or would with so many `more`."""
