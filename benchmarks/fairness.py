@@ -25,7 +25,7 @@ from benchmarks.figures import median
 from benchmarks.grids import Bar, Grid, most
 from benchmarks.isolation import Tenant
 from benchmarks.journal import Journal
-from benchmarks.load import Asked, offered, p99, served
+from benchmarks.load import Asked, Generators, offered, p99, served
 
 KIND = "fairness"
 PACKAGES = ("antiphon", "aiohttp")
@@ -127,14 +127,17 @@ async def _victims(victims: Sequence[Tenant], seconds: float, seed: int) -> list
     return [asked for part in await asyncio.gather(*parts) for asked in part]
 
 
-async def turn(victims: Sequence[Tenant], loud: Tenant, seconds: float, seed: int) -> Turn:
+async def turn(
+    victims: Sequence[Tenant], loud: Tenant, others: Generators, seconds: float, seed: int
+) -> Turn:
+    """`others`: the processes from which the loud one asks."""
     alone = served(await _victims(victims, seconds, seed))
     asked, _ = await asyncio.gather(
-        _victims(victims, seconds, seed), offered(loud, TIMES * RATE, seconds, seed)
+        _victims(victims, seconds, seed), others.offered(loud, TIMES * RATE, seconds, seed)
     )
     beside = served(asked)
     crowd = (load.asking(one, CLIENTS, seconds / 2) for one in victims)
-    shares = await asyncio.gather(*crowd, load.asking(loud, CROWD, seconds / 2))
+    shares = await asyncio.gather(*crowd, others.asking(loud, CROWD, seconds / 2))
     return Turn(
         first_alone=p99([one.first for one in alone]),
         first_beside=p99([one.first for one in beside]),
@@ -148,11 +151,11 @@ async def turn(victims: Sequence[Tenant], loud: Tenant, seconds: float, seed: in
 async def _turns(quick: bool, journal: Journal) -> list[Turn]:
     runs.end_with_sigterm()
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
-    with load.paced() as server:
+    with load.paced() as server, Generators(1) as others:
         *victims, loud = load.tenants(server, *(f"victim-{n}" for n in range(VICTIMS)), "loud")
         await _victims(victims, 2, 0)
         return [
-            await journal.once(f"round {n}", Turn, partial(turn, victims, loud, seconds, 10 * n))
+            await journal.once(f"round {n}", Turn, partial(turn, victims, loud, others, seconds, 10 * n))
             for n in range(rounds)
         ]
 

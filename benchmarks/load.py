@@ -8,10 +8,12 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import aiohttp
 import msgspec
@@ -41,8 +43,10 @@ PATIENCE = 60.0
 class Caller(Protocol):
     """Who asks: a key, and where the API begins."""
 
-    key: str
-    url: str
+    @property
+    def key(self) -> str: ...
+    @property
+    def url(self) -> str: ...
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -145,6 +149,46 @@ async def asking(tenant: Caller, clients: int, seconds: float) -> list[Asked]:
     async with client(tenant.key) as session:
         await asyncio.gather(*(again(session) for _ in range(clients)))
     return found
+
+
+class Generators:
+    """Processes that ask, so that who measures does not wait for who is loud. Used as a context manager."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._pool = ProcessPoolExecutor(count, get_context("spawn"))
+
+    def __enter__(self) -> Self:
+        for _ in self._pool.map(time.sleep, [0.5] * self._count):  # each is there, and has imported all
+            pass
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    async def offered(self, caller: Caller, rate: float, seconds: float, seed: int = 0) -> list[Asked]:
+        return await self._run(_offered, caller.key, caller.url, rate, seconds, seed)
+
+    async def asking(self, caller: Caller, clients: int, seconds: float) -> list[Asked]:
+        return await self._run(_asking, caller.key, caller.url, clients, seconds)
+
+    async def _run(self, work: Callable[..., list[Asked]], *given: object) -> list[Asked]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
+
+
+class Key(NamedTuple):
+    """A caller that is nothing else, and fits through a pipe."""
+
+    key: str
+    url: str
+
+
+def _offered(key: str, url: str, rate: float, seconds: float, seed: int) -> list[Asked]:
+    return asyncio.run(offered(Key(key, url), rate, seconds, seed))
+
+
+def _asking(key: str, url: str, clients: int, seconds: float) -> list[Asked]:
+    return asyncio.run(asking(Key(key, url), clients, seconds))
 
 
 def served(found: Sequence[Asked]) -> list[Asked]:

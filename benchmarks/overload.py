@@ -23,7 +23,7 @@ from benchmarks.figures import median, percentile
 from benchmarks.grids import Bar, Grid, most
 from benchmarks.isolation import Tenant
 from benchmarks.journal import Journal
-from benchmarks.load import ANSWER_SECONDS, SLOTS, Asked, p99, refused, served
+from benchmarks.load import ANSWER_SECONDS, SLOTS, Asked, Generators, p99, refused, served
 
 KIND = "overload"
 PACKAGES = ("antiphon", "aiohttp")
@@ -131,12 +131,13 @@ def summed(peak: float, found: Sequence[Asked], asked: float, seconds: float) ->
     )
 
 
-async def turn(callers: Sequence[Tenant], seconds: float, seed: int) -> Turn:
-    crowds = (load.asking(one, 2 * SLOTS // len(callers), seconds) for one in callers)
+async def turn(callers: Sequence[Tenant], others: Generators, seconds: float, seed: int) -> Turn:
+    """`others`: a process for each of the callers."""
+    crowds = (others.asking(one, 2 * SLOTS // len(callers), seconds) for one in callers)
     took, parts = await _timed(asyncio.gather(*crowds))
     peak = sum(len(served(part)) for part in parts) / took
     rate = TIMES * SLOTS / ANSWER_SECONDS / len(callers)
-    offers = (load.offered(one, rate, seconds, seed + n) for n, one in enumerate(callers))
+    offers = (others.offered(one, rate, seconds, seed + n) for n, one in enumerate(callers))
     took, parts = await _timed(asyncio.gather(*offers))
     found = [asked for part in parts for asked in part]
     return summed(peak, found, len(found) / seconds, took)
@@ -152,11 +153,11 @@ async def _timed(work: asyncio.Future[list[list[Asked]]]) -> tuple[float, list[l
 async def _turns(quick: bool, journal: Journal) -> list[Turn]:
     runs.end_with_sigterm()
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
-    with load.paced() as server:
+    with load.paced() as server, Generators(ORGANIZATIONS) as others:
         callers = load.tenants(server, *(f"caller-{n}" for n in range(ORGANIZATIONS)))
         await load.asking(callers[0], 4, 2)
         return [
-            await journal.once(f"round {n}", Turn, partial(turn, callers, seconds, 10 * n))
+            await journal.once(f"round {n}", Turn, partial(turn, callers, others, seconds, 10 * n))
             for n in range(rounds)
         ]
 
