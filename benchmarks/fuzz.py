@@ -196,7 +196,7 @@ def main() -> None:
         return
     document = json.loads(given.out.read_text()) if given.out.exists() else {"parts": {}}
     for first in range(given.seed, given.seed + given.cases, PART):
-        if str(first) in document["parts"]:
+        if counted(document, first):
             continue
         began = time.monotonic()
         found = _part(first, PART, recording)
@@ -204,6 +204,12 @@ def main() -> None:
         document["parts"][str(first)] = part
         _write(document, given.out)
     Console().print({name: document[name] for name in document if name != "parts"})
+
+
+def counted(document: dict[str, Any], first: int) -> bool:
+    """Whether any case of the part that begins so was counted already: none is counted twice."""
+    begun = ((int(seed), part.get("cases", PART)) for seed, part in document["parts"].items())
+    return any(seed < first + PART and first < seed + cases for seed, cases in begun)
 
 
 def _part(first: int, cases: int, recording: bytes) -> Counter[str]:

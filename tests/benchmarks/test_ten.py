@@ -11,6 +11,7 @@ import psutil
 import pytest
 from benchmarks.checks import Group, counted
 from benchmarks.dashboard import COMMANDS, _run, due
+from benchmarks.fuzz import counted as counted_case
 from benchmarks.runs import RESULTS, console
 from benchmarks.ten import FIGURES, STREAMS, block, table
 
@@ -105,3 +106,9 @@ def test_what_a_report_of_tests_says() -> None:
       <testcase name="d"><properties><property name="cells" value="1300"/></properties></testcase>
       <testcase name="e"><error/></testcase></testsuite></testsuites>"""
     assert counted(report) == Group(passed=2, failed=2, cells=1300)
+
+
+def test_no_mutated_request_is_counted_twice() -> None:
+    document = {"parts": {"1": {"cases": 10_000}, "20000": {}}}
+    firsts = (0, 2500, 10_000, 10_001, 17_501, 20_000, 22_499, 22_500)
+    assert [counted_case(document, first) for first in firsts] == [True] * 3 + [False] + [True] * 3 + [False]
