@@ -7,13 +7,14 @@ SPEECH ?= tests/data
 ROUNDS ?= 50
 CASES ?= 10000
 SEED ?= 0
+MINUTES ?= 150
 # Tests of whole servers have the machine to themselves, unless their engines compute nothing; all others share it.
 SERVED := tests/engines/test_contract.py tests/workers/test_chat_app.py tests/workers/test_llama.py tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 # Every process would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install ray dev check format test coverage bench gateway vllm reliability cancels soak metering bill fuzz docs lock clean
+.PHONY: help serve install ray dev check format test coverage bench gateway vllm reliability wounds cancels soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -77,7 +78,10 @@ vllm: dev  ## Chat on vLLM's build for processors, which it installs; goes on wh
 cancels: dev  ## Thousands of clients that leave at random moments (CASES=10000); goes on where it stopped
 	$(BIN)/python -m benchmarks.cancels --cases $(CASES) --seed $(SEED)
 
-reliability: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
+reliability: dev  ## The ten figures of docs/reliability.md; measures what is missing (MINUTES=150), and goes on
+	$(BIN)/python -m benchmarks.dashboard --minutes $(MINUTES)
+
+wounds: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)
 	$(BIN)/python -m benchmarks.oracle
 

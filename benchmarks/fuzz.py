@@ -2,6 +2,8 @@
 
 Every case comes from one number, its seed: a failure is replayed with `--seed N --cases 1`. Allowed is any
 answer below 500 in the API's envelope, or a 200; the server must be well afterwards and hold no more memory.
+Parts of 2,500 cases are written as they end, each after a server of its own: a run that was cut off goes on
+where it stopped, and runs of other seeds add up.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import random
 import tempfile
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from benchmarks.processes import OPENVINO, Server, antiphon
 
 _KEPT_SECONDS = 15.0
 """Until a recording that is kept is encrypted."""
+PART = 2500
 GROWTH = 64 * 1024 * 1024
 CACHE_GROWTH = 1024 * 1024 * 1024
 """Of OpenVINO's process, which grows until every block of its cache was used once."""
@@ -192,25 +196,47 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, default=Path("tests/data/en_cuttledoc_fleurs-en-004.ogg"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/fuzz.json"))
     given = parser.parse_args()
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        # A mutation may take away the bound of an answer: it then ends with 408 soon.
-        settings = {
-            "ANTIPHON_REQUESTS_PER_MINUTE": "0",
-            "ANTIPHON_LOG_LEVEL": "warning",
-            "ANTIPHON_CHAT_SECONDS": "2",
-        }
-        with antiphon(Path(folder) / "home", settings) as server:
-            found = asyncio.run(run(server, given.seed, given.cases, given.recording.read_bytes()))
-    document = {
-        "machine": machine(),
-        "command": f"python -m benchmarks.fuzz --seed {given.seed} --cases {given.cases}",
-        "statuses": dict(sorted(found.items())),
-        "seconds": round(time.monotonic() - began),
+    recording = given.recording.read_bytes()
+    if given.cases < PART:
+        Console().print(dict(_part(given.seed, given.cases, recording)))
+        return
+    document = json.loads(given.out.read_text()) if given.out.exists() else {"parts": {}}
+    for first in range(given.seed, given.seed + given.cases, PART):
+        if counted(document, first):
+            continue
+        began = time.monotonic()
+        found = _part(first, PART, recording)
+        part = {"statuses": dict(sorted(found.items())), "seconds": round(time.monotonic() - began)}
+        document["parts"][str(first)] = part
+        _write(document, given.out)
+    Console().print({name: document[name] for name in document if name != "parts"})
+
+
+def counted(document: dict[str, Any], first: int) -> bool:
+    """Whether any case of the part that begins so was counted already: none is counted twice."""
+    begun = ((int(seed), part.get("cases", PART)) for seed, part in document["parts"].items())
+    return any(seed < first + PART and first < seed + cases for seed, cases in begun)
+
+
+def _part(first: int, cases: int, recording: bytes) -> Counter[str]:
+    # A mutation may take away the bound of an answer: it then ends with 408 soon.
+    settings = {
+        "ANTIPHON_REQUESTS_PER_MINUTE": "0",
+        "ANTIPHON_LOG_LEVEL": "warning",
+        "ANTIPHON_CHAT_SECONDS": "2",
     }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(document, indent=1) + "\n")
-    Console().print(document)
+    with tempfile.TemporaryDirectory() as folder, antiphon(Path(folder) / "home", settings) as server:
+        return asyncio.run(run(server, first, cases, recording))
+
+
+def _write(document: dict[str, Any], out: Path) -> None:
+    total: Counter[str] = Counter()
+    for part in document["parts"].values():
+        total.update(part["statuses"])
+    written = datetime.now(UTC).isoformat(timespec="seconds")
+    document |= {"machine": machine(), "written": written, "statuses": dict(sorted(total.items()))}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

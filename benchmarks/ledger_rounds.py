@@ -1,4 +1,4 @@
-"""The faults of `benchmarks.ledger_faults` again and again, at random moments, for `make reliability`."""
+"""The faults of `benchmarks.ledger_faults` again and again, at random moments, for `make wounds`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from benchmarks import isolation, ray
+from benchmarks import chaos, fairness, isolation, mixed, overload, pressure, ray, ten
 from benchmarks.chat import tables as chat
 from benchmarks.gateway import tables as gateway
 from benchmarks.runs import RESULTS, ROOT
@@ -18,10 +18,10 @@ from benchmarks.scale import tables as scale
 from benchmarks.speech import tables as speech
 from benchmarks.vllm import tables as vllm
 
-DOCS = ("benchmarks", "chat", "dedicated", "gateway", "ray", "scale", "vllm")
+DOCS = ("benchmarks", "chat", "dedicated", "gateway", "ray", "reliability", "scale", "vllm")
 NAMES = ("README.md", *(f"docs/{name}.md" for name in DOCS))
 PAGES = tuple(ROOT / name for name in NAMES)
-KINDS = "chat|gateway|isolation|ray|scale|speech|vllm"
+KINDS = "chaos|chat|fairness|gateway|isolation|mixed|overload|pressure|ray|reliability|scale|speech|vllm"
 BLOCK = re.compile(rf"(<!-- ({KINDS}): ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 Block = Callable[[str], str]
@@ -31,7 +31,8 @@ Block = Callable[[str], str]
 def blocks() -> dict[str, Block]:
     """One for each benchmark that has results."""
     kinds = {
-        "chat": chat, "gateway": gateway, "isolation": isolation, "ray": ray,
+        "chaos": chaos, "chat": chat, "fairness": fairness, "gateway": gateway, "isolation": isolation,
+        "mixed": mixed, "overload": overload, "pressure": pressure, "ray": ray, "reliability": ten,
         "scale": scale, "speech": speech, "vllm": vllm,
     }  # fmt: skip
     found = {kind: tables.newest(RESULTS) for kind, tables in kinds.items()}

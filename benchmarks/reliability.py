@@ -1,4 +1,4 @@
-"""`make reliability`: break a running Antiphon again and again, and report how long each wound stays open.
+"""`make wounds`: break a running Antiphon again and again, and report how long each wound stays open.
 
 Every figure is a list of seconds; the report gives its median, 99th percentile and worst. The bars are those
 of `docs/reliability.md`. Rounds are written as they come, so a run that was cut off goes on where it stopped.
@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,7 @@ def main() -> None:
         document = json.loads(given.out.read_text())
 
     def keep() -> None:
+        document["written"] = datetime.now(UTC).isoformat(timespec="seconds")
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(document, indent=1) + "\n")
 

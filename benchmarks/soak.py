@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def _write(done: dict[str, Any]) -> None:
     for counts in done["worlds"].values():
         total.update(counts)
     total["requests"] = WORLD * len(done["worlds"])
-    done |= {"machine": machine(), "sum": total}
+    written = datetime.now(UTC).isoformat(timespec="seconds")
+    done |= {"machine": machine(), "written": written, "sum": total}
     RESULTS.write_text(json.dumps(done, indent=1) + "\n")
 
 

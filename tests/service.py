@@ -211,7 +211,10 @@ class _Named:
 
     def __init__(self, pool: ScriptedPool, snapshot: str, context: int, **instance: Any) -> None:
         self._pool = pool
-        known: dict[str, Any] = {"name": snapshot, "instance": "", "context": context}
+        task = "speech" if snapshot == SPEECH else "chat"
+        known: dict[str, Any] = {
+            "name": snapshot, "snapshot": snapshot, "instance": "", "context": context, "task": task,
+        }  # fmt: skip
         self.deployment = SimpleNamespace(**(known | instance))
 
     def acquire(

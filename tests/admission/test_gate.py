@@ -9,8 +9,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 import pytest
 
 from antiphon.admission.buckets import Standing
+from antiphon.admission.counters import Ask, Decision
 from antiphon.admission.gate import Gate
 from antiphon.admission.limits import Demand
+from antiphon.admission.memory import Memory
+from antiphon.admission.queue import COMPANY_SECONDS
 from antiphon.admission.rates import Place
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.settings import Settings
@@ -288,3 +291,78 @@ async def test_what_has_no_rates_still_waits_for_a_place() -> None:
     room.release.set()
     await asyncio.wait_for(asyncio.gather(*tasks), 5)
     assert entered == [0, 1, 2]
+
+
+async def test_in_company_one_place_of_eight_is_left_to_others() -> None:
+    """Alone an organization may have all; once another asks, too, it finds a place without a wait."""
+    now = 0.0
+    gate, inside = Gate(Settings(), clock=lambda: now), list[str]()
+    held = asyncio.Event()
+
+    async def visit(organization: str) -> None:
+        async with gate.enter(caller(organization), "model", lambda: 8, courtesy=7):
+            inside.append(organization)
+            if organization != "quick":
+                await held.wait()
+
+    alone = [asyncio.create_task(visit("loud")) for _ in range(10)]
+    await settle()
+    assert inside == ["loud"] * 8
+    held.set()
+    await asyncio.gather(*alone)
+    inside.clear()
+    held.clear()
+    await visit("quick")
+    crowd = [asyncio.create_task(visit("loud")) for _ in range(10)]
+    await settle()
+    assert inside == ["quick", *["loud"] * 7]
+    await asyncio.wait_for(visit("quick"), 1)
+    now += COMPANY_SECONDS
+    gate.pump("model")
+    await settle()
+    assert inside.count("loud") == 8, "the other is gone"
+    held.set()
+    await asyncio.gather(*crowd)
+
+
+async def test_what_would_have_to_wait_and_may_not_is_known_beforehand() -> None:
+    room = Room(capacity=1, queue_per_organization=1)
+    room.gate.expect(caller(), [("model", 1)])
+    holding = room.start()
+    await settle()
+    room.gate.expect(caller(), [("model", 1)])
+    waiting = room.start()
+    await settle()
+    with pytest.raises(RateLimited):
+        room.gate.expect(caller(), [("model", 1)])
+    room.gate.expect(caller("b"), [("model", 1)])
+    room.gate.expect(caller(), [("model", 1), ("other", 1)])
+    room.gate.expect(caller(), [])
+    for task in (holding, waiting):
+        task.cancel()
+    await asyncio.gather(holding, waiting, return_exceptions=True)
+
+
+async def test_who_may_not_wait_is_refused_before_anything_is_counted() -> None:
+    asked: list[Ask] = []
+
+    class Counting(Memory):
+        async def ask(self, ask: Ask) -> Decision:
+            asked.append(ask)
+            return await super().ask(ask)
+
+    gate = Gate(Settings(queue_per_organization=1), counters=Counting())
+    held = asyncio.Event()
+
+    async def visit() -> None:
+        async with gate.enter(caller(), "model", lambda: 1):
+            await held.wait()
+
+    tasks = [asyncio.create_task(visit()) for _ in range(2)]
+    await settle()
+    before = len(asked)
+    with pytest.raises(RateLimited, match="waiting"):
+        await visit()
+    assert len(asked) == before == 2
+    held.set()
+    await asyncio.gather(*tasks)

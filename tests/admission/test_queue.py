@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.admission.queue import Queue
+from antiphon.admission.queue import COMPANY_SECONDS, Company, Queue
 
 
 def drained(queue: Queue[str], capacity: int) -> list[str]:
@@ -130,3 +130,30 @@ def test_places_always_add_up(steps: list[tuple[str, str, int]], greed: int | No
             added -= 1
         assert queue.running == sum(weight for _, weight in held)
         assert len(queue) == added - len(held)
+
+
+def test_who_holds_the_fewest_places_is_next() -> None:
+    """Whoever asks for what takes long gets no more of the places than those who ask for what is short."""
+    queue: Queue[str] = Queue()
+    for name in ("loud", "loud", "loud", "loud", "loud", "late", "late"):
+        queue.add(name, name, 1)
+    assert [queue.next(3) for _ in range(3)] == [("loud", 1), ("late", 1), ("loud", 1)]
+    queue.leave("late", 1)
+    assert queue.next(3) == ("late", 1), "the loud one holds two already"
+    queue.leave("loud", 1)
+    assert queue.next(3) == ("loud", 1), "nobody else waits"
+
+
+def test_one_is_in_company_while_another_asks() -> None:
+    company = Company()
+    assert not company.there(0.0)
+    company.see("a", 1.0)
+    company.see("a", 2.0)
+    assert not company.there(2.0)
+    company.see("b", 3.0)
+    assert company.there(3.0) and company.there(2.0 + COMPANY_SECONDS - 0.1)
+    assert not company.there(2.0 + COMPANY_SECONDS), "a has not asked any more"
+    company.see("b", 80.0)
+    assert not company.there(80.0)
+    company.see("a", 81.0)
+    assert company.there(100.0)

@@ -14,7 +14,7 @@ import pytest
 
 from antiphon.errors import AudioTooShort, EngineFailed
 from antiphon.values import Segment, SpeechJob, Transcript, Word
-from service import ScriptedEngine, Service, serving, spoken
+from service import KEY, SPEECH, ScriptedEngine, Service, serving, spoken
 
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 TRANSLATIONS = "/v1/audio/translations"
@@ -250,3 +250,45 @@ def _chat_model() -> aiohttp.FormData:
     data.add_field("model", "gpt-3.5-turbo")
     data.add_field("file", b"sound", filename="a.wav")
     return data
+
+
+@pytest.mark.parametrize("route", ["transcriptions", "translations"])
+async def test_what_there_is_no_room_for_is_refused_before_it_is_read(tmp_path: Path, route: str) -> None:
+    """Unless it has a key by which its answer may be kept."""
+    released = asyncio.Event()
+
+    async def held(job: SpeechJob) -> AsyncGenerator[Segment | Transcript, None]:
+        await released.wait()
+        async for piece in spoken(job):
+            yield piece  # type: ignore[misc]
+
+    async def begun(service: Service, **headers: str) -> bytes:
+        """The first line of the answer to an upload of which only the head is sent; empty if none comes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        told = {"authorization": f"Bearer {KEY}", "content-type": "multipart/form-data; boundary=x"}
+        lines = [f"{name}: {value}" for name, value in (told | headers).items()]
+        head = [f"POST /v1/audio/{route} HTTP/1.1", "host: x", "content-length: 20000000", *lines]
+        writer.write("\r\n".join([*head, "", ""]).encode())
+        try:
+            async with asyncio.timeout(1):
+                return await reader.readline()
+        except TimeoutError:
+            return b""
+        finally:
+            writer.close()
+
+    engine = ScriptedEngine(speech=held)
+    async with serving(tmp_path, engine, 1, queue_per_organization=1) as service:
+        assert await begun(service) == b"", "there is room: it is read"
+        sends = (service.call("POST", f"/v1/audio/{route}", data=form()) for _ in range(2))
+        waiting = [asyncio.create_task(one) for one in sends]
+        async with asyncio.timeout(10):
+            while (
+                f'waiting_requests{{snapshot="{SPEECH}"}} 1' not in (await service.call("GET", "/metrics"))[2]
+            ):
+                await asyncio.sleep(0.01)
+        assert b" 429 " in await begun(service)
+        assert await begun(service, **{"idempotency-key": "one"}) == b""
+        assert await begun(service, authorization="Bearer sk-org-other") == b"", "it has a line of its own"
+        released.set()
+        assert {status for status, _, _ in await asyncio.gather(*waiting)} == {200}

@@ -8,16 +8,21 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from datetime import date
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from antiphon.admission.turnstile import EACH_ROUND, Turnstile
 from antiphon.api.exchange import Exchange
 from antiphon.api.protocol import BoundedProtocol
 from antiphon.api.routes import Route
+from antiphon.errors import RateLimited
 from antiphon.ledger.ledger import Ledger
 from antiphon.values import ChatJob, Delta, Usage
-from service import CHAT, KEY, ScriptedEngine, Service, serving
+from service import CALLER, CHAT, KEY, ScriptedEngine, Service, serving
 
 PUBLIC = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/api", "/docs/api.css"]
 
@@ -361,3 +366,27 @@ async def test_a_refused_upload_is_answered_though_it_was_not_read(tmp_path: Pat
             content
         )
         assert b" 401 " in (await raw(service, request + content, seconds=1))[:20]
+
+
+async def test_who_has_too_much_waiting_is_refused_unread_while_there_is_no_time(tmp_path: Path) -> None:
+    """And another organization is not, nor is one whose turn came at once."""
+    seconds = count()
+    broken: dict[str, Any] = {"data": b"{", "headers": {"content-type": "application/json"}}
+    async with serving(tmp_path, capacity=0, queue_per_organization=1) as service:
+        waiting = asyncio.create_task(service.chat())
+        async with asyncio.timeout(10):
+            while (
+                f'waiting_requests{{snapshot="{CHAT}"}} 1' not in (await service.call("GET", "/metrics"))[2]
+            ):
+                await asyncio.sleep(0.01)
+        edge = service.edge
+        edge._turns = Turnstile(clock=lambda: float(next(seconds)))
+        assert (await service.call("POST", "/v1/chat/completions", **broken))[0] == 400, "it is read"
+        crowd = [asyncio.create_task(edge._turn(CALLER)) for _ in range(EACH_ROUND + 2)]
+        other = msgspec.structs.replace(CALLER, organization_id="org-2")
+        crowd.append(asyncio.create_task(edge._turn(other)))
+        found = await asyncio.gather(*crowd, return_exceptions=True)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert found[:EACH_ROUND] == [None] * EACH_ROUND and found[-1] is None
+    assert all(isinstance(one, RateLimited) and one.retry_after == 1 for one in found[EACH_ROUND:-1])

@@ -11,10 +11,16 @@ from benchmarks.scale import tables as scale
 from benchmarks.speech import tables as speech
 from benchmarks.vllm import tables as vllm
 
-from benchmarks import isolation, pages, ray
+from benchmarks import chaos, fairness, isolation, mixed, overload, pages, pressure, ray
 
 TABLES = {
+    "chaos": chaos.BLOCKS,
     "chat": chat.GRIDS,
+    "fairness": fairness.BLOCKS,
+    "mixed": mixed.BLOCKS,
+    "overload": overload.BLOCKS,
+    "pressure": pressure.BLOCKS,
+    "reliability": {"figures": None},
     "gateway": gateway.GRIDS,
     "isolation": isolation.GRIDS,
     "ray": ray.BLOCKS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from antiphon.admission.counters import Counters
 from antiphon.admission.limits import Demand, Limits, installed
 from antiphon.admission.memory import Memory
-from antiphon.admission.queue import Queue
+from antiphon.admission.queue import Company, Queue
 from antiphon.admission.rates import LimitsOf, Place, Rates, Show, unseen
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.settings import Settings
@@ -21,6 +21,8 @@ from antiphon.values import Caller
 _FIRST_GUESS = 2.0
 """Seconds a request is taken to last before any has been seen."""
 _ONE_REQUEST = Demand()
+COMPANY_SECONDS = 60.0
+"""So long after another organization asked for a deployment, nobody counts as alone there."""
 
 
 def _same(limits: Limits) -> LimitsOf:
@@ -68,7 +70,9 @@ class Gate:
         )
         self._queues: dict[str, Queue[Ticket]] = {}
         self._capacities: dict[str, Callable[[], int]] = {}
-        self._greed: dict[str, int | None] = {}
+        self._greed: dict[str, tuple[int | None, int | None]] = {}
+        """Of each deployment, and what it is in company."""
+        self._company: dict[str, Company] = {}
         self._apart: set[str] = set()
         """Deployments of which each serves one organization: their lines are nobody else's business."""
         self._lasting: dict[str, float] = {}
@@ -88,6 +92,19 @@ class Gate:
         queue = self._queues.get(deployment)
         return capacity if queue is None else capacity - queue.running
 
+    def expect(self, caller: Caller, deployments: Collection[tuple[str, int]]) -> None:
+        """Raise as `enter` would if a request would have to wait, and may not, whichever of these it is for.
+
+        Each is told with the places that it has. It is for what costs much to receive.
+        """
+        busy = [
+            (name, queue)
+            for name, places in deployments
+            if (queue := self._queues.get(name)) is not None and self._waits(caller, queue, places)
+        ]
+        if busy and len(busy) == len(deployments):
+            self._refuse(caller, *busy[0], 1)
+
     @asynccontextmanager
     async def enter(
         self,
@@ -98,6 +115,7 @@ class Gate:
         demand: Demand = _ONE_REQUEST,
         show: Show = unseen,
         greed: int | None = None,
+        courtesy: int | None = None,
         rated_as: str | None = "",
     ) -> AsyncIterator[Place]:
         """Hold `weight` of the places that `capacity()` counts, for as long as the block runs.
@@ -106,20 +124,27 @@ class Gate:
         where they do not count, since the deployment serves one organization alone. How many wait there is
         bounded for itself.
 
-        `greed`, always the same for one deployment, bounds what an organization may hold: see `queue`.
+        `greed` bounds what an organization may hold: see `queue`. `courtesy` is the greed of a deployment
+        where one that is alone may have all: it holds while others ask, too. Both are always the same for
+        one deployment.
 
         `demand` is what is known by now of what the request takes; the `Place` is told what is found out
         later. `show` learns how the project stands against its limits. Raises `RateLimited` or `Unavailable`
         at once when a bound is passed, `Unavailable` after `queue_seconds`.
         """
         queue = self._queues.setdefault(deployment, Queue())
-        self._capacities[deployment], self._greed[deployment] = capacity, greed
+        self._capacities[deployment], self._greed[deployment] = capacity, (greed, courtesy)
+        company = self._company.setdefault(deployment, Company())
         advice = self._predicted(deployment, queue)
         rated = deployment if rated_as == "" else rated_as
         if rated is None:
             self._apart.add(deployment)
+        if self._waits(caller, queue, capacity()):
+            # It would have to wait. Whether it may is known before anything is counted, or Valkey is asked.
+            self._refuse(caller, deployment, queue, 1)
         async with self._rates.enter(caller, rated, demand, advice, show) as place:
             ticket = Ticket()
+            company.see(caller.organization_id, self._clock())
             try:
                 self._line_up(ticket, caller, deployment, queue, weight)
                 await self._wait(ticket, deployment, queue)
@@ -138,9 +163,12 @@ class Gate:
     def pump(self, deployment: str) -> None:
         """Admit whoever may go now. Called when a place is given back, and when the capacity changes."""
         queue = self._queues.get(deployment)
-        while queue is not None and (
-            entry := queue.next(self._capacities[deployment](), self._greed[deployment])
-        ):
+        if queue is None:
+            return
+        greed, courtesy = self._greed[deployment]
+        if greed is None and self._company[deployment].there(self._clock()):
+            greed = courtesy
+        while entry := queue.next(self._capacities[deployment](), greed):
             ticket, weight = entry
             ticket.weight = weight
             ticket.admitted.set()
@@ -153,10 +181,18 @@ class Gate:
         self.pump(deployment)
         if ticket.admitted.is_set():
             return
-        mine = sum(q.waiting(caller.organization_id) for q in self._queues.values())
+        self._refuse(caller, deployment, queue)
+
+    def _waits(self, caller: Caller, queue: Queue[Ticket], places: int) -> bool:
+        """Whether one more of the caller's would have to wait."""
+        return queue.running >= places or queue.waiting(caller.organization_id) > 0
+
+    def _refuse(self, caller: Caller, deployment: str, queue: Queue[Ticket], more: int = 0) -> None:
+        """Raise if too many wait, or would with so many `more`."""
+        mine = sum(q.waiting(caller.organization_id) for q in self._queues.values()) + more
         together = [q for name, q in self._queues.items() if name not in self._apart]
-        everyone = sum(map(len, [queue] if deployment in self._apart else together))
-        advice = self._predicted(deployment, queue)
+        everyone = sum(map(len, [queue] if deployment in self._apart else together)) + more
+        advice = self._predicted(deployment, queue, more)
         if mine > self._settings.queue_per_organization:
             raise RateLimited(
                 f"Too many requests of your organization are waiting (limit "
@@ -178,10 +214,10 @@ class Gate:
                 retry_after=self._predicted(deployment, queue),
             ) from None
 
-    def _predicted(self, deployment: str, queue: Queue[Ticket]) -> float:
+    def _predicted(self, deployment: str, queue: Queue[Ticket], more: int = 0) -> float:
         """Seconds until a request that came now would run, at the pace of those seen before."""
         places = max(1, self._capacities[deployment]())
-        return max(1.0, len(queue) / places * self._lasting.get(deployment, _FIRST_GUESS))
+        return max(1.0, (len(queue) + more) / places * self._lasting.get(deployment, _FIRST_GUESS))
 
     def _learn(self, deployment: str, seconds: float) -> None:
         before = self._lasting.get(deployment, seconds)

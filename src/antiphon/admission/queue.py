@@ -1,19 +1,40 @@
 """Who waits for a deployment, and who is next. Plain decisions, no clock and no `await`.
 
-Organizations take turns; within one organization the first to come is the first to go. A request of weight
-`n` takes `n` places at once.
+The organization that holds the fewest places is next; those that hold as many take turns. So who asks much,
+or for what takes long, gets no more of the places than others who wait. Within one organization the first to
+come is the first to go. A request of weight `n` takes `n` places at once.
 
-Taking turns is no help where one organization holds every place for long. `greed` bounds what each may hold
-to so many times what is free (dynamic thresholds, Choudhury and Hahne, 1998): alone, with a greed of 3, it
+That is no help where one organization holds every place for long. `greed` bounds what each may hold to so
+many times what is free (dynamic thresholds, Choudhury and Hahne, 1998): alone, with a greed of 3, it
 gets three quarters of the places, two get three sevenths each, and of many places some are always free.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict, deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+COMPANY_SECONDS = 60.0
+"""So long after another organization asked for a deployment, nobody is alone there."""
+
+
+class Company:
+    """Whether several organizations ask for a deployment, or one alone. Moments are seconds."""
+
+    def __init__(self) -> None:
+        self._latest = ""
+        self._latest_at = self._other_at = -math.inf
+
+    def see(self, organization: str, now: float) -> None:
+        """The organization asks for it now."""
+        if organization != self._latest:
+            self._latest, self._other_at = organization, self._latest_at
+        self._latest_at = now
+
+    def there(self, now: float) -> bool:
+        return now - self._other_at < COMPANY_SECONDS
 
 
 class Queue(Generic[T]):
@@ -49,9 +70,11 @@ class Queue(Generic[T]):
         so heavy requests do not starve; only organizations that hold enough are passed over, if there is a
         `greed`. None has enough while it holds nothing.
         """
-        organization = next((one for one in self._waiting if self._may(one, capacity, greed)), None)
-        if organization is None:
+        candidates = [one for one in self._waiting if self._may(one, capacity, greed)]
+        if not candidates:
             return None
+        # Of several that hold as little, `min` takes the first: whose turn it is.
+        organization = min(candidates, key=self._held.__getitem__)
         line = self._waiting[organization]
         ticket, weight = line[0]
         weight = min(weight, capacity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import msgspec
 
 from antiphon.api import lifecycle, sse, transcript_formats, uploads
 from antiphon.api.exchange import Exchange
-from antiphon.api.idempotency import Idempotency
+from antiphon.api.idempotency import HEADER, Idempotency
 from antiphon.api.languages import code
 from antiphon.api.validation import convert, refuse_unserved
 from antiphon.errors import InvalidRequest
@@ -36,7 +36,7 @@ class AudioApi:
         self._uploads = uploads
 
     async def create_transcription(self, exchange: Exchange) -> None:
-        async with self._uploads.receive(exchange) as form:
+        async with self._received(exchange) as form:
             request = convert(form.fields, TranscriptionRequest, strict=False)
             refuse_unserved(request, fields.SPEECH)
             granularities = request.timestamp_granularities or []
@@ -61,7 +61,7 @@ class AudioApi:
             )
 
     async def create_translation(self, exchange: Exchange) -> None:
-        async with self._uploads.receive(exchange) as form:
+        async with self._received(exchange) as form:
             request = convert(form.fields, TranslationRequest, strict=False)
             job = SpeechJob(
                 id=exchange.id,
@@ -74,6 +74,12 @@ class AudioApi:
             )
             work = self._work(exchange, job, request, [])
             await self._idempotency.answer(exchange, _content(exchange, form), work)
+
+    def _received(self, exchange: Exchange) -> AbstractAsyncContextManager[uploads.Form]:
+        """The form. What there is no room for is refused before it is read, unless its answer may be kept."""
+        if HEADER.lower() not in exchange.headers:
+            self._transcription.expect(exchange.known_caller)
+        return self._uploads.receive(exchange)
 
     def _work(
         self,

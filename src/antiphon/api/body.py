@@ -31,7 +31,10 @@ async def read(exchange: Exchange, shape: type[T], limit: int) -> T:
 
 
 async def receive(exchange: Exchange, limit: int) -> bytes:
-    """The bytes of a JSON body. Raises `TooLarge` or `UnsupportedMediaType`."""
+    """The bytes of a JSON body, once it is its turn.
+
+    Raises `TooLarge` or `UnsupportedMediaType`; `RateLimited` if there is no time for it.
+    """
     require_identity(exchange)
     kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -39,6 +42,8 @@ async def receive(exchange: Exchange, limit: int) -> bytes:
     content = bytearray()
     async for piece in exchange.body(limit):
         content += piece
+    if exchange.turn is not None:
+        await exchange.turn()
     exchange.asked = bytes(content)
     return exchange.asked
 

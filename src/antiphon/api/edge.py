@@ -12,16 +12,20 @@ from starlette.types import Receive, Scope, Send
 
 from antiphon.access.authenticator import Authenticator
 from antiphon.admission.gate import Gate
+from antiphon.admission.turnstile import Turnstile
 from antiphon.api.auth import authenticate, authorize
 from antiphon.api.exchange import Exchange
 from antiphon.api.limits import caller_headers
 from antiphon.api.observing import Observer
 from antiphon.api.routes import Route, Router
-from antiphon.errors import Unavailable
+from antiphon.errors import RateLimited, Unavailable
 from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
+from antiphon.values import Caller
 
 _log = logging.getLogger("antiphon.access")
+_LATE_SECONDS = 0.02
+"""From such a wait on, the gateway has more to do than it can."""
 _CUT_OFF_SECONDS = 1.0
 """For telling those who are cut off."""
 
@@ -44,6 +48,7 @@ class Edge:
         self._gate = gate
         self._metrics = metrics
         self._observers = observers
+        self._turns = Turnstile()
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -124,8 +129,21 @@ class Edge:
             raise self._router.refusal(exchange.method, exchange.path)
         route, exchange.parameters = found
         if exchange.caller is not None:
+            exchange.turn = partial(self._turn, exchange.caller)
+        if exchange.caller is not None:
             exchange.caller = await authorize(self._keys, exchange, exchange.caller, route.needs)
         await route.handler(exchange)
+
+    async def _turn(self, caller: Caller) -> None:
+        """Wait for the caller's turn.
+
+        Raises `RateLimited` if that took long and too much of it waits anyway: before it costs more.
+        """
+        waited = await self._turns.enter(caller.organization_id)
+        if waited > _LATE_SECONDS and not self._gate.room(caller).remaining:
+            raise RateLimited(
+                "Too many requests of your organization are waiting. Please try again later.", retry_after=1
+            )
 
     def _record(self, exchange: Exchange) -> None:
         seconds = time.monotonic() - exchange.began

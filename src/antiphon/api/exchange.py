@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,8 @@ class Exchange:
         """Whether the work goes on when the client is gone, since a retry may ask for its answer."""
         self._standing: Standing = ()
         self._settings = settings
+        self.turn: Callable[[], Awaitable[None]] | None = None
+        """What to await between receiving a request and reading it; it may refuse."""
         self.asked = b""
         """The request as JSON, for who watches it."""
         self._caller_headers = caller_headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import all_tasks
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,13 @@ def build_edge(
         "Requests that the ready engines serve at once",
         "snapshot",
         lambda: {pool.deployment.name: pool.capacity for pool in pools},
+    )
+
+    metrics.gauge(
+        "antiphon_tasks",
+        "Tasks of the event loop, this reading's too",
+        "loop",
+        lambda: {"main": len(all_tasks())},
     )
 
     def readiness() -> Readiness:

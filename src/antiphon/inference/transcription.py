@@ -41,6 +41,18 @@ class SpeechAnswer(msgspec.Struct, frozen=True):
 class Transcription(Conductor):
     """Transcribes and translates recordings."""
 
+    def expect(self, caller: Caller) -> None:
+        """Raise as `answer` would, before a recording is received, if there is no room for it in any line.
+
+        Of who has an instance of its own only `answer` knows where a request goes.
+        """
+        shared = [
+            one for one in self._pools if one.deployment.task == "speech" and not one.deployment.instance
+        ]
+        organization = caller.organization_id
+        if not any(self._pools.dedicated(organization, pool.deployment.snapshot) for pool in shared):
+            self._gate.expect(caller, [(pool.deployment.name, pool.capacity) for pool in shared])
+
     @asynccontextmanager
     async def answer(
         self, caller: Caller, job: SpeechJob, request_id: str, show: Show, *, streamed: bool
