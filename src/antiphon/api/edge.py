@@ -20,6 +20,7 @@ from antiphon.api.routes import Route, Router
 from antiphon.errors import Unavailable
 from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
+from antiphon.status.counting import Counter
 
 _log = logging.getLogger("antiphon.access")
 _CUT_OFF_SECONDS = 1.0
@@ -37,6 +38,7 @@ class Edge:
         gate: Gate,
         metrics: Metrics,
         observers: Sequence[Observer] = (),
+        counter: Counter | None = None,
     ) -> None:
         self._settings = settings
         self._router = Router(routes)
@@ -44,6 +46,7 @@ class Edge:
         self._gate = gate
         self._metrics = metrics
         self._observers = observers
+        self._counter = counter
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -130,6 +133,8 @@ class Edge:
     def _record(self, exchange: Exchange) -> None:
         seconds = time.monotonic() - exchange.began
         status = exchange.status or 499
+        if self._counter is not None:
+            self._counter.count(exchange.ended, exchange.caller.organization_id if exchange.caller else "")
         self._metrics.requests.labels(exchange.route, str(status)).inc()
         self._metrics.seconds.labels(exchange.route).observe(seconds)
         _log.info(

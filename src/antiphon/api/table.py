@@ -13,6 +13,7 @@ from antiphon.api.info import InfoApi
 from antiphon.api.model_page import ModelPage
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Answer, Route
+from antiphon.api.status_page import StatusPage
 from antiphon.wire.audio import (
     JsonTranscript,
     TextDelta,
@@ -26,6 +27,7 @@ from antiphon.wire.chat import ChatCompletion, ChatCompletionChunk, ChatRequest,
 from antiphon.wire.completions import CompletionRequest, TextCompletion
 from antiphon.wire.embeddings import EmbeddingList, EmbeddingRequest
 from antiphon.wire.models import Health, Model, ModelList, Readiness
+from antiphon.wire.status import Status
 
 _CHAT = (Answer(JSON, ChatCompletion), Answer(EVENTS, ChatCompletionChunk))
 _COMPLETION = (Answer(JSON, TextCompletion), Answer(EVENTS, TextCompletion))
@@ -48,8 +50,10 @@ def table(
     reference: ReferenceApi,
     page: ModelPage,
     admin: Sequence[Route] = (),
+    status: StatusPage | None = None,
 ) -> list[Route]:
-    """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them."""
+    """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them. So
+    does `status` need one."""
     return [
         *_chat_rows(chat),  # before those of completions, whose model may be any path
         *_completion_rows(completions),
@@ -80,6 +84,7 @@ def table(
             needs="models",
             answers=(Answer("text/html"),),
         ),
+        *(_status_rows(status) if status else ()),
         *admin,
         *_open_rows(info),
         *_reference_rows(reference),
@@ -183,6 +188,47 @@ def _audio_rows(audio: AudioApi) -> list[Route]:
             summary="Translate a recording into English, as a whole or streamed.",
             form=TranslationRequest,
             answers=_SPEECH,
+        ),
+    ]
+
+
+def _status_rows(page: StatusPage) -> list[Route]:
+    public = page.public
+    return [
+        Route(
+            method="GET",
+            path="/status",
+            handler=page.page,
+            summary="How well requests were and are answered, as a page.",
+            public=public,
+            needs="models",
+            answers=(Answer("text/html"),),
+        ),
+        Route(
+            method="GET",
+            path="/status.json",
+            handler=page.document,
+            summary="The same as JSON.",
+            public=public,
+            needs="models",
+            answers=(Answer(JSON, Status),),
+        ),
+        Route(
+            method="GET",
+            path="/status.atom",
+            handler=page.feed,
+            summary="Incidents and announced maintenance, as an Atom feed.",
+            public=public,
+            needs="models",
+            answers=(Answer("application/atom+xml"),),
+        ),
+        Route(
+            method="GET",
+            path="/status.css",
+            handler=page.style,
+            summary="The page's style sheet.",
+            public=True,
+            listed=False,
         ),
     ]
 

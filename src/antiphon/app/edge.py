@@ -21,6 +21,7 @@ from antiphon.api.model_page import ModelPage
 from antiphon.api.observing import Observer
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
+from antiphon.api.status_page import StatusPage
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
 from antiphon.catalogue.listing import Names
@@ -32,6 +33,7 @@ from antiphon.inference.transcription import Transcription
 from antiphon.ledger.ledger import Ledger
 from antiphon.pools.pools import Pools
 from antiphon.settings import Settings
+from antiphon.status.counting import Counter
 from antiphon.wire.models import Readiness
 
 
@@ -46,6 +48,8 @@ def build_edge(
     admin: Sequence[Route] = (),
     gate: Gate | None = None,
     observers: Sequence[Observer] = (),
+    status: StatusPage | None = None,
+    counter: Counter | None = None,
 ) -> Edge:
     metrics = Metrics(process)
     gate = gate or Gate(settings)
@@ -78,7 +82,8 @@ def build_edge(
         reference,
         ModelPage(catalogue.listing, settings.public_models),
         admin,
+        status,
     )
     reference.describe(openapi.document(routes))
-    edge = Edge(settings, routes, keys, gate, metrics, observers)
+    edge = Edge(settings, routes, keys, gate, metrics, observers, counter)
     return edge

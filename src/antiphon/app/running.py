@@ -20,11 +20,13 @@ from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
+from antiphon.app.status import counting, keep, last_counts, served, watching
 from antiphon.app.work import beside, flush, flush_often, telling, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.ledger import ledger as accounts
 from antiphon.operations.dedicated import Dedicated
+from antiphon.operations.incidents import Incidents
 from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
@@ -91,28 +93,44 @@ async def running(
             spend_limits=SpendLimits(database),
             snapshots=lambda: catalogue.catalogue.served,
             dedicated=dedicated,
+            incidents=Incidents(database, settings.uptime_objective, time.time),
             database=database,
             clock=time.time,
         )
         admin = rows(administration)
-        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        counter, page = counting(settings), served(settings, administration.incidents)
+        edge = build_edge(
+            settings,
+            catalogue,
+            pools,
+            keys,
+            ledger,
+            uploads,
+            process,
+            admin,
+            gate,
+            status=page,
+            counter=counter,
+        )
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
         if told is not None:
             await attach(told, pools)
-        work = {"catalogue": catalogue.run(), "keys": flush_often(keys)}
+        work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "counts": keep(counter, database)}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             work["time"] = time_kept(settings, database, runtime, dedicated, pools)
             work |= await telling(settings, database, lambda: catalogue.catalogue)
+            work |= await watching(settings, database, access, lambda: catalogue.catalogue, counter)
         try:
             async with beside(work):
                 yield Antiphon(edge, first_key, ready, pools, gate.waiting)
         finally:
             await pools.stop(_STOP_SECONDS)
             await flush(keys)
+            await last_counts(counter, database)
 
 
 @asynccontextmanager
@@ -121,7 +139,8 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     home = settings.home_path
     async with Database(settings.database_url) as database:
         await upgrade(database)
-        first_key = await (await opened(database, home)).ensure_default()
+        access = await opened(database, home)
+        first_key = await access.ensure_default()
         await asyncio.to_thread(_uploads, home)
         gateways, runtime = Gateways(), new_runtime(settings)
         pools = own(settings, runtime, gateways, lambda id: catalogue.entry(id))
@@ -138,6 +157,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         scaling = keep_scaled(pools, gateways.busy, gateways.waiting, tell)
         work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
         work |= await telling(settings, database, lambda: catalogue.catalogue)
+        work |= await watching(settings, database, access, lambda: catalogue.catalogue, counting(settings))
         try:
             async with beside(work):
                 yield Engines(first_key, gateways)

@@ -28,6 +28,7 @@ from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
 from antiphon.cli.prices import prices
 from antiphon.cli.projects import projects
+from antiphon.cli.status import status
 from antiphon.cli.switching import COMMANDS
 from antiphon.cli.transcribe import transcribe
 from antiphon.cli.tune import tune
@@ -75,6 +76,7 @@ dedicated.command()(advise)
 app.add_typer(dedicated, name="dedicated")
 app.command()(chat)
 app.command()(transcribe)
+app.add_typer(status, name="status")
 app.add_typer(db, name="db")
 app.command()(doctor)
 app.command()(docs)

@@ -14,7 +14,7 @@ from antiphon.ledger.meter import Account, Meter
 from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable, Pools
 from antiphon.settings import Settings
-from antiphon.values import Caller, Feature, Snapshot, Task
+from antiphon.values import PROBES, Caller, Feature, Snapshot, Task
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -90,6 +90,8 @@ class Conductor:
             return Way(own, msgspec.structs.replace(snapshot, prices=()))
         pool = self._pools.get(snapshot.id, needs, wishes)
         pool.wake()
+        if caller.organization_id == PROBES:
+            return Way(pool, msgspec.structs.replace(snapshot, prices=()))
         return Way(pool, snapshot)
 
     def _own(

@@ -11,6 +11,7 @@ from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.admin_keys import AdminKeysApi
 from antiphon.api.admin.audit_logs import AuditLogsApi
 from antiphon.api.admin.dedicated import DedicatedApi
+from antiphon.api.admin.incidents import IncidentsApi
 from antiphon.api.admin.operator import OperatorApi
 from antiphon.api.admin.project_keys import ProjectKeysApi
 from antiphon.api.admin.projects import ProjectsApi
@@ -21,6 +22,7 @@ from antiphon.api.admin.usage import UsageApi
 from antiphon.api.admin.users import UsersApi
 from antiphon.api.routes import Route
 from antiphon.operations.dedicated import Dedicated
+from antiphon.operations.incidents import Incidents
 from antiphon.storage.database import Database
 
 
@@ -32,6 +34,7 @@ class Administration(msgspec.Struct, frozen=True, kw_only=True):
     spend_limits: SpendLimits
     snapshots: Callable[[], Collection[str]]
     dedicated: Dedicated
+    incidents: Incidents
     database: Database
     clock: Callable[[], float]
 
@@ -51,4 +54,5 @@ def rows(services: Administration) -> list[Route]:
         *DedicatedApi(services.dedicated, clock).rows(),
         *AuditLogsApi(access.audit).rows(),
         *OperatorApi(access.organizations, database, clock).rows(),
+        *IncidentsApi(services.incidents).rows(),
     ]
