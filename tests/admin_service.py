@@ -19,6 +19,7 @@ from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.routes import Route
 from antiphon.operations.dedicated import Dedicated
+from antiphon.operations.incidents import Incidents
 from antiphon.pools import machines
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
@@ -144,6 +145,7 @@ def admin_rows(world: World, instances: Dedicated) -> list[Route]:
             spend_limits=SpendLimits(world.database, clock=lambda: world.wall),
             snapshots=lambda: (CHAT, SPEECH),
             dedicated=instances,
+            incidents=Incidents(world.database, 99.9, lambda: world.wall),
             database=world.database,
             clock=lambda: world.wall,
         )

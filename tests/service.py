@@ -17,6 +17,7 @@ from antiphon.api.edge import Edge
 from antiphon.api.observing import Observer
 from antiphon.api.protocol import bounded_protocol
 from antiphon.api.routes import Route
+from antiphon.api.status_page import StatusPage
 from antiphon.app.edge import build_edge
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.document import laid_over
@@ -27,6 +28,7 @@ from antiphon.errors import Unauthenticated, Unavailable
 from antiphon.ledger.ledger import running
 from antiphon.pools.pools import Incapable
 from antiphon.settings import Settings
+from antiphon.status.counting import Counter
 from antiphon.storage import tables
 from antiphon.storage.database import Database
 from antiphon.values import (
@@ -380,6 +382,8 @@ async def serving(
     models: Mapping[str, Any] = {},
     instances: tuple[Instance, ...] = (),
     observers: Sequence[Observer] = (),
+    status: StatusPage | None = None,
+    counter: Counter | None = None,
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides.
@@ -394,7 +398,8 @@ async def serving(
     pools: Any = ScriptedPools(pool, lambda snapshot: known.entries[snapshot].context)
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:
-        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, observers=observers)
+        watchers: dict[str, Any] = {"observers": observers, "status": status, "counter": counter}
+        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, **watchers)
         async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
             yield Service(edge, pool, Books(database), port, session)
 

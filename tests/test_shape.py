@@ -21,6 +21,7 @@ TESTED_WITH = {
     "access/test_keys.py": ("access/tenancy.py",),
     "api/test_admin_project_keys.py": ("api/admin/rotations.py",),
     "api/test_admin_projects.py": ("api/admin/answers.py",),
+    "api/test_admin_incidents.py": ("operations/incidents.py",),
     "api/test_audio.py": ("inference/transcription.py",),
     "api/test_chat.py": (
         "api/auth.py",
@@ -69,6 +70,7 @@ TESTED_WITH = {
         "storage/metadata.py",
         "storage/migrations/env.py",
         "storage/migrations/steps.py",
+        "storage/status_tables.py",
         "storage/tables.py",
     ),
     "test_authorization.py": ("api/admin/table.py",),

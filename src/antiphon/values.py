@@ -41,10 +41,6 @@ Role = Literal["owner", "member", "reader"]
 """In an organization. An owner may change everything of it, a member its projects' keys, a reader nothing."""
 
 
-PROBES = "org-status-probes"
-"""The organization of the probes that a server sends to itself: what these use costs nobody anything."""
-
-
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """For how long the content of requests is kept: prompts, answers, recordings, transcripts."""
 

@@ -14,9 +14,8 @@ from antiphon.errors import Unavailable
 from antiphon.settings import Settings
 from antiphon.status import counting
 from antiphon.status.counting import MOST, SERVICE, Counter, flush, keep
-from antiphon.status.outcomes import Ended, objectives
+from antiphon.status.outcomes import PROBES, Ended, objectives
 from antiphon.storage.database import Database
-from antiphon.values import PROBES
 from status_house import BEGIN, Minutes
 
 GOOD = Ended(route="/v1/chat/completions", status=200, complete=True, seconds=1.0)

@@ -93,7 +93,7 @@ async def test_minutes_and_hours_are_removed_in_the_end_and_days_never(
     await house.run(rolling.prune, now=house.now)
     assert {start for _, start in await house.counted()} == {BEGIN + 100 * DAY + n * 60 for n in range(3)}
     hours, days = await house.spans(HOUR), await house.spans(DAY)
-    assert min(start for _, start in hours) == BEGIN + 8 * DAY
+    assert min(start for _, start in hours) == BEGIN + 8 * DAY + HOUR
     assert days["chat", BEGIN]["bad"] == 3 and len(days) == 101
     assert days["chat", BEGIN]["lost"] == 3 * MILLION // 2 + 1437 * MILLION
     assert (await house.run(rolling.since))["chat"] == BEGIN and await house.run(rolling.identity) == first

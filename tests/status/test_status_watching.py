@@ -41,7 +41,7 @@ async def test_an_outage_opens_one_incident_that_is_resolved_once_it_is_over(hou
 
 
 async def test_it_becomes_worse_and_is_one_incident(house: Minutes) -> None:
-    await house.pass_by(180, chat=(88, 1), speech=(5, 0))  # 11x
+    await house.pass_by(240, chat=(88, 1), speech=(5, 0))  # 11x
     [opened] = await house.watch()
     assert opened.severity == "degraded"
     await house.pass_by(10, chat=(0, 1), speech=(5, 0))
@@ -55,9 +55,9 @@ async def test_a_slow_burn_is_an_incident_until_nothing_fires(house: Minutes) ->
     await house.pass_by(1440, chat=(219, 1))  # 4.5x
     [opened] = await house.watch()
     assert opened.severity == "slow_burn" and opened.title == "Chat: more failures than promised"
-    await house.pass_by(300, chat=(1, 0))
+    await house.pass_by(200, chat=(1, 0))
     assert await house.watch() == []
-    await house.pass_by(60, chat=(1, 0))
+    await house.pass_by(100, chat=(1, 0))
     [over] = await house.watch()
     assert over.id == opened.id and over.resolved_at
 

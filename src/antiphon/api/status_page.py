@@ -14,6 +14,7 @@ import msgspec
 
 from antiphon.api.exchange import JSON, Exchange
 from antiphon.api.reference import CSP
+from antiphon.errors import AntiphonError
 from antiphon.wire.status import Incident, Status, StatusApi, StatusDay
 
 KEPT_SECONDS = 5.0
@@ -85,10 +86,15 @@ class StatusPage:
         await exchange.answer(self._style, "text/css; charset=utf-8")
 
     async def _ready(self) -> _Made:
-        """What there is, if it is fresh. Raises what reading does."""
+        """What there is, if it is fresh. Raises what reading does, if nothing was ever read."""
         async with self._making:
             if self._made is None or self._clock() >= self._made.until:
-                status = await self._read()
+                try:
+                    status = await self._read()
+                except AntiphonError:
+                    if self._made is None:
+                        raise
+                    return self._made  # with its time: what was last known
                 self._made = await asyncio.to_thread(self._make, status)
             return self._made
 

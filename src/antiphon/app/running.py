@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon.access.access import opened
+from antiphon.access.access import Access, opened
 from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
 from antiphon.admission.memory import Memory
@@ -87,31 +87,11 @@ async def running(
         counters = await stack.enter_async_context(_counters(settings))
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
-        administration = Administration(
-            access=access,
-            rate_limits=RateLimits(database, settings),
-            spend_limits=SpendLimits(database),
-            snapshots=lambda: catalogue.catalogue.served,
-            dedicated=dedicated,
-            incidents=Incidents(database, settings.uptime_objective, time.time),
-            database=database,
-            clock=time.time,
-        )
+        administration = _administration(settings, access, database, catalogue, dedicated)
         admin = rows(administration)
         counter, page = counting(settings), served(settings, administration.incidents)
-        edge = build_edge(
-            settings,
-            catalogue,
-            pools,
-            keys,
-            ledger,
-            uploads,
-            process,
-            admin,
-            gate,
-            status=page,
-            counter=counter,
-        )
+        services = (settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        edge = build_edge(*services, status=page, counter=counter)
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
@@ -164,6 +144,21 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         finally:
             await pools.stop(_STOP_SECONDS)
             await runtime.close()
+
+
+def _administration(
+    settings: Settings, access: Access, database: Database, catalogue: LiveCatalogue, dedicated: Dedicated
+) -> Administration:
+    return Administration(
+        access=access,
+        rate_limits=RateLimits(database, settings),
+        spend_limits=SpendLimits(database),
+        snapshots=lambda: catalogue.catalogue.served,
+        dedicated=dedicated,
+        incidents=Incidents(database, settings.uptime_objective, time.time),
+        database=database,
+        clock=time.time,
+    )
 
 
 def _first_readiness(pools: Pools) -> asyncio.Event:

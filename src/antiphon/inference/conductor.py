@@ -14,7 +14,8 @@ from antiphon.ledger.meter import Account, Meter
 from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable, Pools
 from antiphon.settings import Settings
-from antiphon.values import PROBES, Caller, Feature, Snapshot, Task
+from antiphon.status.outcomes import PROBES
+from antiphon.values import Caller, Feature, Snapshot, Task
 
 
 class Way(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import aiohttp
 import msgspec
+from aiohttp.http_exceptions import HttpProcessingError
 
 from antiphon.status.outcomes import Ended, Objectives, too_late
 from antiphon.wire.audio import JsonTranscript
@@ -111,6 +112,8 @@ async def _probed(ask: Callable[[float], Awaitable[Ended]], late: Callable[[Ende
         return failed(str(problem), refused=True)
     except _Wrong as problem:
         return failed(str(problem))
+    except (ValueError, HttpProcessingError):  # of aiohttp, for a line without an end
+        return failed("the answer is not of its form")
     except TimeoutError:
         return failed("no whole answer came in time")
     except (aiohttp.ClientError, ConnectionError) as problem:

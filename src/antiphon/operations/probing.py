@@ -20,11 +20,11 @@ from antiphon.operations.probes import Found, chat, transcription
 from antiphon.settings import Settings
 from antiphon.status import leases
 from antiphon.status.counting import Counter
-from antiphon.status.outcomes import Api, objectives
+from antiphon.status.outcomes import PROBES, Api, objectives
 from antiphon.storage.database import Database
 from antiphon.storage.sql import insert_missing
 from antiphon.storage.tables import organization, status_probe
-from antiphon.values import PROBES, Task
+from antiphon.values import Task
 
 KEY_SECONDS = 2 * 86_400
 """Life of a key for probes; a new one is made at half of it. None is ever written down."""

@@ -11,11 +11,10 @@ from typing import Any, NoReturn
 from sqlalchemy import Connection
 
 from antiphon.errors import AntiphonError
-from antiphon.status.outcomes import Api, Ended, Objectives, api_of, outcome
+from antiphon.status.outcomes import PROBES, Api, Ended, Objectives, api_of, outcome
 from antiphon.storage import sql
 from antiphon.storage.database import Database
 from antiphon.storage.tables import status_minute
-from antiphon.values import PROBES
 
 MINUTE = 60
 SERVICE = "service"

@@ -13,6 +13,8 @@ APIS: tuple[Api, ...] = get_args(Api)
 Outcome = Literal["good", "slow", "failed", "refused", "left"]
 """Answered well; whole, but too late; not answered, or not to the end; at fault itself, or over a limit; not
 waited for."""
+PROBES = "org-status-probes"
+"""The organization of the probes that a server sends to itself: what these use costs nobody anything."""
 LEAST_SPEECH_SECONDS = 10.0
 """Of which no recording is expected to be faster, however short."""
 _NOT_OURS = frozenset({"instance_elsewhere"})
