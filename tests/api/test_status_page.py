@@ -85,6 +85,7 @@ async def test_figures_incidents_and_the_feed(house: House, tmp_path: Path) -> N
     await house.watch()
     text = "Disk <b>full</b> & slow\nsecond line"
     await house.incidents.open(New(title="<i>Slow</i>", text=text), by=None)
+    house.now += 1  # they are in the order of their seconds
     plan = New(title="Move", text="To new disks.", begins_at=house.now + 3600, ends_at=house.now + 7200)
     made = await house.incidents.open(plan, by=None)
     async with serving(tmp_path, status=house.page) as service:

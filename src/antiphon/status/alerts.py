@@ -1,8 +1,8 @@
 """Burn-rate alerts over two windows each, as Google's "The Site Reliability Workbook", chapter 5, has them.
 
 A burn rate of 1 loses, minute by minute, exactly what the objective allows. Minutes that are not known lose
-nothing: what is watched is how fast the budget is used up. Plain, whole numbers, so that what is exactly at the
-objective is not over it.
+nothing: what is watched is how fast the budget is used up. Plain, whole numbers, so that what is exactly at
+the objective is not over it.
 """
 
 from __future__ import annotations
