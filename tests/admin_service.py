@@ -19,6 +19,7 @@ from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.routes import Route
 from antiphon.operations.dedicated import Dedicated
+from antiphon.operations.incidents import Incidents
 from antiphon.pools import machines
 from antiphon.privacy.consent import Consents
 from antiphon.privacy.policies import Policies
@@ -151,6 +152,7 @@ def admin_rows(world: World, instances: Dedicated) -> list[Route]:
             dedicated=instances,
             policies=Policies(world.database, lambda: world.wall),
             consents=Consents(world.database, lambda: world.wall),
+            incidents=Incidents(world.database, 99.9, lambda: world.wall),
             database=world.database,
             clock=lambda: world.wall,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from benchmarks.processes import prepared_before
 import servers
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
+
+os.environ["ANTIPHON_PROBE_SECONDS"] = "0"
+"""Servers that tests start send no probes of their own: what is counted there was asked by the test."""
 
 DATA = Path(__file__).parent / "data"
 

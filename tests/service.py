@@ -17,7 +17,8 @@ from antiphon.api.edge import Edge
 from antiphon.api.observing import Observer
 from antiphon.api.protocol import bounded_protocol
 from antiphon.api.routes import Route
-from antiphon.app.edge import build_edge
+from antiphon.api.status_page import StatusPage
+from antiphon.app.edge import Around, build_edge
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.document import laid_over
 from antiphon.catalogue.entries import Entry
@@ -28,6 +29,7 @@ from antiphon.ledger.ledger import running
 from antiphon.pools.pools import Incapable
 from antiphon.privacy.stored import StoredCompletions
 from antiphon.settings import Settings
+from antiphon.status.counting import Counter
 from antiphon.storage import tables
 from antiphon.storage.database import Database
 from antiphon.values import (
@@ -385,6 +387,8 @@ async def serving(
     instances: tuple[Instance, ...] = (),
     observers: Sequence[Observer] = (),
     stored: StoredCompletions | None = None,
+    status: StatusPage | None = None,
+    counter: Counter | None = None,
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides.
@@ -399,9 +403,8 @@ async def serving(
     pools: Any = ScriptedPools(pool, lambda snapshot: known.entries[snapshot].context)
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:
-        edge = build_edge(
-            chosen, known, pools, keys, ledger, uploads, admin=admin, observers=observers, stored=stored
-        )
+        around = Around(observers=observers, stored=stored, status=status, counter=counter)
+        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, around=around)
         async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
             yield Service(edge, pool, Books(database), port, session)
 

@@ -17,8 +17,10 @@ from aiohttp import FormData
 from admin_service import House, administrating
 from antiphon.access.api_key import Realm
 from antiphon.admission.store import SpendLimits
+from antiphon.operations.incidents import Incidents
 from antiphon.operations.orders import Order
 from antiphon.privacy.consent import CURRENT
+from antiphon.status.incidents import New
 from service import CHAT, SPEECH
 from stored_completions import completion
 
@@ -104,6 +106,10 @@ NEEDS = {
     "GET /v1/operator/organizations/{organization_id}": "operator",
     "POST /v1/operator/organizations/{organization_id}/credits": "operator",
     "GET /v1/operator/organizations/{organization_id}/credits": "operator",
+    "POST /v1/operator/incidents": "operator",
+    "GET /v1/operator/incidents": "operator",
+    "POST /v1/operator/incidents/{incident_id}/notes": "operator",
+    "POST /v1/operator/incidents/{incident_id}/resolve": "operator",
 }
 """Every operation, with what a key must be allowed; nothing where no key is asked for."""
 
@@ -161,6 +167,9 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/organization/dedicated_instances/{instance_id}": {"load": 2},
     "POST /v1/operator/organizations": {"name": "{unique}"},
     "POST /v1/operator/organizations/{organization_id}/credits": {"amount": "1"},
+    "POST /v1/operator/incidents": {"title": "{unique}", "text": "We look at it."},
+    "POST /v1/operator/incidents/{incident_id}/notes": {"text": "Found."},
+    "POST /v1/operator/incidents/{incident_id}/resolve": {"text": "Repaired."},
 }
 NOT_SERVED = {"POST /v1/embeddings", "POST /v1/engines/{model}/embeddings"}
 """What no model does here: who may ask for it is told so."""
@@ -176,6 +185,7 @@ MISSING = {
     "user_id": "user-0000000000000000",
     "instance_id": "dedicated_0000000000000000",
     "organization_id": "org-0000000000000000",
+    "incident_id": "incident_0000000000000000",
 }
 CANARY = "canary"
 """Stands in the name of everything that is the other organization's."""
@@ -228,6 +238,8 @@ class Matrix:
         await self.limit_spending(organization_id, project.id)
         order = Order(model=SPEECH, name=unique)
         instance = await self.house.dedicated.create(organization_id, order, by=None)
+        new = New(title=unique, text="We look at it.")
+        incident = await Incidents(self.world.database, 99.9, lambda: self.world.wall).open(new, by=None)
         return {
             "model": CHAT,
             "kind": "images",
@@ -240,6 +252,7 @@ class Matrix:
             "user_id": user.id,
             "instance_id": instance.id,
             "organization_id": organization_id,
+            "incident_id": incident.id,
         }
 
     def store(self, organization_id: str, project_id: str, name: str) -> str:
@@ -325,7 +338,7 @@ class Matrix:
 
     def wanted(self, case: str, leaf: str | None) -> int:
         """The status for who may ask. Some things belong to no organization: others' are one's own."""
-        shared = leaf in ("model", "kind", "organization_id", "rate_limit_id")
+        shared = leaf in ("model", "kind", "organization_id", "rate_limit_id", "incident_id")
         there = case == "own" or (shared and case == ("strayed" if leaf == "rate_limit_id" else "other"))
         return 200 if there else 404
 

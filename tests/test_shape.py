@@ -23,6 +23,7 @@ TESTED_WITH = {
     "access/test_keys.py": ("access/tenancy.py",),
     "api/test_admin_project_keys.py": ("api/admin/rotations.py",),
     "api/test_admin_projects.py": ("api/admin/answers.py",),
+    "api/test_admin_incidents.py": ("operations/incidents.py",),
     "api/test_audio.py": ("inference/transcription.py",),
     "api/test_chat.py": (
         "api/auth.py",
@@ -76,6 +77,7 @@ TESTED_WITH = {
         "storage/privacy_tables.py",
         "storage/migrations/env.py",
         "storage/migrations/steps.py",
+        "storage/status_tables.py",
         "storage/tables.py",
     ),
     "test_authorization.py": ("api/admin/table.py",),

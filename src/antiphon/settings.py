@@ -71,6 +71,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
     public_metrics: Annotated[bool, Meta(description="Whether /metrics is open; false asks for a key")] = True
     public_models: Annotated[bool, Meta(description="Whether /models is open; false asks for a key")] = False
+    public_status: Annotated[
+        bool, Meta(description="Whether /status and its feed are open; false asks for a key")
+    ] = True
     webhook: Annotated[
         str,
         Meta(
@@ -83,6 +86,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_days: Annotated[
         int, Meta(ge=0, le=365, description="Days before a change on which the webhook is reminded of it")
     ] = 7
+
+    uptime_objective: Annotated[
+        float, Meta(ge=50, le=99.999, description="Percent of requests that are to be answered well")
+    ] = 99.9
+    first_token_objective: Annotated[
+        float, Meta(gt=0, description="Seconds within which a stream of chat is to have begun")
+    ] = 10.0
+    chat_objective: Annotated[
+        float,
+        Meta(gt=0, description="Seconds for a chat answer in one piece, or for embeddings, to count as well"),
+    ] = 60.0
+    speech_objective: Annotated[
+        float,
+        Meta(gt=0, description="Seconds likewise for each second of a recording; ten for a short one"),
+    ] = 1.0
+    probe_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="Seconds between two probes of chat and speech; 0: none")
+    ] = 60.0
 
     requests_per_minute: Annotated[
         int, Meta(ge=0, description="Requests a project may send a minute to a model; 0 sets no limit")

@@ -142,3 +142,30 @@ async def test_nobody_is_told_that_nobody_is_there() -> None:
     answering = exchange(connection)
     await answering.fail(ClientGone("The client is gone."))
     assert connection.sent == [] and answering.status == 0
+
+
+async def test_it_knows_how_it_ended() -> None:
+    whole = exchange(Connection(takes=9))
+    await whole.answer(b"{}")
+    assert whole.ended.complete and whole.ended.received and whole.ended.status == 200
+    assert not whole.ended.streams and whole.ended.first is None
+
+    streamed = exchange(Connection(takes=9))
+    await streamed.write(b"one")
+    left = streamed.ended
+    await streamed.end()
+    assert not left.complete and streamed.ended.complete and streamed.ended.streams
+    assert streamed.ended.first is not None and 0 <= streamed.ended.first <= streamed.ended.seconds
+
+    broken = exchange(Connection(takes=9))
+    await broken.write(b"one")
+    await broken.fail(EngineFailed("The engine broke off."))
+    assert (broken.status, broken.ended.status, broken.ended.code) == (200, 503, "engine_failed")
+
+    gone = exchange(Connection(takes=9), {"content-length": "5"})
+    with pytest.raises(ClientGone):
+        await anext(gone.body(10))
+    await gone.fail(ClientGone("The client is gone."))
+    assert (gone.ended.status, gone.ended.complete, gone.ended.received) == (0, False, False)
+    gone.to_stream, gone.sound = True, 2.5
+    assert gone.ended.streams and gone.ended.sound == 2.5

@@ -121,6 +121,7 @@ class AudioApi:
         caller, show = exchange.known_caller, exchange.show
         async with self._transcription.answer(caller, job, exchange.id, show, streamed=streamed) as answer:
             exchange.result_headers.update(lifecycle.headers(answer.snapshot))
+            exchange.sound = answer.seconds
             exchange.result_headers[SECONDS_HEADER] = f"{answer.seconds:.3f}"
             if exchange.recording is not None:
                 exchange.recording.charged = answer.charged

@@ -21,6 +21,7 @@ from antiphon.api.routes import Route, Router
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
+from antiphon.status.counting import Counter
 from antiphon.values import Caller
 
 _log = logging.getLogger("antiphon.access")
@@ -41,6 +42,7 @@ class Edge:
         gate: Gate,
         metrics: Metrics,
         observers: Sequence[Observer] = (),
+        counter: Counter | None = None,
     ) -> None:
         self._settings = settings
         self._router = Router(routes)
@@ -49,6 +51,7 @@ class Edge:
         self._metrics = metrics
         self._observers = observers
         self._turns = Turnstile()
+        self._counter = counter
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -148,6 +151,8 @@ class Edge:
     def _record(self, exchange: Exchange) -> None:
         seconds = time.monotonic() - exchange.began
         status = exchange.status or 499
+        if self._counter is not None:
+            self._counter.count(exchange.ended, exchange.caller.organization_id if exchange.caller else "")
         self._metrics.requests.labels(exchange.route, str(status)).inc()
         self._metrics.seconds.labels(exchange.route).observe(seconds)
         _log.info(

@@ -17,8 +17,9 @@ from antiphon.admission.buckets import Standing
 from antiphon.api import envelope
 from antiphon.api.observing import Observer
 from antiphon.api.recording import Recording
-from antiphon.errors import ClientGone, RequestTimeout, TooLarge
+from antiphon.errors import AntiphonError, ClientGone, RequestTimeout, TooLarge
 from antiphon.settings import Settings
+from antiphon.status.outcomes import Ended
 from antiphon.values import Caller, Observation, ObservedKind
 
 JSON = "application/json"
@@ -62,6 +63,14 @@ class Exchange:
         self.began_at = time.time()
         self.caller: Caller | None = None
         self.status = 0
+        self.to_stream = False
+        """Whether the answer is asked for as a stream."""
+        self.sound = 0.0
+        """Seconds of the recording, once it is known."""
+        self._received_at: float | None = None
+        self._first_at: float | None = None
+        self._complete = False
+        self._problem: AntiphonError | None = None
         self.answer_headers: dict[str, str] = {}
         """Headers of the answer, besides those that every answer has."""
         self.result_headers: dict[str, str] = {}
@@ -83,7 +92,7 @@ class Exchange:
         self._send = send
         self._read = asyncio.Event()
         if "transfer-encoding" not in self.headers and self.headers.get("content-length", "0") == "0":
-            self._read.set()  # a request without a body is whole at once
+            self._whole()  # a request without a body is whole at once
         self.streams = False
         """Whether the answer is a stream that has begun."""
         # The connection's own word for being lost; a test without a connection has none.
@@ -110,7 +119,7 @@ class Exchange:
         while not self._read.is_set():
             message = await self._next()
             if not message.get("more_body", False):
-                self._read.set()
+                self._whole()
             piece = message.get("body", b"")
             count += len(piece)
             if count > limit:
@@ -129,6 +138,11 @@ class Exchange:
         if message["type"] == "http.disconnect":
             raise ClientGone("The client is gone.")
         return message
+
+    def _whole(self) -> None:
+        """All of the request is here."""
+        self._received_at = time.monotonic()
+        self._read.set()
 
     async def gone(self) -> None:
         """Return when the client has closed the connection after sending its request."""
@@ -192,6 +206,7 @@ class Exchange:
             piece = body[start : start + PIECE]
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         await self._send({"type": "http.response.body", "body": body[last:], "more_body": False})
+        self._complete = True
 
     async def answer_json(self, value: Any, status: int = 200) -> None:
         await self.answer(msgspec.json.encode(value), JSON, status)
@@ -202,7 +217,7 @@ class Exchange:
         Returns once it was handed to the socket, or is kept for a retry; raises `ClientGone` if neither.
         """
         if not self.streams:
-            self.streams = True
+            self.streams, self._first_at = True, time.monotonic()
             if self.recording is not None:
                 self.recording.begin(EVENTS, self.result_headers, streams=True)
             await self._start(
@@ -217,12 +232,30 @@ class Exchange:
     async def end(self) -> None:
         """End the answer. Whoever ends a stream that is whole has written `[DONE]` before."""
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._complete = True
+
+    @property
+    def ended(self) -> Ended:
+        """How it went, once it is over."""
+        began = self.began if self._received_at is None else self._received_at
+        return Ended(
+            route=self.route,
+            status=self._problem.status if self._problem else self.status,
+            code=self._problem.code if self._problem else None,
+            received=self._received_at is not None,
+            complete=self._complete,
+            streams=self.streams or self.to_stream,
+            first=None if self._first_at is None else self._first_at - began,
+            seconds=time.monotonic() - began,
+            sound=self.sound,
+        )
 
     async def fail(self, problem: BaseException) -> None:
         """Answer with an error: an envelope, or an error event when a stream has begun."""
         error = envelope.known(problem, self.id)
         if isinstance(error, ClientGone):
             return
+        self._problem = error
         if self.streams:
             with suppress(ClientGone):
                 await self.write(b"data: " + envelope.envelope(error) + b"\n\n")

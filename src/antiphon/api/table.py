@@ -13,6 +13,7 @@ from antiphon.api.info import InfoApi
 from antiphon.api.model_page import ModelPage
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Answer, Route
+from antiphon.api.status_page import StatusPage
 from antiphon.api.stored import StoredApi
 from antiphon.wire.audio import (
     JsonTranscript,
@@ -27,6 +28,7 @@ from antiphon.wire.chat import ChatCompletion, ChatCompletionChunk, ChatRequest,
 from antiphon.wire.completions import CompletionRequest, TextCompletion
 from antiphon.wire.embeddings import EmbeddingList, EmbeddingRequest
 from antiphon.wire.models import Health, Model, ModelList, Readiness
+from antiphon.wire.status import Status
 
 _CHAT = (Answer(JSON, ChatCompletion), Answer(EVENTS, ChatCompletionChunk))
 _COMPLETION = (Answer(JSON, TextCompletion), Answer(EVENTS, TextCompletion))
@@ -50,10 +52,10 @@ def table(
     page: ModelPage,
     admin: Sequence[Route] = (),
     stored: StoredApi | None = None,
+    status: StatusPage | None = None,
 ) -> list[Route]:
-    """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them.
-
-    `stored` has what was to be stored, where anything is kept.
+    """Every route of the API; `admin` are those of `admin.table`, where there is a database behind them. So
+    does `status` need one. `stored` has what was to be stored, where anything is kept.
     """
     return [
         *_chat_rows(chat),  # before those of completions, whose model may be any path
@@ -86,6 +88,7 @@ def table(
             needs="models",
             answers=(Answer("text/html"),),
         ),
+        *(_status_rows(status) if status else ()),
         *admin,
         *_open_rows(info),
         *_reference_rows(reference),
@@ -189,6 +192,47 @@ def _audio_rows(audio: AudioApi) -> list[Route]:
             summary="Translate a recording into English, as a whole or streamed.",
             form=TranslationRequest,
             answers=_SPEECH,
+        ),
+    ]
+
+
+def _status_rows(page: StatusPage) -> list[Route]:
+    public = page.public
+    return [
+        Route(
+            method="GET",
+            path="/status",
+            handler=page.page,
+            summary="How well requests were and are answered, as a page.",
+            public=public,
+            needs="models",
+            answers=(Answer("text/html"),),
+        ),
+        Route(
+            method="GET",
+            path="/status.json",
+            handler=page.document,
+            summary="The same as JSON.",
+            public=public,
+            needs="models",
+            answers=(Answer(JSON, Status),),
+        ),
+        Route(
+            method="GET",
+            path="/status.atom",
+            handler=page.feed,
+            summary="Incidents and announced maintenance, as an Atom feed.",
+            public=public,
+            needs="models",
+            answers=(Answer("application/atom+xml"),),
+        ),
+        Route(
+            method="GET",
+            path="/status.css",
+            handler=page.style,
+            summary="The page's style sheet.",
+            public=True,
+            listed=False,
         ),
     ]
 

@@ -47,6 +47,7 @@ async def write(
     kind: ObservedKind,
 ) -> None:
     """Write an answer as `request` asks: streamed or not. Raises what `answering` raises."""
+    exchange.to_stream = bool(request.stream)
     async with answering as answer:
         exchange.result_headers.update(lifecycle.headers(answer.snapshot))
         if exchange.recording is not None:

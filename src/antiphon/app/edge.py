@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from antiphon.access.authenticator import Authenticator
 from antiphon.admission.gate import Gate
 from antiphon.api import openapi
@@ -22,6 +24,7 @@ from antiphon.api.model_page import ModelPage
 from antiphon.api.observing import Observer
 from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
+from antiphon.api.status_page import StatusPage
 from antiphon.api.stored import StoredApi
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
@@ -35,7 +38,22 @@ from antiphon.ledger.ledger import Ledger
 from antiphon.pools.pools import Pools
 from antiphon.privacy.stored import StoredCompletions
 from antiphon.settings import Settings
+from antiphon.status.counting import Counter
 from antiphon.wire.models import Readiness
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What watches requests, and what is served besides; each part may be missing."""
+
+    observers: Sequence[Observer] = ()
+    stored: StoredCompletions | None = None
+    figures: Callable[[Metrics], None] = lambda _: None
+    """Adds to the metrics."""
+    status: StatusPage | None = None
+    counter: Counter | None = None
+
+
+ALONE = Around()
 
 
 def build_edge(
@@ -48,28 +66,13 @@ def build_edge(
     process: int | None = None,
     admin: Sequence[Route] = (),
     gate: Gate | None = None,
-    observers: Sequence[Observer] = (),
-    stored: StoredCompletions | None = None,
-    figures: Callable[[Metrics], None] = lambda _: None,
+    around: Around = ALONE,
 ) -> Edge:
     metrics = Metrics(process)
-    figures(metrics)
     gate = gate or Gate(settings)
     pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
-    metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
-    metrics.gauge(
-        "antiphon_engine_slots",
-        "Requests that the ready engines serve at once",
-        "snapshot",
-        lambda: {pool.deployment.name: pool.capacity for pool in pools},
-    )
-
-    metrics.gauge(
-        "antiphon_tasks",
-        "Tasks of the event loop, this reading's too",
-        "loop",
-        lambda: {"main": len(all_tasks())},
-    )
+    _measure(metrics, gate, pools)
+    around.figures(metrics)
 
     def readiness() -> Readiness:
         states: dict[str, str] = {name: replicas[0].state for name, replicas in pools.status().items()}
@@ -91,8 +94,26 @@ def build_edge(
         reference,
         ModelPage(catalogue.listing, settings.public_models),
         admin,
-        StoredApi(stored) if stored else None,
+        StoredApi(around.stored) if around.stored else None,
+        around.status,
     )
     reference.describe(openapi.document(routes))
-    edge = Edge(settings, routes, keys, gate, metrics, observers)
+    edge = Edge(settings, routes, keys, gate, metrics, around.observers, around.counter)
     return edge
+
+
+def _measure(metrics: Metrics, gate: Gate, pools: Pools) -> None:
+    """Let the metrics tell how the parts stand."""
+    metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
+    metrics.gauge(
+        "antiphon_engine_slots",
+        "Requests that the ready engines serve at once",
+        "snapshot",
+        lambda: {pool.deployment.name: pool.capacity for pool in pools},
+    )
+    metrics.gauge(
+        "antiphon_tasks",
+        "Tasks of the event loop, this reading's too",
+        "loop",
+        lambda: {"main": len(all_tasks())},
+    )

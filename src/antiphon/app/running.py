@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon.access.access import opened
+from antiphon.access.access import Access, opened
 from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
 from antiphon.admission.memory import Memory
@@ -19,13 +19,15 @@ from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
 from antiphon.app.data import kept, opened_content
-from antiphon.app.edge import build_edge
+from antiphon.app.edge import Around, build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
+from antiphon.app.status import counting, keep, last_counts, served
 from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.ledger import ledger as accounts
 from antiphon.operations.dedicated import Dedicated
+from antiphon.operations.incidents import Incidents
 from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
@@ -90,37 +92,36 @@ async def running(
         data = await stack.enter_async_context(kept(settings, database))
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
-        administration = Administration(
-            access=access,
-            rate_limits=RateLimits(database, settings),
-            spend_limits=SpendLimits(database),
-            snapshots=lambda: catalogue.catalogue.served,
-            dedicated=dedicated,
-            policies=Policies(database, time.time, shorten),
-            consents=Consents(database, time.time),
-            database=database,
-            clock=time.time,
+        administration = _administration(settings, access, database, catalogue, dedicated)
+        counter = counting(settings)
+        around = Around(
+            observers=[data.keeper],
+            stored=data.stored,
+            figures=data.figures,
+            status=served(settings, administration.incidents),
+            counter=counter,
         )
         admin = rows(administration)
-        services = (settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
-        edge = build_edge(*services, [data.keeper], data.stored, data.figures)
+        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate, around)
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
         if told is not None:
             await attach(told, pools)
         work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "late": data.late.run()}
+        work["counts"] = keep(counter, database)
         if told is None:
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             work["time"] = time_kept(settings, database, runtime, dedicated, pools)
-            work |= await once(settings, database, data.content, lambda: catalogue.catalogue)
+            work |= await once(settings, database, access, data.content, lambda: catalogue.catalogue, counter)
         try:
             async with beside(work):
                 yield Antiphon(edge, first_key, ready, pools, gate.waiting)
         finally:
             await pools.stop(_STOP_SECONDS)
             await flush(keys)
+            await last_counts(counter, database)
 
 
 @asynccontextmanager
@@ -130,7 +131,8 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     async with Database(settings.database_url) as database, AsyncExitStack() as stack:
         await upgrade(database)
         content = await stack.enter_async_context(opened_content(settings, database))
-        first_key = await (await opened(database, home)).ensure_default()
+        access = await opened(database, home)
+        first_key = await access.ensure_default()
         await asyncio.to_thread(_uploads, home)
         gateways, runtime = Gateways(), new_runtime(settings)
         pools = own(settings, runtime, gateways, lambda id: catalogue.entry(id))
@@ -146,13 +148,31 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         keeping = time_kept(settings, database, runtime, dedicated, pools)
         scaling = keep_scaled(pools, gateways.busy, gateways.waiting, tell)
         work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
-        work |= await once(settings, database, content, lambda: catalogue.catalogue)
+        counter = counting(settings)
+        work |= await once(settings, database, access, content, lambda: catalogue.catalogue, counter)
         try:
             async with beside(work):
                 yield Engines(first_key, gateways)
         finally:
             await pools.stop(_STOP_SECONDS)
             await runtime.close()
+
+
+def _administration(
+    settings: Settings, access: Access, database: Database, catalogue: LiveCatalogue, dedicated: Dedicated
+) -> Administration:
+    return Administration(
+        access=access,
+        rate_limits=RateLimits(database, settings),
+        spend_limits=SpendLimits(database),
+        snapshots=lambda: catalogue.catalogue.served,
+        dedicated=dedicated,
+        policies=Policies(database, time.time, shorten),
+        consents=Consents(database, time.time),
+        incidents=Incidents(database, settings.uptime_objective, time.time),
+        database=database,
+        clock=time.time,
+    )
 
 
 def _first_readiness(pools: Pools) -> asyncio.Event:

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from antiphon.access.access import Access
 from antiphon.access.authenticator import Authenticator
 from antiphon.app.data import purging
+from antiphon.app.status import watching
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.errors import AntiphonError
 from antiphon.operations.dedicated import Dedicated
@@ -22,6 +24,7 @@ from antiphon.privacy.content import Content
 from antiphon.runtime import isolation
 from antiphon.runtime.base import Runtime
 from antiphon.settings import Settings
+from antiphon.status.counting import Counter
 from antiphon.storage.database import Database
 
 _FLUSH_SECONDS = 60.0
@@ -50,11 +53,21 @@ async def telling(
 
 
 async def once(
-    settings: Settings, database: Database, content: Content, catalogue: Callable[[], Catalogue]
+    settings: Settings,
+    database: Database,
+    access: Access,
+    content: Content,
+    catalogue: Callable[[], Catalogue],
+    counter: Counter,
 ) -> dict[str, Coroutine[Any, Any, None]]:
-    """What one process of a machine does for all of them: tells the webhook, deletes what has expired."""
-    told = await telling(settings, database, catalogue)
-    return {"isolation": tell_of_isolation(), **told, **await purging(settings, database, content)}
+    """What one process of a machine does for all of them: it tells the webhook, deletes what has expired,
+    probes the service and looks after its uptime."""
+    return {
+        "isolation": tell_of_isolation(),
+        **await telling(settings, database, catalogue),
+        **await purging(settings, database, content),
+        **await watching(settings, database, access, catalogue, counter),
+    }
 
 
 async def tell_of_isolation() -> None:

@@ -29,6 +29,7 @@ from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
 from antiphon.cli.prices import prices
 from antiphon.cli.projects import projects
+from antiphon.cli.status import status
 from antiphon.cli.switching import COMMANDS
 from antiphon.cli.transcribe import transcribe
 from antiphon.cli.tune import tune
@@ -77,6 +78,7 @@ app.add_typer(dedicated, name="dedicated")
 app.command()(chat)
 app.command()(transcribe)
 app.add_typer(data, name="data")
+app.add_typer(status, name="status")
 app.add_typer(db, name="db")
 app.command()(doctor)
 app.command()(docs)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvloop
+from msgspec.structs import replace
 from rich.console import Console
 
 from antiphon.app.running import supervising
@@ -29,6 +30,8 @@ def serve(settings: Settings) -> None:
     configure_logging(settings)
     with _only_one(settings.home_path), _listening(settings) as listener:
         catalogue = _installed(settings)
+        # Where it really listens: a port that was chosen by the system is one that probes have to know.
+        settings = replace(settings, port=listener.getsockname()[1])
         work = _alone if settings.processes == 1 else _several
         uvloop.run(work(settings, listener, _chat_alias(catalogue)))
 

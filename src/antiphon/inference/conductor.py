@@ -14,6 +14,7 @@ from antiphon.ledger.meter import Account, Meter
 from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable, Pools
 from antiphon.settings import Settings
+from antiphon.status.outcomes import PROBES
 from antiphon.values import Caller, Feature, Snapshot, Task
 
 
@@ -90,6 +91,8 @@ class Conductor:
             return Way(own, msgspec.structs.replace(snapshot, prices=()))
         pool = self._pools.get(snapshot.id, needs, wishes)
         pool.wake()
+        if caller.organization_id == PROBES:
+            return Way(pool, msgspec.structs.replace(snapshot, prices=()))
         return Way(pool, snapshot)
 
     def _own(

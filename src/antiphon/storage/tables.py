@@ -41,6 +41,15 @@ from antiphon.storage.ledger_tables import (
 from antiphon.storage.metadata import metadata
 from antiphon.storage.model_tables import alias_switch, notice, snapshot_ending
 from antiphon.storage.privacy_tables import data_retention, training_consent
+from antiphon.storage.status_tables import (
+    status_incident,
+    status_mark,
+    status_message,
+    status_minute,
+    status_note,
+    status_probe,
+    status_span,
+)
 
 __all__ = [
     "account",
@@ -78,6 +87,13 @@ __all__ = [
     "snapshot_ending",
     "spend_limit",
     "spending",
+    "status_incident",
+    "status_mark",
+    "status_message",
+    "status_minute",
+    "status_note",
+    "status_probe",
+    "status_span",
     "time_charge",
     "training_consent",
     "usage_rollup",

@@ -12,6 +12,7 @@ from antiphon.api.admin.admin_keys import AdminKeysApi
 from antiphon.api.admin.audit_logs import AuditLogsApi
 from antiphon.api.admin.data_retention import DataRetentionApi
 from antiphon.api.admin.dedicated import DedicatedApi
+from antiphon.api.admin.incidents import IncidentsApi
 from antiphon.api.admin.operator import OperatorApi
 from antiphon.api.admin.project_keys import ProjectKeysApi
 from antiphon.api.admin.projects import ProjectsApi
@@ -23,6 +24,7 @@ from antiphon.api.admin.usage import UsageApi
 from antiphon.api.admin.users import UsersApi
 from antiphon.api.routes import Route
 from antiphon.operations.dedicated import Dedicated
+from antiphon.operations.incidents import Incidents
 from antiphon.privacy.consent import Consents
 from antiphon.privacy.policies import Policies
 from antiphon.storage.database import Database
@@ -38,6 +40,7 @@ class Administration(msgspec.Struct, frozen=True, kw_only=True):
     dedicated: Dedicated
     policies: Policies
     consents: Consents
+    incidents: Incidents
     database: Database
     clock: Callable[[], float]
 
@@ -59,4 +62,5 @@ def rows(services: Administration) -> list[Route]:
         *TrainingApi(services.consents).rows(),
         *AuditLogsApi(access.audit).rows(),
         *OperatorApi(access.organizations, services.policies, database, clock).rows(),
+        *IncidentsApi(services.incidents).rows(),
     ]

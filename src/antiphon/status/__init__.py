@@ -1,0 +1,1 @@
+"""How well requests are answered: what counts, uptime, alerts, incidents."""
