@@ -29,7 +29,7 @@ def shorten(
     expire earlier. Never any of them later: a policy that is longer is for what is kept from then on.
 
     What runs or waits to be written meanwhile comes with the policy that it began with: do it again a minute
-    later, which changes nothing but that. `but` are projects that have a policy of their own. `stored`: stored completions, too.
+    later. `but` are projects that have a policy of their own. `stored`: stored completions, too.
     """
     which = [content.c.organization_id == organization_id]
     if project_id is not None:
