@@ -1,6 +1,7 @@
 """What keeping the content of requests costs them: python -m benchmarks.keeping
 
-The API with scripted engines on this machine, with and without the keeper, in turns; then the keeper alone.
+The API with scripted engines on this machine, in turns: with the keeper, with an observer that does nothing,
+and with none; then the keeper alone.
 """
 
 from __future__ import annotations
@@ -24,29 +25,27 @@ from antiphon.storage.database import Database
 from antiphon.values import Caller, Observation
 from service import CALLER, Service, serving
 
-REQUESTS = 1500
+REQUESTS = 1000
 AT_ONCE = 16
-ROUNDS = 4
+ROUNDS = 3
+WAYS = ("kept", "watched", "neither")
 PROMPT = "word " * 400
 
 
 async def main() -> None:
-    waits: dict[str, list[float]] = {"kept": [], "not kept": []}
-    rates: dict[str, list[float]] = {"kept": [], "not kept": []}
-    processor: dict[str, list[float]] = {"kept": [], "not kept": []}
-    for turn in range(2 * ROUNDS):
-        name = ("kept", "not kept")[turn % 2]
+    waits, rates, processor = ({name: list[float]() for name in WAYS} for _ in range(3))
+    for name in WAYS * ROUNDS:
         with tempfile.TemporaryDirectory() as home:
             async with AsyncExitStack() as stack:
-                observers = [await stack.enter_async_context(_keeping(Path(home)))] if name == "kept" else []
+                keeper = await stack.enter_async_context(_keeping(Path(home)))
+                observers = {"kept": [keeper], "watched": [_Nothing()], "neither": []}[name]
                 service = await stack.enter_async_context(
                     serving(Path(home), capacity=AT_ONCE, observers=observers, requests_per_minute=0)
                 )
                 began, used = time.perf_counter(), time.process_time()
                 waits[name] += await asked(service)
-                if observers:
-                    await observers[0].flush()
-                    assert not observers[0].dropped.total()
+                await keeper.flush()
+                assert not keeper.dropped.total()
                 rates[name].append(REQUESTS / (time.perf_counter() - began))
                 processor[name].append((time.process_time() - used) / REQUESTS)
     print(f"{REQUESTS} chats of {len(PROMPT)} bytes, {AT_ONCE} at once, {ROUNDS} rounds in turns; medians")
@@ -101,6 +100,16 @@ async def alone() -> None:
     print(
         f"to write one, 256 at a time: {took / 1900 * 1e6:.0f} µs, {spent / 1900 * 1e6:.0f} µs of a processor"
     )
+
+
+class _Nothing:
+    """An observer that has everything put together, and does nothing with it."""
+
+    def wants(self, caller: Caller) -> bool:
+        return True
+
+    def observe(self, seen: Observation) -> None:
+        return None
 
 
 class _keeping:

@@ -28,7 +28,8 @@ def shorten(
     """Keep what there is of an organization, or of one of its projects, for `days` at most; how many rows now
     expire earlier. Never any of them later: a policy that is longer is for what is kept from then on.
 
-    `but` are projects that have a policy of their own. `stored`: stored completions, too.
+    What runs or waits to be written meanwhile comes with the policy that it began with: do it again a minute
+    later. `but` are projects that have a policy of their own. `stored`: stored completions, too.
     """
     which = [content.c.organization_id == organization_id]
     if project_id is not None:
