@@ -22,6 +22,7 @@ from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
 
 _log = logging.getLogger("antiphon.access")
+_CLOSED = {"connection": "close"}
 _CUT_OFF_SECONDS = 1.0
 """For telling those who are cut off."""
 
@@ -47,12 +48,17 @@ class Edge:
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._exchanges: set[Exchange] = set()
         self._cut_off = False
+        self._leaving = False
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = partial(caller_headers, self._gate)
         exchange = Exchange(scope, receive, send, self._settings, headers, self._observers)
+        if self._leaving:
+            exchange.answer_headers |= _CLOSED
+        self._exchanges.add(exchange)
         work = asyncio.create_task(self._answer(exchange))
         self._running.add(work)
         self._idle.clear()
@@ -61,8 +67,22 @@ class Edge:
         finally:
             self._record(exchange)
             self._running.discard(work)
+            self._exchanges.discard(exchange)
             if not self._running:
                 self._idle.set()
+
+    def leave(self) -> None:
+        """Another server takes new connections: let the clients of these close them after their next answer.
+
+        Nobody is refused.
+        """
+        self._leaving = True
+        for exchange in self._exchanges:
+            exchange.answer_headers |= _CLOSED
+
+    async def ended(self) -> None:
+        """Return when no request runs."""
+        await self._idle.wait()
 
     async def drain(self) -> bool:
         """Refuse new requests and wait for the running ones. Whether all of them ended in time.

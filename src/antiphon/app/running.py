@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import msgspec
 
@@ -20,6 +18,7 @@ from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
+from antiphon.app.folders import clean, own_folder
 from antiphon.app.work import beside, flush, flush_often, telling, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
@@ -80,7 +79,7 @@ async def running(
             else own(settings, runtime, Gateways(), lambda id: catalogue.entry(id))
         )
         catalogue = LiveCatalogue(settings, Changes(prompt), pools.follow, pools.serves, pools.broken)
-        uploads = await asyncio.to_thread(_uploads, home, process)
+        uploads = stack.enter_context(await asyncio.to_thread(own_folder, home / "uploads"))
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
@@ -122,7 +121,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     async with Database(settings.database_url) as database:
         await upgrade(database)
         first_key = await (await opened(database, home)).ensure_default()
-        await asyncio.to_thread(_uploads, home)
+        await asyncio.to_thread(clean, home / "uploads")
         gateways, runtime = Gateways(), new_runtime(settings)
         pools = own(settings, runtime, gateways, lambda id: catalogue.entry(id))
         catalogue = LiveCatalogue(settings, Changes(database), pools.follow, pools.serves, pools.broken)
@@ -155,14 +154,6 @@ def _first_readiness(pools: Pools) -> asyncio.Event:
 
     whenever(pools, look)
     return ready
-
-
-def _uploads(home: Path, process: int | None = None) -> Path:
-    """The folder of a process's running uploads, private, and empty: what a crash left behind is removed."""
-    folder = home / "uploads" / ("" if process is None else str(process))
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    return folder
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
 from antiphon.cli.prices import prices
 from antiphon.cli.projects import projects
+from antiphon.cli.restart import restart
 from antiphon.cli.switching import COMMANDS
 from antiphon.cli.transcribe import transcribe
 from antiphon.cli.tune import tune
@@ -58,6 +59,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(with_settings(serve))
+app.command()(restart)
 app.add_typer(orgs, name="orgs")
 app.add_typer(projects, name="projects")
 app.add_typer(keys, name="keys")

@@ -1,0 +1,203 @@
+"""Restarts as the process sees them that serves: it starts the next one, hands over, and makes way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import msgspec
+from msgspec.structs import replace
+
+from antiphon import __version__
+from antiphon.cli import handover, room, standing
+from antiphon.cli.guardian import Charge
+from antiphon.cli.handover import Handed, NotReady, Successor
+from antiphon.cli.notify import READY, STOPPING, notify, reloading
+from antiphon.cli.output import CommandFailed
+from antiphon.cli.standing import Standing
+from antiphon.settings import Settings
+
+_GUARDIAN = (sys.executable, "-P", "-m", "antiphon.cli.guardian")
+
+_log = logging.getLogger("antiphon")
+
+
+class Restarts:
+    """Of one server process. One that has no parent here is told by signals, and tells of itself in a file;
+    one that has is told by that parent, its guardian.
+
+    `listener` and `lock` are file descriptors that stay open for as long as this object is in use.
+    """
+
+    def __init__(self, settings: Settings, handed: Handed | None, listener: int, lock: int) -> None:
+        self._settings = settings
+        self._home = settings.home_path
+        self._handed = handed
+        self._listener, self._lock = listener, lock
+        self._leave: Callable[[], None] = lambda: None
+        self._end: Callable[[], None] = lambda: None
+        self._asking: asyncio.Task[None] | None = None
+        self._successor: Successor | None = None
+        self._paused = False
+        self._terminal = _has_terminal()
+        self._standing = Standing(
+            pid=os.getpid(),
+            server=os.getpid(),
+            version=__version__,
+            restarts=handed.restarts if handed else 0,
+            restarting=handed is not None,
+        )
+
+    @property
+    def waits(self) -> bool:
+        """Whether no connection is to be taken before the engines are ready: somebody else takes them."""
+        return self._is_child
+
+    @property
+    def _is_child(self) -> bool:
+        return self._handed is not None and self._handed.is_child
+
+    def begin(self) -> None:
+        """This process has the data folder now."""
+        handover.end_with(self._handed)
+        self._tell()
+
+    def ready(self) -> None:
+        """It serves now."""
+        handover.say(self._handed)
+        ended = self._standing.restarts + self._standing.restarting
+        self._tell(restarts=ended, restarting=False)
+        self._notify(READY)
+
+    def attend(self, end: Callable[[], None], leave: Callable[[], None]) -> None:
+        """Act on signals: `end` lets running requests end and refuses new ones; `leave` takes no more
+        connections, and lets all requests end that come over those that there are. Needs a running loop."""
+        self._end, self._leave = end, leave
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_end)
+        restart = self._told_to_ask_elsewhere if self._is_child else self._told_to_restart
+        pause = self._told_to_ask_elsewhere if self._is_child else self._told_to_pause
+        loop.add_signal_handler(signal.SIGHUP, restart)
+        loop.add_signal_handler(signal.SIGUSR2, pause)
+        if self._is_child:
+            loop.add_signal_handler(signal.SIGUSR1, leave)
+
+    def close(self) -> None:
+        """This process has served to its end: become what comes next, if anything does."""
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)  # whatever comes next is not ready to hear them
+        if self._successor is not None and self._successor.line.fileno() >= 0:
+            self._become_guardian(self._successor)
+        if self._paused:
+            self._become_the_next()
+        if not self._is_child:
+            standing.remove(self._home)
+        if self._successor is not None:
+            raise CommandFailed("the server that was to take over has ended", fix="see its log")
+
+    def _told_to_end(self) -> None:
+        self._notify(STOPPING)
+        if self._asking is not None:
+            self._asking.cancel()
+        if self._successor is not None:
+            self._successor.send(signal.SIGTERM)
+        self._paused = False
+        self._end()
+
+    def _told_to_ask_elsewhere(self) -> None:
+        _log.warning("process %d is the one to be told of restarts: antiphon restart", os.getppid())
+
+    def _told_to_restart(self) -> None:
+        if self._terminal and not _has_terminal():
+            _log.info("the terminal is closed")
+            self._told_to_end()
+        elif self._successor is not None or self._paused:
+            _log.warning("a restart is under way: the requests of the server before are ending")
+        elif self._asking is None:
+            self._asking = asyncio.create_task(self._restart(), name="restart")
+
+    def _told_to_pause(self) -> None:
+        if self._asking is None and self._successor is None and not self._paused:
+            _log.info("restarting with a pause: connections wait until the new server is ready")
+            self._tell(restarting=True, problem="")
+            self._notify(reloading())
+            self._paused = True
+            self._leave()
+
+    async def _restart(self) -> None:
+        self._tell(restarting=True, problem="")
+        self._notify(reloading())
+        _log.info("restarting: starting the new server")
+        problem, now = "", dict[str, object]()
+        try:
+            self._successor, now = await self._started()
+        except NotReady as why:
+            problem = str(why)
+            _log.error("the restart is given up, and this server goes on: %s", problem)
+        except Exception as unexpected:
+            problem = f"unexpected {type(unexpected).__name__}"
+            _log.error("the restart is given up, and this server goes on", exc_info=unexpected)
+        self._tell(restarts=self._standing.restarts + 1, restarting=False, problem=problem, **now)
+        self._notify(READY)
+        self._asking = None
+        if self._successor is not None:
+            _log.info("process %d serves now; the requests of this one are ending", self._successor.pid)
+            self._leave()
+            await self._successor.ended()
+            _log.error("the new server has ended already")
+            self._end()
+
+    async def _started(self) -> tuple[Successor, dict[str, object]]:
+        """A successor that is ready, and what is to be told of it. Raises `NotReady`."""
+        if missing := await asyncio.to_thread(room.lacking, os.getpid()):
+            raise NotReady(room.told(missing))
+        successor = handover.start(handover.command(), self._listener, self._lock)
+        word = await successor.ready(self._settings.restart_seconds)
+        return successor, {"server": successor.pid, "version": word.version}
+
+    def _tell(self, **change: object) -> None:
+        self._standing = replace(self._standing, **change)
+        if not self._is_child:
+            standing.write(self._home, self._standing)
+
+    def _notify(self, state: str) -> None:
+        if not self._is_child:
+            notify(state)
+
+    def _become_guardian(self, successor: Successor) -> NoReturn:
+        """Go on as a small process that watches over the server: to the outside it is still this one."""
+        charge = Charge(
+            home=self._settings.home,
+            command=handover.command(),
+            seconds=self._settings.restart_seconds,
+            log=(self._settings.log_level, self._settings.log_format),
+            listener=self._listener,
+            lock=self._lock,
+            line=successor.line.detach(),
+            standing=self._standing,
+        )
+        for descriptor in (charge.listener, charge.lock, charge.line):
+            os.set_inheritable(descriptor, True)
+        os.execv(_GUARDIAN[0], [*_GUARDIAN, msgspec.json.encode(charge).decode()])
+
+    def _become_the_next(self) -> NoReturn:
+        for descriptor in (self._listener, self._lock):
+            os.set_inheritable(descriptor, True)
+        handed = Handed(self._listener, self._lock, restarts=self._standing.restarts)
+        words = handover.command()
+        given = os.environ | {handover.ENVIRONMENT: msgspec.json.encode(handed).decode()}
+        os.execve(words[0], words, given)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
