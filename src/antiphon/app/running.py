@@ -18,7 +18,6 @@ from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
-from antiphon.app.folders import clean, own_folder
 from antiphon.app.work import beside, flush, flush_often, telling, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
@@ -29,6 +28,7 @@ from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
+from antiphon.storage.folders import clean, own_folder
 from antiphon.storage.migrations import upgrade
 
 _STOP_SECONDS = 5.0

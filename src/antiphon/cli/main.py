@@ -12,6 +12,7 @@ import typer
 
 from antiphon import __version__
 from antiphon.cli.advise import advise
+from antiphon.cli.backup import backup, restore
 from antiphon.cli.chat import chat
 from antiphon.cli.compare import compare
 from antiphon.cli.costs import costs
@@ -77,6 +78,8 @@ dedicated.command()(advise)
 app.add_typer(dedicated, name="dedicated")
 app.command()(chat)
 app.command()(transcribe)
+app.add_typer(backup, name="backup")
+app.command()(restore)
 app.add_typer(db, name="db")
 app.command()(doctor)
 app.command()(docs)
