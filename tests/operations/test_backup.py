@@ -20,8 +20,8 @@ from sqlalchemy import func, select
 from antiphon.access.access import opened
 from antiphon.app import running as app
 from antiphon.errors import ConfigurationError
-from antiphon.ledger.ledger import Ledger, running
 from antiphon.inference.conductor import account as account_of
+from antiphon.ledger.ledger import Ledger, running
 from antiphon.ledger.meter import Account
 from antiphon.ledger.verify import verify
 from antiphon.operations import artefacts

@@ -40,7 +40,13 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     lock: int
     line: int
     """The lifeline of the server."""
+    former: list[tuple[int, int]] = []
+    """Servers whose last requests are ending: their processes and lifelines."""
     standing: Standing
+
+    @property
+    def descriptors(self) -> list[int]:
+        return [self.listener, self.lock, self.line, *(line for _, line in self.former)]
 
 
 class Guardian:
@@ -51,6 +57,7 @@ class Guardian:
         self._home = Path(charge.home)
         self._standing = charge.standing
         self._current = Successor(charge.standing.server, socket.socket(fileno=charge.line))
+        self._former = [Successor(pid, socket.socket(fileno=line)) for pid, line in charge.former]
         self._another = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
         self._ending = False
@@ -62,8 +69,13 @@ class Guardian:
             loop.add_signal_handler(number, self._end)
         loop.add_signal_handler(signal.SIGHUP, self._told_to_restart, False)
         loop.add_signal_handler(signal.SIGUSR2, self._told_to_restart, True)
+        handover.hear_signals()
+        # Who has ended is to be reaped.
+        reaping = [asyncio.create_task(one.ended()) for one in self._former]
         while (code := await self._watched(self._current)) is None:
             continue
+        for task in reaping:
+            task.cancel()
         if not self._ending:
             _log.error("the server ended %s", handover.ending(code))
         return 128 - code if code < 0 else code
@@ -85,7 +97,8 @@ class Guardian:
         self._ending = True
         if self._asking is not None:
             self._asking.cancel()
-        self._current.send(signal.SIGTERM)
+        for one in (self._current, *self._former):
+            one.send(signal.SIGTERM)
 
     def _told_to_restart(self, paused: bool) -> None:
         if self._asking is None and not self._ending:
@@ -138,7 +151,7 @@ class Guardian:
 def main() -> None:
     """Be one; the exit code is that of the server."""
     charge = msgspec.json.decode(sys.argv[1], type=Charge)
-    for descriptor in (charge.listener, charge.lock, charge.line):
+    for descriptor in charge.descriptors:
         os.set_inheritable(descriptor, False)
     configure(*charge.log)
     code = asyncio.run(_watch(charge))

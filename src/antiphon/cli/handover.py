@@ -29,6 +29,7 @@ KILL_SECONDS = 10.0
 """What one that is given up may take for its end."""
 _NONE = -1
 _LONGEST = 1000
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -67,6 +68,25 @@ def inherited(environment: MutableMapping[str, str] = os.environ) -> Handed | No
         if descriptor != _NONE:
             os.set_inheritable(descriptor, False)
     return handed
+
+
+def keep_signals() -> None:
+    """Let signals wait from now on, for the program that this process runs next."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def send_again(noted: Sequence[int]) -> None:
+    """Let those wait, too, that had come."""
+    for number in noted:
+        signal.pthread_kill(threading.get_ident(), number)
+
+
+def hear_signals() -> None:
+    """Let those come that waited; what there was no handler for yet is lost."""
+    for number in _SIGNALS - {signal.SIGTERM, signal.SIGINT}:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def say(handed: Handed | None, problem: Exception | None = None) -> None:

@@ -6,6 +6,7 @@ so that `antiphon --help` answers at once.
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ from antiphon.cli.db import db
 from antiphon.cli.dedicated import dedicated
 from antiphon.cli.docs import docs
 from antiphon.cli.doctor import doctor
+from antiphon.cli.handover import ENVIRONMENT, inherited, say
 from antiphon.cli.keys import keys
 from antiphon.cli.ledger import ledger
 from antiphon.cli.models import models
@@ -105,4 +107,6 @@ def main() -> None:
     try:
         app(prog_name="antiphon")
     except Exception as problem:
+        if ENVIRONMENT in os.environ:  # a server that was to take over, and has not come far
+            say(inherited(), problem)
         raise SystemExit(report(problem)) from None

@@ -65,7 +65,8 @@ def restart(
 
 
 def _running(home: Path) -> Standing:
-    if (found := standing.read(home)) is None:
+    found = standing.read(home)
+    if found is None or (found.starting and not found.restarting):
         running = standing.held(home)
         told = "the server that runs there has just begun" if running else "no server runs there"
         raise CommandFailed(

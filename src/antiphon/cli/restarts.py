@@ -24,6 +24,9 @@ from antiphon.settings import Settings
 
 _GUARDIAN = (sys.executable, "-P", "-m", "antiphon.cli.guardian")
 
+_HEARD_SECONDS = 0.05
+"""In which the event loop acts on signals that have come already."""
+
 _log = logging.getLogger("antiphon")
 
 
@@ -43,12 +46,19 @@ class Restarts:
         self._end: Callable[[], None] = lambda: None
         self._asking: asyncio.Task[None] | None = None
         self._successor: Successor | None = None
+        self._former: list[Successor] = []
+        """Those between this one and the last, while their requests are ending."""
+        self._watching: set[asyncio.Task[None]] = set()
         self._paused = False
+        self._settled = False
+        self._noted: list[int] = []
+        """Signals that came when this process was past acting on them."""
         self._terminal = _has_terminal()
         self._standing = Standing(
             pid=os.getpid(),
             server=os.getpid(),
             version=__version__,
+            starting=True,
             restarts=handed.restarts if handed else 0,
             restarting=handed is not None,
         )
@@ -71,27 +81,40 @@ class Restarts:
         """It serves now."""
         handover.say(self._handed)
         ended = self._standing.restarts + self._standing.restarting
-        self._tell(restarts=ended, restarting=False)
+        self._tell(starting=False, restarts=ended, restarting=False)
         self._notify(READY)
 
     def attend(self, end: Callable[[], None], leave: Callable[[], None]) -> None:
         """Act on signals: `end` lets running requests end and refuses new ones; `leave` takes no more
         connections, and lets all requests end that come over those that there are. Needs a running loop."""
         self._end, self._leave = end, leave
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._told_to_end)
-        restart = self._told_to_ask_elsewhere if self._is_child else self._told_to_restart
-        pause = self._told_to_ask_elsewhere if self._is_child else self._told_to_pause
-        loop.add_signal_handler(signal.SIGHUP, restart)
-        loop.add_signal_handler(signal.SIGUSR2, pause)
+        heard: dict[signal.Signals, Callable[[], None]] = {
+            signal.SIGTERM: self._told_to_end,
+            signal.SIGINT: self._told_to_end,
+            signal.SIGHUP: self._told_to_ask_elsewhere if self._is_child else self._told_to_restart,
+            signal.SIGUSR2: self._told_to_ask_elsewhere if self._is_child else self._told_to_pause,
+        }
         if self._is_child:
-            loop.add_signal_handler(signal.SIGUSR1, leave)
+            heard[signal.SIGUSR1] = leave
+        for number, act in heard.items():
+            asyncio.get_running_loop().add_signal_handler(number, self._hear, number, act)
+
+    def _hear(self, number: int, act: Callable[[], None]) -> None:
+        if self._settled:
+            self._noted.append(number)
+        else:
+            act()
+
+    async def settle(self) -> None:
+        """No requests are left here: bring to an end what has begun. Signals are for what comes next."""
+        if self._asking is not None:
+            await asyncio.wait({self._asking})
+        self._settled = True
+        handover.keep_signals()
+        await asyncio.sleep(_HEARD_SECONDS)
 
     def close(self) -> None:
         """This process has served to its end: become what comes next, if anything does."""
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(number, signal.SIG_IGN)  # whatever comes next is not ready to hear them
         if self._successor is not None and self._successor.line.fileno() >= 0:
             self._become_guardian(self._successor)
         if self._paused:
@@ -105,8 +128,9 @@ class Restarts:
         self._notify(STOPPING)
         if self._asking is not None:
             self._asking.cancel()
-        if self._successor is not None:
-            self._successor.send(signal.SIGTERM)
+        for successor in (*self._former, self._successor):
+            if successor is not None:
+                successor.send(signal.SIGTERM)
         self._paused = False
         self._end()
 
@@ -117,13 +141,14 @@ class Restarts:
         if self._terminal and not _has_terminal():
             _log.info("the terminal is closed")
             self._told_to_end()
-        elif self._successor is not None or self._paused:
-            _log.warning("a restart is under way: the requests of the server before are ending")
-        elif self._asking is None:
+        elif self._asking is None and not self._paused:
             self._asking = asyncio.create_task(self._restart(), name="restart")
 
     def _told_to_pause(self) -> None:
-        if self._asking is None and self._successor is None and not self._paused:
+        if self._successor is not None:
+            problem = "The requests of the server before the last restart are still ending."
+            self._tell(restarts=self._standing.restarts + 1, problem=problem)
+        elif self._asking is None and not self._paused:
             _log.info("restarting with a pause: connections wait until the new server is ready")
             self._tell(restarting=True, problem="")
             self._notify(reloading())
@@ -135,8 +160,9 @@ class Restarts:
         self._notify(reloading())
         _log.info("restarting: starting the new server")
         problem, now = "", dict[str, object]()
+        before, successor = self._successor, None
         try:
-            self._successor, now = await self._started()
+            successor, now = await self._started()
         except NotReady as why:
             problem = str(why)
             _log.error("the restart is given up, and this server goes on: %s", problem)
@@ -146,16 +172,27 @@ class Restarts:
         self._tell(restarts=self._standing.restarts + 1, restarting=False, problem=problem, **now)
         self._notify(READY)
         self._asking = None
-        if self._successor is not None:
-            _log.info("process %d serves now; the requests of this one are ending", self._successor.pid)
-            self._leave()
-            await self._successor.ended()
+        if successor is not None:
+            _log.info("process %d serves now; the requests of the one before are ending", successor.pid)
+            self._successor = successor
+            self._watching.add(asyncio.create_task(self._watch(successor)))
+            if before is None:
+                self._leave()
+            else:
+                self._former.append(before)
+                before.send(signal.SIGUSR1)
+
+    async def _watch(self, successor: Successor) -> None:
+        await successor.ended()
+        if successor is self._successor:
             _log.error("the new server has ended already")
             self._end()
+        else:
+            self._former.remove(successor)
 
     async def _started(self) -> tuple[Successor, dict[str, object]]:
         """A successor that is ready, and what is to be told of it. Raises `NotReady`."""
-        if missing := await asyncio.to_thread(room.lacking, os.getpid()):
+        if missing := await asyncio.to_thread(room.lacking, self._standing.server):
             raise NotReady(room.told(missing))
         successor = handover.start(handover.command(), self._listener, self._lock)
         word = await successor.ready(self._settings.restart_seconds)
@@ -180,10 +217,12 @@ class Restarts:
             listener=self._listener,
             lock=self._lock,
             line=successor.line.detach(),
+            former=[(one.pid, one.line.detach()) for one in self._former],
             standing=self._standing,
         )
-        for descriptor in (charge.listener, charge.lock, charge.line):
+        for descriptor in charge.descriptors:
             os.set_inheritable(descriptor, True)
+        handover.send_again(self._noted)
         os.execv(_GUARDIAN[0], [*_GUARDIAN, msgspec.json.encode(charge).decode()])
 
     def _become_the_next(self) -> NoReturn:
@@ -192,6 +231,7 @@ class Restarts:
         handed = Handed(self._listener, self._lock, restarts=self._standing.restarts)
         words = handover.command()
         given = os.environ | {handover.ENVIRONMENT: msgspec.json.encode(handed).decode()}
+        handover.send_again(self._noted)
         os.execve(words[0], words, given)
 
 

@@ -16,7 +16,7 @@ from antiphon.app.running import supervising
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.gateway import gateway
-from antiphon.cli.handover import Handed, inherited, say
+from antiphon.cli.handover import Handed, hear_signals, inherited, say
 from antiphon.cli.logs import configure
 from antiphon.cli.models import current, prepare, progress_bars
 from antiphon.cli.restarts import Restarts
@@ -30,6 +30,7 @@ def serve(settings: Settings) -> None:
     """Serve until a signal; what the command line shows of it stands in `cli.main`."""
     configure(settings.log_level, settings.log_format)
     handed = inherited()
+    hear_signals()
     try:
         with _only_one(settings.home_path, handed) as lock, _listening(settings, handed) as listener:
             # The gateway closes its own when it takes no more connections: some may still wait in this.
@@ -55,6 +56,7 @@ async def _alone(settings: Settings, listener: socket.socket, example: str, rest
         attend=restarts.attend,
         waits=restarts.waits,
     )
+    await restarts.settle()
 
 
 async def _several(settings: Settings, listener: socket.socket, example: str, restarts: Restarts) -> None:
@@ -66,6 +68,7 @@ async def _several(settings: Settings, listener: socket.socket, example: str, re
         _greet(listener, engines.first_key, example)
         await supervisor.run()
         listener.close()  # while the engines end, nobody shall wait for an answer
+    await restarts.settle()
 
 
 def _announcing(restarts: Restarts) -> Callable[[], None]:
@@ -144,6 +147,7 @@ def _handed_on(settings: Settings, handed: Handed) -> socket.socket:
     host, port = listener.getsockname()[:2]
     found = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     if host not in {address[4][0] for address in found} or settings.port not in (0, port):
+        listener.close()
         raise ConfigurationError(
             f"A restart goes on with the address {host} port {port}, and not with {settings.host} "
             f"port {settings.port}",

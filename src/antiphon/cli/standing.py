@@ -20,6 +20,8 @@ class Standing(msgspec.Struct, frozen=True):
     server: int
     """The one that takes requests, itself or a child of it."""
     version: str
+    starting: bool = False
+    """Whether it has not been ready yet, and cannot be restarted."""
     restarts: int = 0
     """How many were asked for and have come to an end, however they went."""
     restarting: bool = False
