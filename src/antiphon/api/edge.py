@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from starlette.types import Receive, Scope, Send
@@ -20,8 +20,10 @@ from antiphon.api.routes import Route, Router
 from antiphon.errors import Unavailable
 from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
+from antiphon.spans import Span, Value, Way, begin
 
 _log = logging.getLogger("antiphon.access")
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _CLOSED = {"connection": "close"}
 _CUT_OFF_SECONDS = 1.0
 """For telling those who are cut off."""
@@ -38,6 +40,7 @@ class Edge:
         gate: Gate,
         metrics: Metrics,
         observers: Sequence[Observer] = (),
+        trace: Callable[[Way, Span], None] | None = None,
     ) -> None:
         self._settings = settings
         self._router = Router(routes)
@@ -45,6 +48,7 @@ class Edge:
         self._gate = gate
         self._metrics = metrics
         self._observers = observers
+        self._trace = trace
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -59,13 +63,15 @@ class Edge:
         if self._leaving:
             exchange.answer_headers |= _CLOSED
         self._exchanges.add(exchange)
+        way = Way(exchange.id, exchange.headers.get("traceparent", ""), traced=self._trace is not None)
+        begin(way)
         work = asyncio.create_task(self._answer(exchange))
         self._running.add(work)
         self._idle.clear()
         try:
             await self._until_gone(exchange, work)
         finally:
-            self._record(exchange)
+            self._record(exchange, way)
             self._running.discard(work)
             self._exchanges.discard(exchange)
             if not self._running:
@@ -147,11 +153,24 @@ class Edge:
             exchange.caller = await authorize(self._keys, exchange, exchange.caller, route.needs)
         await route.handler(exchange)
 
-    def _record(self, exchange: Exchange) -> None:
+    def _record(self, exchange: Exchange, way: Way) -> None:
         seconds = time.monotonic() - exchange.began
         status = exchange.status or 499
         self._metrics.requests.labels(exchange.route, str(status)).inc()
         self._metrics.seconds.labels(exchange.route).observe(seconds)
+        self._metrics.bytes.labels(exchange.route, "in").inc(exchange.received)
+        self._metrics.bytes.labels(exchange.route, "out").inc(exchange.sent)
+        project = exchange.caller.project_id if exchange.caller else "-"
+        fields = {
+            "request_id": exchange.id,
+            "method": exchange.method if exchange.method in _METHODS else "other",
+            "route": exchange.route,
+            "status": status,
+            "seconds": round(seconds, 3),
+            "project": project,
+        }
+        if self._trace is not None:
+            self._trace(way, _whole(exchange, status, seconds))
         _log.info(
             "%s %s %s %d %.0fms %s",
             exchange.id,
@@ -159,5 +178,22 @@ class Edge:
             exchange.route,
             status,
             seconds * 1000,
-            exchange.caller.project_id if exchange.caller else "-",
+            project,
+            extra={"fields": fields},
         )
+
+
+def _whole(exchange: Exchange, status: int, seconds: float) -> Span:
+    """The span of a whole request."""
+    ended = time.time_ns()
+    facts: dict[str, Value] = {
+        "antiphon.request_id": exchange.id,
+        "antiphon.project": exchange.caller.project_id if exchange.caller else "",
+        "http.request.method": exchange.method if exchange.method in _METHODS else "other",
+        "http.route": exchange.route,
+        "http.response.status_code": status,
+        "http.request.body.size": exchange.received,
+        "http.response.body.size": exchange.sent,
+    }
+    failed = str(status) if status >= 500 else ""
+    return Span(exchange.route, ended - round(seconds * 1e9), ended, facts, failed)

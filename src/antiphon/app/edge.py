@@ -23,6 +23,7 @@ from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
+from antiphon.app.traces import Trace
 from antiphon.catalogue.listing import Names
 from antiphon.inference.chat import Chat
 from antiphon.inference.completions import Completions
@@ -46,11 +47,25 @@ def build_edge(
     admin: Sequence[Route] = (),
     gate: Gate | None = None,
     observers: Sequence[Observer] = (),
+    trace: Trace | None = None,
 ) -> Edge:
     metrics = Metrics(process)
     gate = gate or Gate(settings)
     pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
     metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
+    gate.on_wait = lambda name, seconds: metrics.queue.labels(name).observe(seconds)
+    metrics.gauge(
+        "antiphon_engine_restarts",
+        "Times that engines had to be started anew",
+        "snapshot",
+        lambda: {name: sum(one.restarts for one in all) for name, all in pools.status().items()},
+    )
+    metrics.gauge(
+        "antiphon_ledger_unposted",
+        "Records of the journal that are not in the database yet",
+        "of",
+        lambda: {"ledger": ledger.unposted},
+    )
     metrics.gauge(
         "antiphon_engine_slots",
         "Requests that the ready engines serve at once",
@@ -80,5 +95,5 @@ def build_edge(
         admin,
     )
     reference.describe(openapi.document(routes))
-    edge = Edge(settings, routes, keys, gate, metrics, observers)
+    edge = Edge(settings, routes, keys, gate, metrics, observers, trace)
     return edge

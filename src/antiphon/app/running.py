@@ -18,6 +18,7 @@ from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
+from antiphon.app.traces import tracing
 from antiphon.app.work import beside, flush, flush_often, telling, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
@@ -94,7 +95,10 @@ async def running(
             clock=time.time,
         )
         admin = rows(administration)
-        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        trace = stack.enter_context(tracing(settings))
+        edge = build_edge(
+            settings, catalogue, pools, keys, ledger, uploads, process, admin, gate, trace=trace
+        )
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
