@@ -52,26 +52,7 @@ def build_edge(
     metrics = Metrics(process)
     gate = gate or Gate(settings)
     pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
-    metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
-    gate.on_wait = lambda name, seconds: metrics.queue.labels(name).observe(seconds)
-    metrics.gauge(
-        "antiphon_engine_restarts",
-        "Times that engines had to be started anew",
-        "snapshot",
-        lambda: {name: sum(one.restarts for one in all) for name, all in pools.status().items()},
-    )
-    metrics.gauge(
-        "antiphon_ledger_unposted",
-        "Records of the journal that are not in the database yet",
-        "of",
-        lambda: {"ledger": ledger.unposted},
-    )
-    metrics.gauge(
-        "antiphon_engine_slots",
-        "Requests that the ready engines serve at once",
-        "snapshot",
-        lambda: {pool.deployment.name: pool.capacity for pool in pools},
-    )
+    _measure(metrics, gate, pools, ledger)
 
     def readiness() -> Readiness:
         states: dict[str, str] = {name: replicas[0].state for name, replicas in pools.status().items()}
@@ -97,3 +78,27 @@ def build_edge(
     reference.describe(openapi.document(routes))
     edge = Edge(settings, routes, keys, gate, metrics, observers, trace)
     return edge
+
+
+def _measure(metrics: Metrics, gate: Gate, pools: Pools, ledger: Ledger) -> None:
+    """Let the metrics tell how the parts stand."""
+    metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
+    gate.on_wait = lambda name, seconds: metrics.queue.labels(name).observe(seconds)
+    metrics.gauge(
+        "antiphon_engine_restarts",
+        "Times that engines had to be started anew",
+        "snapshot",
+        lambda: {name: sum(one.restarts for one in all) for name, all in pools.status().items()},
+    )
+    metrics.gauge(
+        "antiphon_ledger_unposted",
+        "Records of the journal that are not in the database yet",
+        "of",
+        lambda: {"ledger": ledger.unposted},
+    )
+    metrics.gauge(
+        "antiphon_engine_slots",
+        "Requests that the ready engines serve at once",
+        "snapshot",
+        lambda: {pool.deployment.name: pool.capacity for pool in pools},
+    )

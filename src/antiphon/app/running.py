@@ -96,9 +96,8 @@ async def running(
         )
         admin = rows(administration)
         trace = stack.enter_context(tracing(settings))
-        edge = build_edge(
-            settings, catalogue, pools, keys, ledger, uploads, process, admin, gate, trace=trace
-        )
+        parts = (settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        edge = build_edge(*parts, trace=trace)
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
