@@ -22,6 +22,7 @@ NAMES = [
     "temporary folder",
     "open files",
     "address",
+    "server",
     "libraries",
     "sqlite",
     "database",

@@ -61,6 +61,7 @@ class Guardian:
         self._another = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
         self._ending = False
+        self._terminal = handover.has_terminal()
 
     async def run(self) -> int:
         """Until the server has ended; its exit code."""
@@ -101,7 +102,10 @@ class Guardian:
             one.send(signal.SIGTERM)
 
     def _told_to_restart(self, paused: bool) -> None:
-        if self._asking is None and not self._ending:
+        if self._terminal and not paused and not handover.has_terminal():
+            _log.info("the terminal is closed")
+            self._end()
+        elif self._asking is None and not self._ending:
             self._asking = asyncio.create_task(self._restart(paused), name="restart")
 
     async def _restart(self, paused: bool) -> None:

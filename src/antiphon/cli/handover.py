@@ -89,6 +89,15 @@ def hear_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
+def has_terminal() -> bool:
+    """Whether this process belongs to a terminal that is there: SIGHUP is also what tells of its end."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 def say(handed: Handed | None, problem: Exception | None = None) -> None:
     """Tell whoever started this process that it is ready, or what `problem` keeps it from that."""
     if handed is None or not handed.is_child:

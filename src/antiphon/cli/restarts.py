@@ -53,7 +53,7 @@ class Restarts:
         self._settled = False
         self._noted: list[int] = []
         """Signals that came when this process was past acting on them."""
-        self._terminal = _has_terminal()
+        self._terminal = handover.has_terminal()
         self._standing = Standing(
             pid=os.getpid(),
             server=os.getpid(),
@@ -138,7 +138,7 @@ class Restarts:
         _log.warning("process %d is the one to be told of restarts: antiphon restart", os.getppid())
 
     def _told_to_restart(self) -> None:
-        if self._terminal and not _has_terminal():
+        if self._terminal and not handover.has_terminal():
             _log.info("the terminal is closed")
             self._told_to_end()
         elif self._asking is None and not self._paused:
@@ -233,11 +233,3 @@ class Restarts:
         given = os.environ | {handover.ENVIRONMENT: msgspec.json.encode(handed).decode()}
         handover.send_again(self._noted)
         os.execve(words[0], words, given)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
