@@ -69,6 +69,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Address of the Ray cluster, as 10.0.0.1:6379; auto: the one of this machine")
     ] = "auto"
     log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Meta(description="Lines for people, or one JSON object a line")
+    ] = "text"
+    otlp_endpoint: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https?://[^\s?#]+)?\Z",
+            description="Where traces go, by OTLP over HTTP, as http://127.0.0.1:4318; empty: nowhere",
+        ),
+    ] = ""
     public_metrics: Annotated[bool, Meta(description="Whether /metrics is open; false asks for a key")] = True
     public_models: Annotated[bool, Meta(description="Whether /models is open; false asks for a key")] = False
     public_status: Annotated[
@@ -158,6 +168,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         float, Meta(gt=0, description="Longest wait for running requests at shutdown")
     ] = 30.0
+    restart_seconds: Annotated[
+        float,
+        Meta(gt=0, description="Longest wait at a restart for the new server; after it the old one goes on"),
+    ] = 600.0
+    handover_seconds: Annotated[
+        float,
+        Meta(gt=0, description="Longest time that the old server lets its requests go on after a restart"),
+    ] = 900.0
 
     chat_seconds: Annotated[
         float,

@@ -175,6 +175,31 @@ async def test_the_drain_refuses_new_requests_and_waits_for_running_ones(tmp_pat
         assert (await running)[2].endswith("data: [DONE]\n\n")
 
 
+async def test_who_leaves_refuses_nobody_and_lets_connections_close(tmp_path: Path) -> None:
+    begin, go = asyncio.Event(), asyncio.Event()
+
+    async def script(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        begin.set()
+        await go.wait()
+        yield Delta(0, "Hello", (), "stop", 1)
+        yield Usage(prompt_tokens=1, completion_tokens=1)
+
+    get = b"GET /v1/models HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n\r\n"
+    async with serving(tmp_path, ScriptedEngine(script)) as service:
+        running = asyncio.create_task(service.chat())
+        await begin.wait()
+        before = await raw(service, get, 0.5)
+        service.edge.leave()
+        after = await raw(service, get + get)
+        go.set()
+        status, headers, _ = await running
+        assert (status, headers["connection"]) == (200, "close")
+        await asyncio.wait_for(service.edge.ended(), 5)
+    assert b" 200 OK" in before and b"connection: close" not in before
+    # The first answer says that it is the last one of its connection.
+    assert after.count(b" 200 OK") == 1 and b"connection: close" in after
+
+
 async def test_a_drain_has_an_end(tmp_path: Path) -> None:
     begun = asyncio.Event()
 

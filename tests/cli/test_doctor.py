@@ -23,6 +23,7 @@ NAMES = [
     "open files",
     "isolation",
     "address",
+    "server",
     "libraries",
     "sqlite",
     "database",

@@ -179,3 +179,31 @@ async def test_each_is_told_of_engines_and_says_what_it_uses(
         os.kill(lives(tmp_path, 1)[0], signal.SIGKILL)
         await until(lambda: len(lives(tmp_path, 1)) == 2 and gateways.busy("k") == 2)
     assert not gateways.use("k")
+
+
+LEAVES = (
+    PREAMBLE
+    + """
+def leave(*_):
+    mark.write_text("left")
+    sys.exit(0)
+signal.signal(signal.SIGUSR1, leave)
+mark.write_text(str(post["waits"]))
+ready()
+while True: signal.pause()
+"""
+)
+
+
+async def test_all_of_them_make_way_and_none_is_started_anew(
+    supervise: Callable[..., Any], tmp_path: Path
+) -> None:
+    async with supervise(LEAVES) as (supervised, ready):
+        async with asyncio.timeout(10):
+            await ready.wait()
+        marks = [tmp_path / f"{number}-{lives(tmp_path, number)[0]}" for number in (1, 2)]
+        assert [mark.read_text() for mark in marks] == ["False", "False"]
+        supervised.leave()
+        await until(lambda: all(mark.read_text() == "left" for mark in marks))
+        await until(lambda: not any(alive(pid) for number in (1, 2) for pid in lives(tmp_path, number)))
+    assert [len(lives(tmp_path, number)) for number in (1, 2)] == [1, 1]

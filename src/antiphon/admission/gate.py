@@ -16,6 +16,7 @@ from antiphon.admission.queue import Company, Queue
 from antiphon.admission.rates import LimitsOf, Place, Rates, Show, unseen
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.settings import Settings
+from antiphon.spans import span
 from antiphon.values import Caller
 
 _FIRST_GUESS = 2.0
@@ -76,6 +77,8 @@ class Gate:
         self._apart: set[str] = set()
         """Deployments of which each serves one organization: their lines are nobody else's business."""
         self._lasting: dict[str, float] = {}
+        self.on_wait: Callable[[str, float], None] = lambda deployment, seconds: None
+        """Called with how long each request waited that was let in."""
 
     def room(self, caller: Caller) -> WaitStanding:
         """How many requests of the caller's organization may still wait."""
@@ -146,9 +149,12 @@ class Gate:
             ticket = Ticket()
             company.see(caller.organization_id, self._clock())
             try:
-                self._line_up(ticket, caller, deployment, queue, weight)
-                await self._wait(ticket, deployment, queue)
+                came = self._clock()
+                with span("admission", deployment=deployment):
+                    self._line_up(ticket, caller, deployment, queue, weight)
+                    await self._wait(ticket, deployment, queue)
                 began = self._clock()
+                self.on_wait(deployment, began - came)
                 yield place
                 self._learn(deployment, self._clock() - began)
             finally:

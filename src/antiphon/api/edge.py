@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from starlette.types import Receive, Scope, Send
@@ -21,10 +21,13 @@ from antiphon.api.routes import Route, Router
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
+from antiphon.spans import Span, Value, Way, begin
 from antiphon.status.counting import Counter
 from antiphon.values import Caller
 
 _log = logging.getLogger("antiphon.access")
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_CLOSED = {"connection": "close"}
 _LATE_SECONDS = 0.02
 """From such a wait on, the gateway has more to do than it can."""
 _CUT_OFF_SECONDS = 1.0
@@ -43,6 +46,7 @@ class Edge:
         metrics: Metrics,
         observers: Sequence[Observer] = (),
         counter: Counter | None = None,
+        trace: Callable[[Way, Span], None] | None = None,
     ) -> None:
         self._settings = settings
         self._router = Router(routes)
@@ -52,25 +56,47 @@ class Edge:
         self._observers = observers
         self._turns = Turnstile()
         self._counter = counter
+        self._trace = trace
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._exchanges: set[Exchange] = set()
         self._cut_off = False
+        self._leaving = False
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = partial(caller_headers, self._gate)
         exchange = Exchange(scope, receive, send, self._settings, headers, self._observers)
+        if self._leaving:
+            exchange.answer_headers |= _CLOSED
+        self._exchanges.add(exchange)
+        way = Way(exchange.id, exchange.headers.get("traceparent", ""), traced=self._trace is not None)
+        begin(way)
         work = asyncio.create_task(self._answer(exchange))
         self._running.add(work)
         self._idle.clear()
         try:
             await self._until_gone(exchange, work)
         finally:
-            self._record(exchange)
+            self._record(exchange, way)
             self._running.discard(work)
+            self._exchanges.discard(exchange)
             if not self._running:
                 self._idle.set()
+
+    def leave(self) -> None:
+        """Another server takes new connections: let the clients of these close them after their next answer.
+
+        Nobody is refused.
+        """
+        self._leaving = True
+        for exchange in self._exchanges:
+            exchange.answer_headers |= _CLOSED
+
+    async def ended(self) -> None:
+        """Return when no request runs."""
+        await self._idle.wait()
 
     async def drain(self) -> bool:
         """Refuse new requests and wait for the running ones. Whether all of them ended in time.
@@ -148,13 +174,26 @@ class Edge:
                 "Too many requests of your organization are waiting. Please try again later.", retry_after=1
             )
 
-    def _record(self, exchange: Exchange) -> None:
+    def _record(self, exchange: Exchange, way: Way) -> None:
         seconds = time.monotonic() - exchange.began
         status = exchange.status or 499
         if self._counter is not None:
             self._counter.count(exchange.ended, exchange.caller.organization_id if exchange.caller else "")
         self._metrics.requests.labels(exchange.route, str(status)).inc()
         self._metrics.seconds.labels(exchange.route).observe(seconds)
+        self._metrics.bytes.labels(exchange.route, "in").inc(exchange.received)
+        self._metrics.bytes.labels(exchange.route, "out").inc(exchange.sent)
+        project = exchange.caller.project_id if exchange.caller else "-"
+        fields = {
+            "request_id": exchange.id,
+            "method": exchange.method if exchange.method in _METHODS else "other",
+            "route": exchange.route,
+            "status": status,
+            "seconds": round(seconds, 3),
+            "project": project,
+        }
+        if self._trace is not None:
+            self._trace(way, _whole(exchange, status, seconds))
         _log.info(
             "%s %s %s %d %.0fms %s",
             exchange.id,
@@ -162,5 +201,22 @@ class Edge:
             exchange.route,
             status,
             seconds * 1000,
-            exchange.caller.project_id if exchange.caller else "-",
+            project,
+            extra={"fields": fields},
         )
+
+
+def _whole(exchange: Exchange, status: int, seconds: float) -> Span:
+    """The span of a whole request."""
+    ended = time.time_ns()
+    facts: dict[str, Value] = {
+        "antiphon.request_id": exchange.id,
+        "antiphon.project": exchange.caller.project_id if exchange.caller else "",
+        "http.request.method": exchange.method if exchange.method in _METHODS else "other",
+        "http.route": exchange.route,
+        "http.response.status_code": status,
+        "http.request.body.size": exchange.received,
+        "http.response.body.size": exchange.sent,
+    }
+    failed = str(status) if status >= 500 else ""
+    return Span(exchange.route, ended - round(seconds * 1e9), ended, facts, failed)

@@ -71,6 +71,10 @@ class Exchange:
         self._first_at: float | None = None
         self._complete = False
         self._problem: AntiphonError | None = None
+        self.received = 0
+        """Bytes of the body that have come."""
+        self.sent = 0
+        """Bytes of the answer's body."""
         self.answer_headers: dict[str, str] = {}
         """Headers of the answer, besides those that every answer has."""
         self.result_headers: dict[str, str] = {}
@@ -122,6 +126,7 @@ class Exchange:
                 self._whole()
             piece = message.get("body", b"")
             count += len(piece)
+            self.received += len(piece)
             if count > limit:
                 raise _too_large(named, count)
             passed = time.monotonic() - began
@@ -201,6 +206,7 @@ class Exchange:
             self.recording.begin(content_type, self.result_headers, streams=False)
             self.recording.add(body)
         await self._start(status, {"content-type": content_type, "content-length": str(len(body)), **headers})
+        self.sent += len(body)
         last = max(0, len(body) - 1) // PIECE * PIECE
         for start in range(0, last, PIECE):
             piece = body[start : start + PIECE]
@@ -224,6 +230,7 @@ class Exchange:
                 200, {"content-type": EVENTS, "cache-control": "no-cache", "x-accel-buffering": "no"}
             )
         kept = self.recording is not None and self.recording.add(frame)
+        self.sent += len(frame)
         await self._send({"type": "http.response.body", "body": frame, "more_body": True})
         # A lost connection drops what is sent without a word. Nothing was awaited since the frame went out.
         if self._lost() and not kept:

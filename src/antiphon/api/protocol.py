@@ -32,7 +32,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._header_bytes = 0
+        self._heard = self.loop.time()
         self._expect_headers()
+
+    @property
+    def idle_seconds(self) -> float:
+        """Since when nothing came over the connection and no request ran; 0 while one does."""
+        busy = self.cycle is not None and not self.cycle.response_complete
+        return 0.0 if busy else self.loop.time() - self._heard
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
@@ -42,6 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- reading ---------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        self._heard = self.loop.time()
         try:
             super().data_received(data)
         except UnicodeDecodeError:
@@ -77,6 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._heard = self.loop.time()
         if self.cycle.more_body and not self.transport.is_closing():
             # Refused before its body was read: what is left of it is thrown away, but not for ever.
             self._deadline = self.loop.call_later(self.settings.body_seconds, self.transport.abort)

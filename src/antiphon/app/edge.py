@@ -28,6 +28,7 @@ from antiphon.api.status_page import StatusPage
 from antiphon.api.stored import StoredApi
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
+from antiphon.app.traces import Trace
 from antiphon.catalogue.listing import Names
 from antiphon.inference.chat import Chat
 from antiphon.inference.completions import Completions
@@ -51,6 +52,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     """Adds to the metrics."""
     status: StatusPage | None = None
     counter: Counter | None = None
+    trace: Trace | None = None
 
 
 ALONE = Around()
@@ -71,7 +73,7 @@ def build_edge(
     metrics = Metrics(process)
     gate = gate or Gate(settings)
     pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
-    _measure(metrics, gate, pools)
+    _measure(metrics, gate, pools, ledger)
     around.figures(metrics)
 
     def readiness() -> Readiness:
@@ -98,13 +100,26 @@ def build_edge(
         around.status,
     )
     reference.describe(openapi.document(routes))
-    edge = Edge(settings, routes, keys, gate, metrics, around.observers, around.counter)
+    edge = Edge(settings, routes, keys, gate, metrics, around.observers, around.counter, around.trace)
     return edge
 
 
-def _measure(metrics: Metrics, gate: Gate, pools: Pools) -> None:
+def _measure(metrics: Metrics, gate: Gate, pools: Pools, ledger: Ledger) -> None:
     """Let the metrics tell how the parts stand."""
     metrics.gauge("antiphon_waiting_requests", "Requests that wait for an engine", "snapshot", gate.waiting)
+    gate.on_wait = lambda name, seconds: metrics.queue.labels(name).observe(seconds)
+    metrics.gauge(
+        "antiphon_engine_restarts",
+        "Times that engines had to be started anew",
+        "snapshot",
+        lambda: {name: sum(one.restarts for one in all) for name, all in pools.status().items()},
+    )
+    metrics.gauge(
+        "antiphon_ledger_unposted",
+        "Records of the journal that are not in the database yet",
+        "of",
+        lambda: {"ledger": ledger.unposted},
+    )
     metrics.gauge(
         "antiphon_engine_slots",
         "Requests that the ready engines serve at once",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import msgspec
 
@@ -22,6 +20,7 @@ from antiphon.app.data import kept, opened_content
 from antiphon.app.edge import Around, build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
 from antiphon.app.status import counting, keep, last_counts, served
+from antiphon.app.traces import tracing
 from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
@@ -36,6 +35,7 @@ from antiphon.privacy.expiring import shorten
 from antiphon.privacy.policies import Policies
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
+from antiphon.storage.folders import clean, own_folder
 from antiphon.storage.migrations import upgrade
 
 _STOP_SECONDS = 5.0
@@ -86,7 +86,7 @@ async def running(
             else own(settings, runtime, Gateways(), lambda id: catalogue.entry(id))
         )
         catalogue = LiveCatalogue(settings, Changes(prompt), pools.follow, pools.serves, pools.broken)
-        uploads = await asyncio.to_thread(_uploads, home, process)
+        uploads = stack.enter_context(await asyncio.to_thread(own_folder, home / "uploads"))
         ledger = await stack.enter_async_context(accounts.running(prompt, home, keys=database))
         counters = await stack.enter_async_context(_counters(settings))
         data = await stack.enter_async_context(kept(settings, database))
@@ -100,6 +100,7 @@ async def running(
             figures=data.figures,
             status=served(settings, administration.incidents),
             counter=counter,
+            trace=stack.enter_context(tracing(settings)),
         )
         admin = rows(administration)
         edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate, around)
@@ -133,7 +134,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         content = await stack.enter_async_context(opened_content(settings, database))
         access = await opened(database, home)
         first_key = await access.ensure_default()
-        await asyncio.to_thread(_uploads, home)
+        await asyncio.to_thread(clean, home / "uploads")
         gateways, runtime = Gateways(), new_runtime(settings)
         pools = own(settings, runtime, gateways, lambda id: catalogue.entry(id))
         catalogue = LiveCatalogue(settings, Changes(database), pools.follow, pools.serves, pools.broken)
@@ -184,14 +185,6 @@ def _first_readiness(pools: Pools) -> asyncio.Event:
 
     whenever(pools, look)
     return ready
-
-
-def _uploads(home: Path, process: int | None = None) -> Path:
-    """The folder of a process's running uploads, private, and empty: what a crash left behind is removed."""
-    folder = home / "uploads" / ("" if process is None else str(process))
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    return folder
 
 
 @asynccontextmanager

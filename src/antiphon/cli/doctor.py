@@ -64,7 +64,7 @@ def examine(check: Check, chosen: Settings) -> Finding:
 
 def _checks() -> dict[str, Check]:
     # Imported here, since the database library would slow down every other command.
-    from antiphon.cli.checks import address, installation, machine, upstreams
+    from antiphon.cli.checks import address, installation, machine, server, upstreams
 
     return {
         "python": machine.python,
@@ -76,6 +76,7 @@ def _checks() -> dict[str, Check]:
         "open files": machine.open_files,
         "isolation": machine.isolation,
         "address": address.address,
+        "server": server.server,
         "libraries": installation.libraries,
         "sqlite": installation.sqlite_version,
         "database": installation.database,

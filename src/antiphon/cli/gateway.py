@@ -15,8 +15,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import msgspec
 import uvicorn
@@ -24,8 +25,10 @@ import uvloop
 from msgspec.json import encode
 from msgspec.structs import replace
 
-from antiphon.api.protocol import bounded_protocol
+from antiphon.api.edge import Edge
+from antiphon.api.protocol import BoundedProtocol, bounded_protocol
 from antiphon.app.running import Antiphon, running
+from antiphon.cli.logs import configure
 from antiphon.cli.output import report
 from antiphon.pools.reports import Engines, Told, Uses
 from antiphon.settings import Settings
@@ -33,6 +36,10 @@ from antiphon.settings import Settings
 _SAY_SECONDS = 0.25
 """Between two looks at whether there is something to say."""
 _KEEP_ALIVE_SECONDS = 75
+IDLE_SECONDS = 5.0
+"""Without a request for so long, a connection is closed by a gateway that makes way. One on which requests
+come more often is closed with an answer that says so: then no request can meet a closed connection."""
+_LOOK_SECONDS = 0.1
 _ORPHAN_SECONDS = 5.0
 """What is left to a gateway for an orderly end when its parent is gone."""
 
@@ -47,6 +54,12 @@ class Post(msgspec.Struct, frozen=True):
     """Its number, from 1."""
     listener: int
     """The file descriptor of the listening socket."""
+    waits: bool = False
+    """Whether no connection is to be taken before the engines are ready."""
+
+
+Attend = Callable[[Callable[[], None], Callable[[], None]], None]
+"""Acts on signals by calling the one to end, and the other to make way for another gateway."""
 
 
 async def gateway(
@@ -56,11 +69,15 @@ async def gateway(
     ready: Callable[[], None],
     process: int | None = None,
     told: Told | None = None,
+    *,
+    attend: Attend,
+    waits: bool = False,
 ) -> None:
-    """Serve on `listener` until SIGTERM or SIGINT.
+    """Serve on `listener` until told to end.
 
     `started` is called once the service stands, `ready` once every engine has been ready; `process` is its
-    number, if it is one of several, and of its engines it is `told`.
+    number, if it is one of several, and of its engines it is `told`. If it `waits`, no connection is taken
+    before the engines are ready: another server still takes them.
     """
     async with running(settings, process, told) as antiphon:
         config = uvicorn.Config(
@@ -76,11 +93,15 @@ async def gateway(
             timeout_graceful_shutdown=1,
         )
         server = _Server(config)
-        _on_signals(server, antiphon)
+        ending = Ending(server, antiphon.edge, settings.handover_seconds)
+        attend(ending.end, ending.leave)
         started(antiphon)
         announcing = asyncio.create_task(_announce(antiphon, ready))
         try:
-            await server.serve(sockets=[listener])
+            if waits:
+                await ending.unless(antiphon.ready.wait())
+            if not server.should_exit:
+                await server.serve(sockets=[listener])
         finally:
             announcing.cancel()
 
@@ -93,24 +114,78 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _on_signals(server: _Server, antiphon: Antiphon) -> None:
-    """The first signal drains, the second ends at once."""
-    draining: list[asyncio.Task[None]] = []
+class Ending:
+    """How a gateway ends. Told to end once, it refuses what is new and lets running requests end; told twice,
+    it ends at once. Told to leave, it makes way for another one, without a refusal to anybody."""
 
-    async def drain() -> None:
-        if not await antiphon.edge.drain():
+    def __init__(self, server: _Server, edge: Edge, seconds: float) -> None:
+        """`seconds`: how long requests may go on when it leaves, before it ends as if it were told to."""
+        self._server = server
+        self._edge = edge
+        self._seconds = seconds
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ending = False
+        self._told = asyncio.Event()
+
+    def end(self) -> None:
+        self._told.set()
+        if self._ending:
+            self._server.should_exit = self._server.force_exit = True
+            return
+        self._ending = True
+        _log.info("shutting down: running requests may end, new ones are refused")
+        self._tasks.append(asyncio.create_task(self._drain(), name="drain"))
+
+    def leave(self) -> None:
+        if not self._tasks:
+            self._tasks.append(asyncio.create_task(self._make_way(), name="leave"))
+
+    async def unless(self, event: Coroutine[Any, Any, object]) -> None:
+        """Wait for something, or for being told to end."""
+        waiting = [asyncio.create_task(event), asyncio.create_task(self._told.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        if self._told.is_set():
+            self._server.should_exit = True
+
+    async def _drain(self) -> None:
+        if not await self._edge.drain():
             _log.warning("some requests did not end in time and are cut off")
-        server.should_exit = True
+        self._server.should_exit = True
 
-    def on_signal() -> None:
-        if draining:
-            server.should_exit = server.force_exit = True
+    async def _make_way(self) -> None:
+        """Return once nobody is left, or once those who are would take too long."""
+        for accepting in getattr(self._server, "servers", ()):  # not there before it has begun to serve
+            accepting.close()
+        self._edge.leave()
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._until_alone()
+                await self._edge.ended()
+        except TimeoutError:
+            _log.warning("some requests did not end in time")
+            self.end()
         else:
-            _log.info("shutting down: running requests may end, new ones are refused")
-            draining.append(asyncio.create_task(drain()))
+            self._server.should_exit = True
 
+    async def _until_alone(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while connections := self._server.server_state.connections:
+            for connection in list(connections):
+                assert isinstance(connection, BoundedProtocol)
+                if min(connection.idle_seconds, loop.time() - began) > IDLE_SECONDS:
+                    connection.shutdown()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def by_signals(end: Callable[[], None], leave: Callable[[], None]) -> None:
+    """How one of several gateways is told: by its parent, which passes on what it hears itself."""
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGUSR1, leave)
 
 
 async def _announce(antiphon: Antiphon, ready: Callable[[], None]) -> None:
@@ -121,22 +196,11 @@ async def _announce(antiphon: Antiphon, ready: Callable[[], None]) -> None:
     ready()
 
 
-def configure_logging(settings: Settings, process: int | None = None) -> None:
-    """Log to stderr; lines of one of several gateway processes carry its number."""
-    name = "" if process is None else f" [{process}]"
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format=f"%(asctime)s{name} %(levelname)s %(name)s %(message)s",
-    )
-    for noisy in ("alembic", "aiosqlite"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
 def main() -> None:
     """Be one of several: the exit code says how it went."""
     lines = _lines(sys.stdin.fileno())
     post = msgspec.json.decode(next(lines), type=Post)
-    configure_logging(post.settings, post.process)
+    configure(post.settings.log_level, post.settings.log_format, post.process)
     try:
         with socket.socket(fileno=post.listener) as listener:
             uvloop.run(_one_of_several(post, listener, lines))
@@ -157,7 +221,16 @@ async def _one_of_several(post: Post, listener: socket.socket, lines: Iterator[b
         speaking.append(asyncio.create_task(work, name="speak"))
 
     try:
-        await gateway(post.settings, listener, started, ready.set, post.process, told)
+        await gateway(
+            post.settings,
+            listener,
+            started,
+            ready.set,
+            post.process,
+            told,
+            attend=by_signals,
+            waits=post.waits,
+        )
     finally:
         for task in speaking:
             task.cancel()

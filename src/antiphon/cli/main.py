@@ -6,12 +6,14 @@ so that `antiphon --help` answers at once.
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from antiphon import __version__
 from antiphon.cli.advise import advise
+from antiphon.cli.backup import backup, restore
 from antiphon.cli.chat import chat
 from antiphon.cli.compare import compare
 from antiphon.cli.costs import costs
@@ -21,6 +23,7 @@ from antiphon.cli.db import db
 from antiphon.cli.dedicated import dedicated
 from antiphon.cli.docs import docs
 from antiphon.cli.doctor import doctor
+from antiphon.cli.handover import ENVIRONMENT, inherited, say
 from antiphon.cli.keys import keys
 from antiphon.cli.ledger import ledger
 from antiphon.cli.models import models
@@ -29,6 +32,7 @@ from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
 from antiphon.cli.prices import prices
 from antiphon.cli.projects import projects
+from antiphon.cli.restart import restart
 from antiphon.cli.status import status
 from antiphon.cli.switching import COMMANDS
 from antiphon.cli.transcribe import transcribe
@@ -60,6 +64,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(with_settings(serve))
+app.command()(restart)
 app.add_typer(orgs, name="orgs")
 app.add_typer(projects, name="projects")
 app.add_typer(keys, name="keys")
@@ -79,6 +84,8 @@ app.command()(chat)
 app.command()(transcribe)
 app.add_typer(data, name="data")
 app.add_typer(status, name="status")
+app.add_typer(backup, name="backup")
+app.command()(restore)
 app.add_typer(db, name="db")
 app.command()(doctor)
 app.command()(docs)
@@ -104,4 +111,6 @@ def main() -> None:
     try:
         app(prog_name="antiphon")
     except Exception as problem:
+        if ENVIRONMENT in os.environ:  # a server that was to take over, and has not come far
+            say(inherited(), problem)
         raise SystemExit(report(problem)) from None

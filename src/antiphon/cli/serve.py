@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
-import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +16,12 @@ from rich.console import Console
 from antiphon.app.running import supervising
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
-from antiphon.cli.gateway import configure_logging, gateway
+from antiphon.cli.gateway import gateway
+from antiphon.cli.handover import Handed, hear_signals, inherited, say
+from antiphon.cli.logs import configure
 from antiphon.cli.models import current, prepare, progress_bars
+from antiphon.cli.restarts import Restarts
+from antiphon.cli.standing import LOCK_NAME
 from antiphon.cli.supervisor import Supervisor
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
@@ -27,34 +29,59 @@ from antiphon.settings import Settings
 
 def serve(settings: Settings) -> None:
     """Serve until a signal; what the command line shows of it stands in `cli.main`."""
-    configure_logging(settings)
-    with _only_one(settings.home_path), _listening(settings) as listener:
-        catalogue = _installed(settings)
-        # Where it really listens: a port that was chosen by the system is one that probes have to know.
-        settings = replace(settings, port=listener.getsockname()[1])
-        work = _alone if settings.processes == 1 else _several
-        uvloop.run(work(settings, listener, _chat_alias(catalogue)))
+    configure(settings.log_level, settings.log_format)
+    handed = inherited()
+    hear_signals()
+    try:
+        with _only_one(settings.home_path, handed) as lock, _listening(settings, handed) as listener:
+            # The gateway closes its own when it takes no more connections: some may still wait in this.
+            with listener.dup() as kept:
+                restarts = Restarts(settings, handed, kept.fileno(), lock)
+                restarts.begin()
+                example = _chat_alias(_installed(settings))
+                # Where it really listens: a port that the system chose is one that probes have to know.
+                served = replace(settings, port=listener.getsockname()[1])
+                work = _alone if settings.processes == 1 else _several
+                uvloop.run(work(served, listener, example, restarts))
+                restarts.close()
+    except Exception as problem:
+        say(handed, problem)
+        raise
 
 
-async def _alone(settings: Settings, listener: socket.socket, example: str) -> None:
-    began = time.monotonic()
+async def _alone(settings: Settings, listener: socket.socket, example: str, restarts: Restarts) -> None:
+    announce = _announcing(restarts)
     await gateway(
         settings,
         listener,
         started=lambda antiphon: _greet(listener, antiphon.first_key, example),
-        ready=lambda: _announce(began),
+        ready=announce,
+        attend=restarts.attend,
+        waits=restarts.waits,
     )
+    await restarts.settle()
 
 
-async def _several(settings: Settings, listener: socket.socket, example: str) -> None:
-    began = time.monotonic()
+async def _several(settings: Settings, listener: socket.socket, example: str, restarts: Restarts) -> None:
+    announce = _announcing(restarts)
     async with supervising(settings) as engines:
-        supervisor = Supervisor(settings, listener, engines.gateways, ready=lambda: _announce(began))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, supervisor.end)
+        gateways = engines.gateways
+        supervisor = Supervisor(settings, listener, gateways, ready=announce, waits=restarts.waits)
+        restarts.attend(supervisor.end, supervisor.leave)
         _greet(listener, engines.first_key, example)
         await supervisor.run()
         listener.close()  # while the engines end, nobody shall wait for an answer
+    await restarts.settle()
+
+
+def _announcing(restarts: Restarts) -> Callable[[], None]:
+    began = time.monotonic()
+
+    def announce() -> None:
+        Console(highlight=False).print(f"Ready after {time.monotonic() - began:.1f} s.")
+        restarts.ready()
+
+    return announce
 
 
 def _installed(settings: Settings) -> Catalogue:
@@ -100,30 +127,50 @@ def _greet(listener: socket.socket, first_key: str | None, example: str) -> None
         )
 
 
-def _announce(began: float) -> None:
-    Console(highlight=False).print(f"Ready after {time.monotonic() - began:.1f} s.")
-
-
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def _listening(settings: Settings, handed: Handed | None) -> Iterator[socket.socket]:
+    """The socket that connections come to: of the server before, if there was one."""
+    with _handed_on(settings, handed) if handed else _opened(settings) as listener:
+        yield listener
+
+
+def _opened(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as problem:
         raise ConfigurationError(
             f"Cannot listen on {settings.host} port {settings.port}: {problem.strerror}",
             fix="choose another with --host and --port (ANTIPHON_HOST, ANTIPHON_PORT)",
         ) from None
-    with listener:
-        yield listener
+
+
+def _handed_on(settings: Settings, handed: Handed) -> socket.socket:
+    listener = socket.socket(fileno=handed.listener)
+    host, port = listener.getsockname()[:2]
+    found = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    if host not in {address[4][0] for address in found} or settings.port not in (0, port):
+        listener.close()
+        raise ConfigurationError(
+            f"A restart goes on with the address {host} port {port}, and not with {settings.host} "
+            f"port {settings.port}",
+            fix="end the server and start it anew, which is how its address is changed",
+        )
+    return listener
 
 
 @contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Hold the data folder: two servers on one would take each other's uploads for left-overs."""
+def _only_one(home: Path, handed: Handed | None) -> Iterator[int]:
+    """Hold the data folder, by a file descriptor: two servers on one would be in each other's way.
+
+    One that takes over has the lock of the one before, which so is let go of when the last of them ends.
+    """
+    if handed:
+        yield handed.lock
+        return
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (home / "serve.lock").open("w")
+        lock = (home / LOCK_NAME).open("ab")
     except OSError as problem:
         raise ConfigurationError(
             f"The data folder {home} cannot be written: {problem.strerror}",
@@ -135,6 +182,7 @@ def _only_one(home: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ConfigurationError(
                 f"An Antiphon is already running on the data folder {home}",
-                fix="end it, or choose another folder with --home (ANTIPHON_HOME)",
+                fix="end it, restart it with `antiphon restart`, or choose another folder with --home "
+                "(ANTIPHON_HOME)",
             ) from None
-        yield
+        yield lock.fileno()

@@ -40,8 +40,13 @@ class Supervisor:
         gateways: Gateways,
         ready: Callable[[], None],
         pace: Pace | None = None,
+        *,
+        waits: bool = False,
     ) -> None:
-        """`ready` is called once, when every gateway has been ready. By `gateways` they know of engines."""
+        """`ready` is called once, when every gateway has been ready. By `gateways` they know of engines.
+
+        If it `waits`, none of them takes a connection before its engines are ready: another server does.
+        """
         self._settings = settings
         self._listener = listener
         self._gateways = gateways
@@ -50,6 +55,8 @@ class Supervisor:
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._unready = set(range(1, settings.processes + 1))
         self._ending = asyncio.Event()
+        self._left = False
+        self._waits = waits
 
     async def run(self) -> None:
         """Keep the gateways running; returns when they have ended after `end`."""
@@ -59,12 +66,21 @@ class Supervisor:
 
     def end(self) -> None:
         """Let running requests end and take no new ones; a second call ends everything at once."""
-        if not self._ending.is_set():
+        if not self._ending.is_set() or self._left:
+            self._left = False
             self._ending.set()
             seconds = self._settings.drain_seconds + _END_SECONDS
             asyncio.get_running_loop().call_later(seconds, self._kill)
         for process in self._running.values():
             _send(process, signal.SIGTERM)
+
+    def leave(self) -> None:
+        """Make way for another server: no connection is taken any more, and whoever has one is served on."""
+        if not self._ending.is_set():
+            self._left = True
+            self._ending.set()
+            for process in self._running.values():
+                _send(process, signal.SIGUSR1)
 
     async def _keep(self, number: int) -> None:
         failures = 0
@@ -114,7 +130,9 @@ class Supervisor:
         if self._ending.is_set():
             _send(process, signal.SIGTERM)
         assert process.stdin is not None
-        post = Post(self._settings, number, self._listener.fileno())
+        # One that is started later takes part in what the others do already.
+        waits = self._waits and bool(self._unready)
+        post = Post(self._settings, number, self._listener.fileno(), waits)
         process.stdin.write(msgspec.json.encode(post) + b"\n")
         # It stays open: its end tells the gateway that this process has ended.
         return process

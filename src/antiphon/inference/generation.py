@@ -20,6 +20,7 @@ from antiphon.inference.written import HandedTokens, written
 from antiphon.ledger.meter import Bill
 from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable
+from antiphon.spans import span
 from antiphon.values import Caller, ChatJob, Delta, Feature, Prompt, Snapshot, Usage
 
 BEGINNING = 1024
@@ -151,21 +152,27 @@ class Generation(Conductor):
     ) -> AsyncGenerator[Delta | Usage, None]:
         """The pieces, observed; all of them are paid before the last is given."""
         began, first = time.monotonic(), True
-        async with aclosing(pieces):
-            async for piece in pieces:
-                if first:
-                    self._metrics.first_token.labels(snapshot.id).observe(time.monotonic() - began)
-                    first = False
-                if isinstance(piece, Usage):
-                    self._metrics.tokens.labels(snapshot.id, "prompt").inc(piece.prompt_tokens)
-                    self._metrics.tokens.labels(snapshot.id, "completion").inc(piece.completion_tokens)
-                    await place.correct(piece.prompt_tokens + piece.completion_tokens)
-                    # What is being charged must not end as a timeout: settling has a deadline of its own.
-                    deadline.reschedule(None)
-                    await bill.settle(piece)
+        with span("engine", snapshot=snapshot.id) as noted:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    if first:
+                        waited = time.monotonic() - began
+                        self._metrics.first_token.labels(snapshot.id).observe(waited)
+                        noted.facts["first_token_seconds"] = waited
+                        first = False
+                    if isinstance(piece, Usage):
+                        self._metrics.tokens.labels(snapshot.id, "prompt").inc(piece.prompt_tokens)
+                        self._metrics.tokens.labels(snapshot.id, "completion").inc(piece.completion_tokens)
+                        noted.facts |= {"prompt_tokens": piece.prompt_tokens}
+                        noted.facts |= {"completion_tokens": piece.completion_tokens}
+                        await place.correct(piece.prompt_tokens + piece.completion_tokens)
+                        # What is being charged must not end as a timeout: settling has a deadline of its own.
+                        deadline.reschedule(None)
+                        with span("settle"):
+                            await bill.settle(piece)
+                        yield piece
+                        return
                     yield piece
-                    return
-                yield piece
 
 
 def _places(job: ChatJob, reading: Reading, pool: Pool) -> int:

@@ -34,6 +34,19 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.queue = Histogram(
+            "antiphon_queue_seconds",
+            "Seconds that requests waited for an engine to be free",
+            ["snapshot"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.bytes = Counter(
+            "antiphon_bytes",
+            "Bytes of the bodies of requests (in) and answers (out)",
+            ["route", "direction"],
+            registry=self.registry,
+        )
         self.tokens = Counter("antiphon_tokens", "Tokens", ["snapshot", "kind"], registry=self.registry)
         self.audio = Counter(
             "antiphon_audio_seconds", "Seconds of sound", ["snapshot"], registry=self.registry

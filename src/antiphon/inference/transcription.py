@@ -16,6 +16,7 @@ from antiphon.errors import RequestTimeout, TooLarge, TranscriptionTooSlow
 from antiphon.inference.attempts import begun
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
+from antiphon.spans import span
 from antiphon.values import Caller, Progress, Segment, Snapshot, SpeechJob, Transcript, Usage
 
 _GREED = 3
@@ -111,31 +112,34 @@ class Transcription(Conductor):
         """The pieces, observed; who asks for more after the last has them paid."""
         began, first = time.monotonic(), True
         patience = self._settings.speech_seconds + recording.expected
-        async with aclosing(recording.transcribe()) as pieces:
-            while True:
-                try:
-                    async with asyncio.timeout(patience):
-                        piece = await anext(pieces)
-                except TimeoutError:
-                    raise RequestTimeout("The transcription took too long.") from None
-                except StopAsyncIteration:
-                    return
-                except TooLarge as problem:
-                    # Longer than any may be, which it did not say. The segments so far were no answer to it.
-                    bill.waive(type(problem).__name__)
-                    raise
-                if isinstance(piece, Progress):
-                    continue  # it moves on
-                if isinstance(piece, Transcript):
-                    piece = _within(piece, recording.seconds)
-                if first:
-                    self._metrics.first_token.labels(snapshot.id).observe(time.monotonic() - began)
-                    first = False
-                yield piece
-                if isinstance(piece, Transcript):
-                    self._metrics.audio.labels(snapshot.id).inc(piece.duration)
-                    await bill.settle(piece.usage)
-                    return
+        with span("engine", snapshot=snapshot.id) as noted:
+            async with aclosing(recording.transcribe()) as pieces:
+                while True:
+                    try:
+                        async with asyncio.timeout(patience):
+                            piece = await anext(pieces)
+                    except TimeoutError:
+                        raise RequestTimeout("The transcription took too long.") from None
+                    except StopAsyncIteration:
+                        return
+                    except TooLarge as problem:
+                        # Longer than any may be, which it did not say. What came so far was no answer.
+                        bill.waive(type(problem).__name__)
+                        raise
+                    if isinstance(piece, Progress):
+                        continue  # it moves on
+                    if isinstance(piece, Transcript):
+                        piece = _within(piece, recording.seconds)
+                    if first:
+                        self._metrics.first_token.labels(snapshot.id).observe(time.monotonic() - began)
+                        first = False
+                    yield piece
+                    if isinstance(piece, Transcript):
+                        noted.facts["seconds"] = piece.duration
+                        self._metrics.audio.labels(snapshot.id).inc(piece.duration)
+                        with span("settle"):
+                            await bill.settle(piece.usage)
+                        return
 
 
 def _within(transcript: Transcript, seconds: float) -> Transcript:

@@ -88,6 +88,11 @@ class Journal:
         """Whether there is something to post."""
         return bool(self._unposted)
 
+    @property
+    def left(self) -> int:
+        """How many records are to be posted."""
+        return len(self._unposted)
+
     def add(self, record: Record) -> asyncio.Future[Record]:
         """Queue `record`; the result, once it is durable, is the record with its number.
 

@@ -87,6 +87,11 @@ class Ledger:
         journal = self._life.journal
         return journal.room and not journal.failed and not journal.hanging
 
+    @property
+    def unposted(self) -> int:
+        """Records that are durable, and not in the database yet."""
+        return 0 if self._life is None else self._life.journal.left
+
     async def __aenter__(self) -> Self:
         await self._recover()
         await self._begin()

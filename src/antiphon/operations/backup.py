@@ -1,0 +1,213 @@
+"""The whole state of a server in two files, while it runs: its data, and the keys that open them.
+
+Only one file of keys is kept in a folder, the newest: what was forgotten by destroying its key is forgotten
+in every older file of data too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.engine import make_url
+
+from antiphon.errors import ConfigurationError
+from antiphon.operations import artefacts
+from antiphon.operations.artefacts import Manifest, Progress, Writer
+from antiphon.operations.parts import PARTS, Artefact, files
+from antiphon.settings import DATABASE_NAME, Settings
+from antiphon.storage import copies
+from antiphon.storage.database import Database
+
+KEYS_NAME = "antiphon-keys.tar"
+ROWS_NAME = "database.jsonl"
+"""The rows of a database that is no file."""
+ENDING = ".tar"
+_STAGING = ".antiphon-backup-"
+_STATEMENT_SECONDS = 600.0
+_PIECE = 1 << 20
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """Where one lies."""
+
+    data: Path
+    keys: Path
+    bytes: int
+    """Of both."""
+
+
+def target_of(given: Path, now: float) -> Path:
+    """The file of data of a backup at `given`: that itself, or in a folder one with the time in its name."""
+    if given.suffix == ENDING:
+        return given
+    return given / f"antiphon-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}{ENDING}"
+
+
+async def back_up(settings: Settings, given: Path, show: Progress, *, models: bool = False) -> Backup:
+    """Copy all there is to `given`, a folder or the file of data, beside which the file of keys is replaced.
+
+    Raises `ConfigurationError` if there is nothing to copy, or if the place cannot be used or is taken;
+    `StorageFull`, `Unavailable`.
+    """
+    target = target_of(given, time.time())
+    url = make_url(settings.database_url)
+    sqlite = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+    if sqlite is not None and not sqlite.exists():
+        raise ConfigurationError(
+            f"there is no database at {sqlite}", fix="name the data folder with --home (ANTIPHON_HOME)"
+        )
+    if target.exists():
+        raise ConfigurationError(f"{target} is there already", fix="choose another name")
+    with _staging(target.parent) as folder:
+        making = _Making(settings, folder, show, models, sqlite)
+        data = await making.data()
+        keys = await asyncio.to_thread(making.keys)
+        size = data.stat().st_size + keys.stat().st_size
+        # The keys first: data without them open nothing, and keys without these data do no harm.
+        await asyncio.to_thread(_replace, keys, target.with_name(KEYS_NAME))
+        await asyncio.to_thread(_publish, data, target)
+    return Backup(target, target.with_name(KEYS_NAME), size)
+
+
+class _Making:
+    """One backup on its way, in a folder of its own."""
+
+    def __init__(
+        self, settings: Settings, folder: Path, show: Progress, models: bool, sqlite: Path | None
+    ) -> None:
+        self._settings, self._home = settings, settings.home_path
+        self._folder, self._show, self._models, self._sqlite = folder, show, models, sqlite
+        self._began = int(time.time())
+        self._revision = ""
+
+    async def data(self) -> Path:
+        draft = self._folder / "data"
+        with artefacts.writing(draft, self._show) as writer:
+            if self._sqlite is not None:
+                await asyncio.to_thread(self._add, writer, "data")
+            else:
+                # What is on its way there first, and then the database: see `parts`.
+                await asyncio.to_thread(self._add, writer, "data", "journal")
+                rows = await self._rows()
+                await asyncio.to_thread(writer.add, ROWS_NAME, rows)
+                await asyncio.to_thread(rows.unlink)
+                await asyncio.to_thread(self._add, writer, "data")
+            writer.close(self._manifest("data", writer))
+        return draft
+
+    def keys(self) -> Path:
+        draft = self._folder / "keys"
+        with artefacts.writing(draft, self._show) as writer:
+            self._add(writer, "keys")
+            writer.close(self._manifest("keys", writer))
+        return draft
+
+    def _manifest(self, artefact: Artefact, writer: Writer) -> Manifest:
+        return Manifest(
+            artefact=artefact,
+            made_at=self._began,
+            kind="postgresql" if self._sqlite is None else "sqlite",
+            revision=self._revision,
+            files=writer.files,
+        )
+
+    def _add(self, writer: Writer, artefact: Artefact, only: str = "") -> None:
+        for part in PARTS:
+            wanted = not part.models or self._models
+            if part.artefact != artefact or not wanted or (only and part.pattern != only):
+                continue
+            if part.kind == "sqlite":
+                self._add_database(writer, part.pattern)
+                continue
+            for path in files(self._home, part):
+                name = path.relative_to(self._home).as_posix()
+                if name not in writer.files:
+                    writer.add(name, path)
+
+    def _add_database(self, writer: Writer, name: str) -> None:
+        source: Path | None = self._home / name
+        if name == DATABASE_NAME:
+            source = self._sqlite
+        if source is None or not source.exists():
+            return
+        copy = self._folder / name
+        revision = copies.copy_file(source, copy, partial(self._show, f"reading {name}"))
+        if name == DATABASE_NAME:
+            self._revision = revision
+        writer.add(name, copy)
+        copy.unlink()
+
+    async def _rows(self) -> Path:
+        path = self._folder / ROWS_NAME
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:  # noqa: ASYNC230
+            async with Database(self._settings.database_url, _STATEMENT_SECONDS) as database:
+                show = partial(self._show, "reading the database")
+                self._revision = await copies.dump(database, file.write, show)
+        return path
+
+
+@contextmanager
+def _staging(place: Path) -> Iterator[Path]:
+    """A private folder beside what is to be made; those that were left behind by others go now."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in place.glob(f"{_STAGING}*"):
+            if not _alive(left.name.removeprefix(_STAGING).split("-")[0]):
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=place))
+    except OSError as problem:
+        raise artefacts.unusable(place, problem) from problem
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _publish(draft: Path, target: Path) -> None:
+    draft.rename(target)
+    _sync(target.parent)
+
+
+def _replace(draft: Path, target: Path) -> None:
+    """Put keys in the place of older ones, of which nothing is to be left: they are written over."""
+    try:
+        before = target.open("r+b")
+    except FileNotFoundError:
+        draft.replace(target)
+        return _sync(target.parent)
+    with before:
+        draft.replace(target)
+        _sync(target.parent)
+        left = os.fstat(before.fileno()).st_size
+        while left > 0:
+            left -= before.write(bytes(min(left, _PIECE)))
+        before.flush()
+        os.fsync(before.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

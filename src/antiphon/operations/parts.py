@@ -1,0 +1,59 @@
+"""What the whole state of a server is, part by part, and in which of the two files of a backup each goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from antiphon.settings import DATABASE_NAME
+
+Artefact = Literal["data", "keys"]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Something in the data folder, by a pattern of its name."""
+
+    pattern: str
+    artefact: Artefact
+    kind: Literal["files", "sqlite"] = "files"
+    """Whether it is copied as it is, or as a database that others write."""
+    models: bool = False
+    """Whether it is left out unless models are asked for."""
+
+
+PARTS = (
+    # First what is on its way into the database: by the time that is copied it may have arrived there, and
+    # is not counted twice. The other way round it might be in neither.
+    Part("journal", "data"),
+    Part(DATABASE_NAME, "data", "sqlite"),
+    Part("antiphon.toml", "data"),
+    Part("models.toml", "data"),
+    # Encrypted; the row that refers to a file is always older than the file's end.
+    Part("content", "data"),
+    Part("models", "data", models=True),
+    # After all that they open. Without these, what is in the other file opens nothing.
+    Part("content-keys.db", "keys", "sqlite"),
+    Part("pepper", "keys"),
+    Part("*.secret", "keys"),
+)
+"""In the order in which they are copied."""
+
+_LEFT_OUT = {"lock"}
+_UNFINISHED = (".",)
+
+
+def files(home: Path, part: Part) -> Iterator[Path]:
+    """The files of a part, in a steady order; those that are only on their way are left out."""
+    for found in sorted(home.glob(part.pattern)):
+        if found.is_dir():
+            inside = sorted(path for path in found.rglob("*") if path.is_file())
+            yield from (path for path in inside if _whole(path.relative_to(home)))
+        elif found.is_file():
+            yield found
+
+
+def _whole(path: Path) -> bool:
+    return path.name not in _LEFT_OUT and not any(step.startswith(_UNFINISHED) for step in path.parts)

@@ -1,0 +1,155 @@
+"""A server's whole state, from the two files of a backup into an empty data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from antiphon.errors import ConfigurationError
+from antiphon.operations import artefacts
+from antiphon.operations.artefacts import Manifest, Progress
+from antiphon.operations.backup import KEYS_NAME, ROWS_NAME
+from antiphon.operations.parts import Artefact
+from antiphon.settings import DATABASE_NAME, FILE_NAME
+from antiphon.storage import copies
+from antiphon.storage.database import Database
+from antiphon.storage.migrations import upgrade
+
+DRAFT = ".restoring"
+"""In the data folder: what is not whole yet. Nothing is served from there."""
+_STATEMENT_SECONDS = 600.0
+_FIX = "name the file of data first, and that of keys with --keys"
+_ELSEWHERE = re.compile(r"(?m)^\s*database\s*=")
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What was restored, and from when."""
+
+    home: Path
+    made_at: int
+    revision: str
+    """Of the tables in the backup; by now they are this version's."""
+    files: int
+    note: str = ""
+    """What is left for the operator to do."""
+
+
+def verified(data: Path, keys: Path | None, show: Progress) -> tuple[Manifest, Manifest | None]:
+    """Read a backup to its end. Raises `ConfigurationError` if anything is not as it was written."""
+    found = _read(data, "data", artefacts.nothing, show)
+    return found, None if keys is None else _read(keys, "keys", artefacts.nothing, show)
+
+
+def keys_beside(data: Path) -> Path:
+    return data.with_name(KEYS_NAME)
+
+
+async def restore(data: Path, keys: Path, home: Path, database_url: str, show: Progress) -> Restored:
+    """Restore into `home`, which must be empty; `database_url` names an empty database for rows that were of
+    one that is no file, and is empty otherwise.
+
+    Nothing is there until all of it was found to be as it was written, and was brought to this version's
+    tables. Raises `ConfigurationError`, `StorageFull`, `Unavailable`.
+    """
+    await asyncio.to_thread(_make_empty, home)
+    draft = home / DRAFT
+    try:
+        opening = await asyncio.to_thread(_read, keys, "keys", partial(_extract, draft), show)
+        manifest = await asyncio.to_thread(_read, data, "data", partial(_extract, draft), show)
+        note = await asyncio.to_thread(_own_database, draft / FILE_NAME, manifest.kind)
+        await _restore_database(draft, manifest, database_url, show)
+        await asyncio.to_thread(_move, draft, home)
+    except OSError as problem:
+        raise artefacts.unusable(home, problem) from problem
+    finally:
+        await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
+    count = len(manifest.files) + len(opening.files)
+    return Restored(home, manifest.made_at, manifest.revision, count, note)
+
+
+def _read(path: Path, artefact: Artefact, take: Callable[[str, IO[bytes]], None], show: Progress) -> Manifest:
+    found = artefacts.read(path, take, show)
+    if found.artefact != artefact:
+        raise ConfigurationError(
+            f"{path} holds the {found.artefact} of a backup, and not its {artefact}",
+            fix=_FIX,
+        )
+    return found
+
+
+def _make_empty(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(home, 0o700)
+        shutil.rmtree(home / DRAFT, ignore_errors=True)  # of a restore that was broken off
+        if left := sorted(path.name for path in home.iterdir()):
+            raise ConfigurationError(
+                f"the data folder {home} is not empty: it holds {left[0]}",
+                fix="name a new folder with --home (ANTIPHON_HOME)",
+            )
+        (home / DRAFT).mkdir(mode=0o700)
+    except OSError as problem:
+        raise artefacts.unusable(home, problem) from problem
+
+
+def _extract(folder: Path, name: str, content: IO[bytes]) -> None:
+    target = folder / name
+    for parent in reversed(target.relative_to(folder).parents):
+        (folder / parent).mkdir(mode=0o700, exist_ok=True)
+    if target.exists():
+        raise ConfigurationError(f"{name} is in both files: one of them is the wrong one", fix=_FIX)
+    with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        shutil.copyfileobj(content, file, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _own_database(file: Path, kind: str) -> str:
+    """Take the address of the former database out of the settings: what is restored is another one."""
+    text = file.read_text() if file.exists() else ""
+    if _ELSEWHERE.search(text):
+        file.write_text(_ELSEWHERE.sub("# before the restore: database =", text))
+        told = "its setting `database` is taken out of antiphon.toml"
+    else:
+        told = ""
+    if kind == "sqlite":
+        return f"The database lies in the data folder now: {told}." if told else ""
+    return f"Set `database` (ANTIPHON_DATABASE) to the restored one{': ' + told if told else ''}."
+
+
+async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Progress) -> None:
+    rows = draft / ROWS_NAME
+    if rows.exists():
+        if not url:
+            raise ConfigurationError(
+                "the backup is of a database that is no file",
+                fix="name an empty one with --database, as postgresql://user@host/name",
+            )
+        async with Database(url, _STATEMENT_SECONDS) as database:
+            with rows.open("rb") as lines:
+                await copies.load(database, lines, partial(show, "restoring the database"))
+            await upgrade(database)
+        rows.unlink()
+    elif url:
+        raise ConfigurationError(
+            "the backup is of an SQLite database, which is restored into the data folder",
+            fix="leave --database away",
+        )
+    elif DATABASE_NAME in manifest.files:
+        async with Database(f"sqlite+aiosqlite:///{draft / DATABASE_NAME}") as database:
+            await upgrade(database)
+
+
+def _move(draft: Path, home: Path) -> None:
+    """All at once as far as a file system lets: the database, without which nothing is served, comes last."""
+    last = {f"{DATABASE_NAME}{ending}" for ending in ("", "-wal", "-shm")}
+    for path in sorted(draft.iterdir(), key=lambda path: path.name in last):
+        path.rename(home / path.name)

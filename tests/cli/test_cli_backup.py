@@ -1,0 +1,43 @@
+"""`antiphon backup` and `restore` on the command line; `operations/test_backup.py` has what they do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from antiphon.cli.main import app
+from antiphon.errors import ConfigurationError
+
+
+def test_a_folder_is_backed_up_checked_and_restored(runner: CliRunner, tmp_path: Path) -> None:
+    assert runner.invoke(app, ["keys", "list"]).exit_code == 0  # which makes the database
+    made = runner.invoke(app, ["backup", str(tmp_path / "copies"), "--json"])
+    assert made.exit_code == 0, made.output
+    done = json.loads(made.stdout)
+    data = done["data"]
+    assert Path(data).parent == tmp_path / "copies" and Path(done["keys"]).name == "antiphon-keys.tar"
+
+    checked = runner.invoke(app, ["backup", "verify", data])
+    assert checked.exit_code == 0 and "data: whole" in checked.stdout and "keys: whole" in checked.stdout
+    assert (
+        "antiphon.db" in json.loads(runner.invoke(app, ["backup", "verify", data, "--json"]).stdout)["files"]
+    )
+
+    fresh = tmp_path / "fresh"
+    restored = runner.invoke(app, ["restore", data, "--home", str(fresh)])
+    assert restored.exit_code == 0 and "antiphon ledger verify" in restored.stdout
+    assert (fresh / "antiphon.db").exists() and (fresh / "pepper").exists()
+    proven = runner.invoke(app, ["ledger", "verify", "--home", str(fresh)])
+    assert proven.stdout == "The books are right.\n"
+
+    again = runner.invoke(app, ["restore", data, "--home", str(fresh), "--json"])
+    assert isinstance(again.exception, ConfigurationError) and "not empty" in again.exception.message
+
+
+def test_a_named_file_and_the_help(runner: CliRunner, tmp_path: Path) -> None:
+    assert runner.invoke(app, ["keys", "list"]).exit_code == 0
+    made = runner.invoke(app, ["backup", "make", str(tmp_path / "state.tar"), "--models"])
+    assert made.exit_code == 0 and f"antiphon restore {tmp_path}/state.tar" in made.stdout.replace("\n", "")
+    assert "verify" in runner.invoke(app, ["backup", "--help"]).stdout
