@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from antiphon.access.access import opened
+from antiphon.access.pepper import connected
 from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
 from antiphon.admission.memory import Memory
@@ -24,12 +25,12 @@ from antiphon.app.work import beside, flush, flush_often, telling, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.ledger import ledger as accounts
+from antiphon.operations import used_settings
 from antiphon.operations.dedicated import Dedicated
 from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
 from antiphon.settings import Settings
-from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
 
 _STOP_SECONDS = 5.0
@@ -65,12 +66,14 @@ async def running(
     """
     home = settings.home_path
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(settings.database_url))
+        database = await stack.enter_async_context(await connected(settings.database_url, home))
         await upgrade(database)
         # What every request waits for has connections that no page of the administration can occupy.
         prompt = await stack.enter_async_context(database.apart())
         access = await opened(database, home, prompt)
         first_key = await access.ensure_default()
+        if told is None:
+            await used_settings.record(database, settings, time.time())
         keys = access.authenticator
         runtime = new_runtime(settings)
         stack.push_async_callback(runtime.close)
@@ -119,9 +122,10 @@ async def running(
 async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     """What several gateway processes share, for as long as the block runs: engines, and the first start."""
     home = settings.home_path
-    async with Database(settings.database_url) as database:
+    async with await connected(settings.database_url, home) as database:
         await upgrade(database)
         first_key = await (await opened(database, home)).ensure_default()
+        await used_settings.record(database, settings, time.time())
         await asyncio.to_thread(_uploads, home)
         gateways, runtime = Gateways(), new_runtime(settings)
         pools = own(settings, runtime, gateways, lambda id: catalogue.entry(id))
