@@ -1,7 +1,7 @@
 """`python -m supply.advisories PIP_AUDIT`: every lock against the known vulnerabilities, or a failure.
 
-A service that does not answer, or answers without knowing anything, must not look like a clean audit. So a version that
-is known to be vulnerable is asked for first: who does not report it cannot see.
+A service that does not answer, or answers without knowing anything, must not look like a clean audit. So a
+version that is known to be vulnerable is asked for first: who does not report it cannot see.
 """
 
 from __future__ import annotations
@@ -30,10 +30,22 @@ class Blind(Exception):
 
 def ask(command: Sequence[str], path: Path) -> list[dict[str, Any]]:
     """What pip-audit says of each package of a file. Raises `Blind`."""
-    options = ["--strict", "--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off"]
+    options = [
+        "--strict",
+        "--disable-pip",
+        "--require-hashes",
+        "--format",
+        "json",
+        "--progress-spinner",
+        "off",
+    ]
     try:
         done = subprocess.run(
-            [*command, *options, "-r", str(path)], capture_output=True, text=True, timeout=SECONDS, check=False
+            [*command, *options, "-r", str(path)],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise Blind(f"pip-audit could not be run: {problem}") from None
@@ -66,7 +78,9 @@ def audit(command: Sequence[str], folder: Path = FOLDER, names: Sequence[str] = 
         path = Path(scratch) / "canary.txt"
         path.write_text(f"{CANARY.name}=={CANARY.version} --hash=sha256:{CANARY.hashes[0]}\n")
         if not list(judge(ask(command, path), [CANARY])):
-            raise Blind(f"{CANARY.name} {CANARY.version} is not reported, though it is known to be vulnerable")
+            raise Blind(
+                f"{CANARY.name} {CANARY.version} is not reported, though it is known to be vulnerable"
+            )
         found = []
         for name in names:
             for locked in layers(read(folder / f"{name}.txt")):

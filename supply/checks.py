@@ -1,6 +1,6 @@
 """`python -m supply.checks`: the locks keep to the floors, and nothing that is installed runs unasked.
 
-It fails on what it cannot see as on what is wrong: a lock that is missing, a floor of a package that nobody locks.
+It fails on what it cannot see as on what is wrong: a lock that is missing, a floor of what nobody locks.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ def unlisted(listed: Sequence[Pth], there: Sequence[Distribution], folders: Iter
 
 
 def cool_down(path: Path = PROJECT) -> Iterator[str]:
-    """Locks do not say how old their packages are: that the resolver leaves out what is young is all to see."""
+    """Locks do not say how old their packages are: all there is to see is that none takes what is young."""
     text = tomllib.loads(path.read_text()).get("tool", {}).get("uv", {}).get("exclude-newer", "")
     match = re.fullmatch(r"(\d+) days", str(text))
     if not match or int(match[1]) < COOL_DOWN_DAYS:
-        yield f"exclude-newer is {text!r} in {path.name}: a lock must leave out what is under {COOL_DOWN_DAYS} days old"
+        yield f"exclude-newer is {text!r} in {path.name}, and must be {COOL_DOWN_DAYS} days or more"
 
 
 def site_folders() -> list[Path]:

@@ -9,16 +9,19 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-from license_expression import ExpressionError, get_spdx_licensing
+from license_expression import ExpressionError, Licensing, get_spdx_licensing
 from packaging.utils import canonicalize_name
 
 from supply.locks import FOLDER, read_all
 
 FILE = FOLDER / "licences.toml"
-_HEAD = "# SPDX licence expressions of locked packages, as their own metadata say: made by `make licences`.\n\n"
+_HEAD = (
+    "# SPDX licence expressions of locked packages, as their own metadata say: made by `make licences`.\n\n"
+)
 _CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "",
@@ -44,7 +47,9 @@ def licence(one: Distribution) -> str | None:
         if len(text) < 100 and (known := spdx(text)):
             return known
     classifiers = one.metadata.get_all("Classifier") or []
-    named = {text.rpartition(" :: ")[2] for text in classifiers if text.startswith("License :: ")} - {"OSI Approved"}
+    named = {text.rpartition(" :: ")[2] for text in classifiers if text.startswith("License :: ")} - {
+        "OSI Approved"
+    }
     meant = {_CLASSIFIERS.get(name, "") for name in named}
     return meant.pop() or None if len(meant) == 1 else None
 
@@ -52,10 +57,15 @@ def licence(one: Distribution) -> str | None:
 def spdx(text: str) -> str | None:
     """The text as an SPDX expression, if it is one."""
     try:
-        parsed = get_spdx_licensing().parse(text, validate=True)
+        parsed = _known().parse(text, validate=True)
     except ExpressionError:
         return None
     return None if parsed is None else str(parsed)
+
+
+@cache
+def _known() -> Licensing:
+    return get_spdx_licensing()
 
 
 def gathered(names: Iterable[str], there: Iterable[Distribution], before: dict[str, str]) -> dict[str, str]:

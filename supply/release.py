@@ -32,7 +32,7 @@ class Refused(Exception):
 
 
 def build(folder: Path, epoch: int) -> None:
-    """Source, wheel and bill of materials into an empty folder, with the tools that are installed: no network."""
+    """Source, wheel and bill of materials into an empty folder, with tools that are installed, offline."""
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty")
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def _listed(text: str) -> dict[str, str]:
 
 
 def commit_time(root: Path = ROOT) -> int:
-    """When what is checked out was committed, in unix seconds. Raises `Refused` for anything else than that."""
+    """When what is checked out was committed, in unix seconds. Raises `Refused` for anything else."""
     if changed := _run(["git", "-C", str(root), "status", "--porcelain"]).strip():
         raise Refused(f"there is more here than was committed: {changed.splitlines()[0].strip()}")
     return int(_run(["git", "-C", str(root), "log", "-1", "--format=%ct"]))
@@ -105,7 +105,9 @@ def _run(command: Sequence[str], *, input: bytes | None = None, env: Mapping[str
 
 def _build(folder: Path, key: Path) -> str:
     if not key.is_file():
-        raise Refused("a release is signed: give the file of an SSH key, as make release RELEASE_KEY=~/.ssh/id_ed25519")
+        raise Refused(
+            "a release is signed: give the file of an SSH key, as make release RELEASE_KEY=~/.ssh/id_ed25519"
+        )
     build(folder, commit_time())
     sign(folder, key)
     return f"{folder} holds a release, signed."

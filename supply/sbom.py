@@ -30,6 +30,7 @@ from supply import licences
 from supply.locks import FOLDER, Locked, read_all
 
 SCHEMA = SchemaVersion.V1_6
+_LICENCES = LicenseFactory()
 _SCOPES = {
     "serve": ComponentScope.REQUIRED,
     "ray": ComponentScope.OPTIONAL,
@@ -39,7 +40,11 @@ _SCOPES = {
 
 
 def made(
-    locks: Mapping[str, Sequence[Locked]], known: Mapping[str, str], version: str, direct: Sequence[str], epoch: int
+    locks: Mapping[str, Sequence[Locked]],
+    known: Mapping[str, str],
+    version: str,
+    direct: Sequence[str],
+    epoch: int,
 ) -> str:
     """The bill as JSON. `direct`: what the product itself asks for; `epoch`: its time, in unix seconds."""
     components = [_component(one, names, known) for one, names in _merged(locks)]
@@ -48,7 +53,7 @@ def made(
         version=version,
         type=ComponentType.APPLICATION,
         bom_ref="antiphon",
-        licenses=[LicenseFactory().make_from_string("Apache-2.0")],
+        licenses=[_LICENCES.make_from_string("Apache-2.0")],
     )
     metadata = BomMetaData(component=product, timestamp=datetime.fromtimestamp(epoch, UTC))
     content = repr([sorted((name, sorted(lock)) for name, lock in locks.items()), version, epoch])
@@ -83,7 +88,7 @@ def _component(one: Locked, names: Sequence[str], known: Mapping[str, str]) -> C
         scope=next((_SCOPES[name] for name in _SCOPES if name in names), ComponentScope.EXCLUDED),
         # Of each file that may be installed: which one it is depends on the machine.
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest) for digest in one.hashes],
-        licenses=[LicenseFactory().make_from_string(licence)] if licence else [],
+        licenses=[_LICENCES.make_from_string(licence)] if licence else [],
         properties=[Property(name="antiphon:lock", value=name) for name in names],
     )
 
@@ -91,7 +96,10 @@ def _component(one: Locked, names: Sequence[str], known: Mapping[str, str]) -> C
 def project(root: Path = FOLDER.parent) -> tuple[str, list[str]]:
     """The version, and the names of what the project asks for."""
     text = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    asked = [*text["dependencies"], *(one for extra in text["optional-dependencies"].values() for one in extra)]
+    asked = [
+        *text["dependencies"],
+        *(one for extra in text["optional-dependencies"].values() for one in extra),
+    ]
     code = (root / "src/antiphon/__init__.py").read_text()
     version = code.split("__version__ = ")[1].splitlines()[0].strip("\"'")
     return version, [canonicalize_name(Requirement(one).name) for one in asked]
