@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from sqlalchemy import delete, update
 from typer.testing import CliRunner, Result
 
@@ -17,6 +19,7 @@ from antiphon.cli.output import CommandFailed
 from antiphon.storage.tables import audit_head, audit_log
 from audit_rows import without_triggers
 from pretended import BASE, SMOLLM2, TINY, pretend_installed
+from tiny_models import write_whisper
 
 ACTS: list[tuple[tuple[str, ...], str]] = [
     (("orgs", "create", "acme"), "organization.created"),
@@ -32,6 +35,28 @@ ACTS: list[tuple[tuple[str, ...], str]] = [
     (("prices", "set", SMOLLM2, "--input", "0.01"), "price.created"),
     (("models", "remove", TINY), "model.deleted"),
 ]
+
+CALLED_OFF = {"models cancel"}
+"""Needs the id of what the act before made."""
+AS_ROUTES_DO = {
+    *(f"dedicated {verb}" for verb in ("create", "delete", "tune", "update")),
+    *(f"keys {verb}" for verb in ("revoke", "rotate")),
+    *(f"orgs {verb}" for verb in ("add-member", "remove-member")),
+    "models pull",
+    "projects archive",
+}
+"""They change something through services whose operations `tests/test_authorization.py` finds in the log; a
+pull is looked for below."""
+READING = {
+    *("chat", "costs", "docs", "doctor", "transcribe", "usage"),
+    *(f"audit {verb}" for verb in ("head", "list", "verify")),
+    *(f"dedicated {verb}" for verb in ("advise", "calendar", "list")),
+    *(f"models {verb}" for verb in ("changes", "compare", "list", "users", "verify")),
+    *(f"{group} list" for group in ("credits", "keys", "orgs", "prices", "projects")),
+    *("db status", "ledger verify", "orgs members"),
+}
+STARTING = {"db upgrade", "serve"}
+"""What a server was started with is in the log (`operations.used_settings`)."""
 
 
 @pytest.fixture
@@ -67,11 +92,12 @@ def tamper(home: Path, *statements: Any) -> None:
 
 
 def test_every_act_is_in_the_log_and_the_log_is_whole(home: Path) -> None:
+    before = 0
     for words, type in ACTS:
-        before = len(events(home, "--last", "1000"))
         said(home, *words)
         found = events(home, "--last", "1000")
         assert len(found) > before and type in {one["type"] for one in found[: len(found) - before]}, words
+        before = len(found)
     switch = said(home, "models", "switch", "gpt-3.5-turbo", SMOLLM2, "--at", "2999-01-01")
     said(home, "models", "cancel", switch.split("`antiphon models cancel ")[1].split("`")[0])
     assert events(home, "--last", "1")[0]["type"] == "model.switch.deleted"
@@ -82,6 +108,33 @@ def test_every_act_is_in_the_log_and_the_log_is_whole(home: Path) -> None:
     assert {"price.created", "model.end.created"} <= {one["type"] for one in events(home, "--org", "default")}
     table = said(home, "audit", "list")
     assert "operator" in table and "price.created" in table and SMOLLM2 in table
+
+
+def test_every_command_is_known_to_change_something_or_not() -> None:
+    """A new one must be in one of the lists: what changes something is looked for in the log."""
+    acting = {" ".join(words[:2]) for words, _ in ACTS}
+    known = [acting, CALLED_OFF, AS_ROUTES_DO, READING, STARTING]
+    assert set(leaves(typer.main.get_command(app))) == set().union(*known)
+    assert sum(map(len, known)) == len(set().union(*known)) + len(acting & AS_ROUTES_DO)
+
+
+def leaves(command: Any, name: str = "") -> Iterator[str]:
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield name.strip()
+    for child, one in (below or {}).items():
+        yield from leaves(one, f"{name} {child}")
+
+
+def test_a_model_that_was_pulled_is_in_the_log(home: Path) -> None:
+    folder = write_whisper(home / "origin")
+    said(home, "models", "pull", str(folder), "--name", "tiny-2024-01-01")
+    [newest] = events(home, "--last", "1")
+    assert newest["type"] == "model.installed"
+    assert newest["payload"] == {
+        "id": "tiny-2024-01-01",
+        "data": {"source": str(folder), "alias": None},
+    }
 
 
 def test_what_fails_is_not_in_the_log(home: Path) -> None:

@@ -65,7 +65,10 @@ def list_events(
                 found, more = [*found, *page.data], page.has_more
             return found
 
-    show([_row(event) for event in asyncio.run(run())], _COLUMNS, as_json=as_json, as_csv=as_csv)
+    rows = [_row(event) for event in asyncio.run(run())]
+    if not as_json:
+        rows = [row | {"payload": json.dumps(row["payload"], ensure_ascii=False)} for row in rows]
+    show(rows, _COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
 @audit.command()
@@ -149,5 +152,4 @@ def _kept(name: str) -> Sequence[Head]:
 def _row(event: Event) -> dict[str, Any]:
     row = msgspec.structs.asdict(event)
     by = event.actor_email or event.actor_service_account_id or event.actor_key_id or "operator"
-    details = json.dumps(event.payload, ensure_ascii=False)
-    return row | {"time": written(event.effective_at), "by": by, "payload": details}
+    return row | {"time": written(event.effective_at), "by": by}
