@@ -8,16 +8,19 @@ ROUNDS ?= 50
 CASES ?= 10000
 SEED ?= 0
 MINUTES ?= 150
+DIST ?= dist
+RELEASE_KEY ?= none
+SIGNERS ?= signers
 # Tests of whole servers have the machine to themselves, unless their engines compute nothing; all others share it.
 SERVED := tests/engines/test_contract.py tests/workers/test_chat_app.py tests/workers/test_llama.py tests/e2e
 export UV_PYTHON_DOWNLOADS := never
 # Every process would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install ray dev check format test coverage bench gateway vllm reliability wounds cancels soak metering bill fuzz docs lock clean
+.PHONY: help serve install ray dev check audit sbom release verify-release licences format test coverage bench gateway vllm reliability wounds cancels soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
 serve: install  ## Start Antiphon on 127.0.0.1:8000 with the bundled models
 	@exec $(BIN)/antiphon serve
@@ -47,11 +50,32 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(VENV)/.serve $@
 
-check: dev  ## Format, lint, types, import order
+check: dev  ## Format, lint, types, import order, what is locked and installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m supply.checks
+
+audit: dev build/audit/.audit  ## Every lock against known vulnerabilities; fails if no service of advisories can be asked
+	$(BIN)/python -m supply.advisories build/audit/bin/pip-audit
+
+build/audit/.audit: requirements/audit.txt | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) build/audit
+	$(UV) pip install --quiet --python build/audit/bin/python --require-hashes -r requirements/audit.txt
+	@touch $@
+
+sbom: dev  ## The bill of materials, CycloneDX, into DIST=dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m supply.sbom $(DIST)/antiphon.cdx.json
+
+release: dev  ## Source, wheel, bill of materials and signed sums, into DIST=dist (RELEASE_KEY=an SSH key)
+	$(BIN)/python -m supply.release build $(DIST) "$(RELEASE_KEY)"
+
+verify-release: dev  ## Whether the release in DIST=dist is whole, and signed by one of SIGNERS (docs/releases.md)
+	$(BIN)/python -m supply.release verify $(DIST) $(SIGNERS)
+
+licences: dev  ## Write down the licences of what is locked, as far as it is installed
+	$(BIN)/python -m supply.licences
 
 format: dev  ## Rewrite the code in its format
 	$(BIN)/ruff format .
@@ -103,6 +127,8 @@ docs: dev  ## Regenerate the parts of docs/ that are made from the code
 	$(BIN)/antiphon docs --write docs
 
 lock: $(UV)  ## Renew the hash-locked requirements
+	echo pip-audit | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - \
+		-o requirements/audit.txt
 	echo uv | $(UV) pip compile --quiet --universal --generate-hashes --no-annotate --no-header - -o requirements/uv.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra bundled --group build pyproject.toml -o requirements/serve.txt

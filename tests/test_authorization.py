@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import FormData
+from sqlalchemy import func, select
 
 from admin_service import House, administrating
 from antiphon.access.api_key import Realm
@@ -21,6 +22,9 @@ from antiphon.operations.incidents import Incidents
 from antiphon.operations.orders import Order
 from antiphon.privacy.consent import CURRENT
 from antiphon.status.incidents import New
+from antiphon.storage.audit_proof import verify
+from antiphon.storage.database import Database
+from antiphon.storage.tables import audit_log
 from service import CHAT, SPEECH
 from stored_completions import completion
 
@@ -365,3 +369,28 @@ async def test_every_role_at_every_operation(
     record_property("cells", matrix.cells)
     assert matrix.wrong == []
     assert matrix.cells > 1200
+
+
+async def test_every_operation_that_changes_something_is_in_the_audit_log(matrix: Matrix) -> None:
+    """With the key that asked; and the log is whole in the end."""
+    database, asked = matrix.world.database, 0
+    for operation, needs in NEEDS.items():
+        if operation.startswith("GET ") or needs not in ("org.write", "project.write", "operator"):
+            continue
+        role = "operator" if needs == "operator" else "owner"
+        own = await matrix.objects(matrix.house.organization.id, "audited")
+        before = await rows_of_keys(database)
+        status, answer = await matrix.ask(role, operation, own)
+        assert status == 200, (operation, answer)
+        assert await rows_of_keys(database) > before, f"{operation} leaves nothing in the audit log"
+        asked += 1
+    assert asked >= 25
+    async with database.connect() as connection:
+        assert await connection.run_sync(verify, database.pepper) == []
+
+
+async def rows_of_keys(database: Database) -> int:
+    """Rows of the audit log about what was done with a key, and not by this test itself."""
+    query = select(func.count()).select_from(audit_log).where(audit_log.c.actor_key_id.is_not(None))
+    async with database.connect() as connection:
+        return await connection.scalar(query) or 0

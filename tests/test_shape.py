@@ -174,6 +174,26 @@ def test_nothing_is_pickled() -> None:
     assert loads == []
 
 
+def test_r16_nothing_loads_what_may_be_pickled() -> None:
+    """By calls whose files may hold code; ruff's S301 and S302 look for pickle's and marshal's own."""
+    loaders = {"torch", "joblib", "pandas", "dill", "numpy", "np"}
+    found = [
+        f"{path}:{node.lineno}"
+        for path, node in nodes()
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.attr in ("load", "read_pickle")
+        and node.func.value.id in loaders
+    ]
+    allowed = [
+        f"{path}:{node.lineno}"
+        for path, node in nodes()
+        if isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "trust_remote_code")
+    ]
+    assert found + allowed == []
+
+
 def imports() -> Iterator[tuple[str, str]]:
     for path, node in nodes():
         if isinstance(node, ast.Import):

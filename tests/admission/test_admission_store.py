@@ -35,8 +35,9 @@ class House:
 
     async def events(self) -> list[tuple[object, ...]]:
         columns = audit_log.c.type, audit_log.c.project_id, audit_log.c.actor_key_id, audit_log.c.payload
+        query = select(*columns).where(audit_log.c.chain != "installation").order_by(audit_log.c.id)
         async with self.database.connect() as connection:
-            return [tuple(row) for row in await connection.execute(select(*columns).order_by(audit_log.c.id))]
+            return [tuple(row) for row in await connection.execute(query)]
 
 
 @pytest.fixture

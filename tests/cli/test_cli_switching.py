@@ -71,11 +71,11 @@ def test_users_are_told_from_one_look_at_the_database(home: Path, monkeypatch: p
     opened: list[str] = []
 
     class Watched(Database):
-        def __init__(self, url: str, *rest: Any) -> None:
+        def __init__(self, url: str, *rest: Any, **named: Any) -> None:
             opened.append(url)
-            super().__init__(url, *rest)
+            super().__init__(url, *rest, **named)
 
-    monkeypatch.setattr("antiphon.storage.database.Database", Watched)
+    monkeypatch.setattr("antiphon.access.pepper.Database", Watched)
     assert json.loads(run(home, "users", "whisper-1", "--json")) == []
     assert len(opened) == 1
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from antiphon.errors import ConfigurationError
+from antiphon.storage.audit_proof import heads, verify
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import state, steps, upgrade
 from antiphon.storage.tables import metadata
+from audit_rows import PEPPER
 from servers import PostgresServer, fresh_database
 
 
@@ -116,6 +119,29 @@ async def test_what_an_older_version_stored_is_kept(empty: Database) -> None:
         "chat audio models",
     )
     assert (secret.key_id, secret.digest) == ("key_1", b"\x01" * 32)
+
+
+async def test_the_log_of_an_older_version_is_chained_and_sealed(empty: Database) -> None:
+    async with empty.begin() as connection:
+        await connection.run_sync(steps_to, "0007")
+    await execute(empty, "insert into organization values ('org-1', 'a', 1, false), ('org-2', 'b', 1, false)")
+    rows = (f"('audit_log-{n:05}', 'org-{n % 2 + 1}', 't', {n}, null, null, '{{}}')" for n in range(2500))
+    await execute(empty, f"insert into audit_log values {', '.join(rows)}")
+    check = hmac.digest(PEPPER, b"installation", "sha256")
+    async with empty.begin() as connection:
+        await connection.execute(text("insert into installation values (1, :check)"), {"check": check})
+    with pytest.raises(ConfigurationError, match="the pepper in the data folder"):
+        await upgrade(empty)
+    async with Database(empty._url.render_as_string(hide_password=False), pepper=PEPPER) as database:
+        await upgrade(database)
+        async with database.connect() as connection:
+            assert await connection.run_sync(verify, PEPPER) == []
+            ends = await connection.run_sync(heads)
+    assert [(end.chain, end.sequence) for end in ends] == [
+        ("installation", 2),
+        ("org-1", 1250),
+        ("org-2", 1250),
+    ]
 
 
 async def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Database) -> None:

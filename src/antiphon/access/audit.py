@@ -1,4 +1,4 @@
-"""The audit log, read: who changed what in an organization. `storage.audit` writes it."""
+"""The audit log, read: who changed what. `storage.audit` writes it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, true
 
 from antiphon.access.paging import LARGEST_LIMIT, LIMIT, Page, among, check_cursor
+from antiphon.access.tenancy import DEFAULT
 from antiphon.errors import InvalidRequest
+from antiphon.storage.chain import STARTED
 from antiphon.storage.database import Database
-from antiphon.storage.tables import api_key, audit_log, member, project
+from antiphon.storage.tables import api_key, audit_log, member, organization, project
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +24,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
+    organization_id: str | None
+    """None: the whole installation."""
     type: str
     effective_at: int
     project_id: str | None
@@ -53,21 +57,23 @@ EVERYTHING = Filter()
 
 
 class Audit:
-    """The audit log of each organization."""
+    """The audit log of each organization. What concerns the whole installation, too, is shown to the default
+    one, which is the operator's own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def list(
         self,
-        organization_id: str,
+        organization_id: str | None,
         which: Filter = EVERYTHING,
         *,
         after: str | None = None,
         before: str | None = None,
         limit: int = LIMIT,
     ) -> Page[Event]:
-        """The newest first: those that follow `after` in this order, or those that come just before `before`.
+        """Of an organization, or of all and the installation: those that follow `after`, the newest first, or
+        those that come just before `before`.
 
         Both are ids of events; one that does not exist stands where it would be. Raises `InvalidRequest` for
         what cannot be an id, and for a limit outside 1 to 100.
@@ -76,7 +82,7 @@ class Audit:
             raise InvalidRequest(f"'limit' must be between 1 and {LARGEST_LIMIT}.", param="limit")
         check_cursor("after", after)
         check_cursor("before", before)
-        conditions = [audit_log.c.organization_id == organization_id, *_conditions(which)]
+        conditions = [_seen_by(organization_id), *_conditions(which)]
         if after is not None:
             conditions.append(audit_log.c.id < after)
         if before is not None:
@@ -93,6 +99,7 @@ class Audit:
 _EVENTS = (
     select(
         audit_log.c.id,
+        audit_log.c.organization_id,
         audit_log.c.type,
         audit_log.c.effective_at,
         audit_log.c.project_id,
@@ -108,6 +115,15 @@ _EVENTS = (
     .outerjoin(api_key, audit_log.c.actor_key_id == api_key.c.id)
     .outerjoin(member, api_key.c.member_id == member.c.id)
 )
+
+
+def _seen_by(organization_id: str | None) -> ColumnElement[bool]:
+    if organization_id is None:
+        return true()
+    begun = audit_log.c.type != STARTED  # what a chain of the log itself is for
+    default = select(organization.c.id).where(organization.c.name == DEFAULT).scalar_subquery()
+    of_all = and_(audit_log.c.organization_id.is_(None), default == organization_id, begun)
+    return or_(audit_log.c.organization_id == organization_id, of_all)
 
 
 def _conditions(which: Filter) -> list[ColumnElement[bool]]:

@@ -278,17 +278,14 @@ class Keys:
         realm: Realm,
         by: Caller | None,
     ) -> None:
-        now = self._clock()
-        # What concerns the whole installation is logged where the operator's own organization looks.
-        organization_id = realm.organization_id or await tenancy.default_organization(connection, int(now))
         await audit.record(
             connection,
             type,
             payload,
-            organization_id=organization_id,
+            organization_id=realm.organization_id,
             project_id=realm.project_id,
             by=by,
-            now=now,
+            now=self._clock(),
         )
 
 

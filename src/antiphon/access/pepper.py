@@ -1,10 +1,12 @@
 """The pepper: a secret of this installation that every stored hash of a key is made with.
 
-It lies beside the database and not in it, so that a stolen database alone cannot be used to test keys.
+It lies beside the database and not in it, so that a stolen database alone cannot be used to test keys, and
+who can only write the database cannot make the ends of the audit log fit.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -14,7 +16,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from antiphon.errors import ConfigurationError
-from antiphon.storage.database import Database
+from antiphon.storage.database import STATEMENT_SECONDS, Database
 from antiphon.storage.files import create_once
 from antiphon.storage.tables import installation
 
@@ -40,6 +42,14 @@ def load_pepper(home: Path) -> bytes:
             fix="restore it from a backup, or remove it: every key then stops working, make new ones",
         )
     return pepper
+
+
+async def connected(url: str, home: Path, statement_seconds: float = STATEMENT_SECONDS) -> Database:
+    """The database at `url` for whoever writes the audit log or upgrades: with the pepper in `home`.
+
+    Nothing is opened yet. Raises as `load_pepper` and `Database` do.
+    """
+    return Database(url, statement_seconds, pepper=await asyncio.to_thread(load_pepper, home))
 
 
 async def check_pepper(database: Database, pepper: bytes) -> None:

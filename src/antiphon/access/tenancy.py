@@ -6,6 +6,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.errors import InvalidRequest, NotFound
+from antiphon.storage import audit
 from antiphon.storage.ids import new_id
 from antiphon.storage.tables import installation, organization, project
 
@@ -67,4 +68,6 @@ async def default_organization(connection: AsyncConnection, now: int) -> str:
     made = new_id("org-")
     row = {"id": made, "name": DEFAULT, "created_at": now, "prepaid": False}
     await connection.execute(insert(organization).values(row))
+    payload = {"id": made, "data": {"name": DEFAULT, "prepaid": False}}
+    await audit.record(connection, "organization.created", payload, organization_id=made, by=None, now=now)
     return made

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 
 from antiphon.access.access import Access, opened
+from antiphon.access.pepper import connected
 from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
 from antiphon.admission.memory import Memory
@@ -25,6 +26,7 @@ from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.ledger import ledger as accounts
+from antiphon.operations import used_settings
 from antiphon.operations.dedicated import Dedicated
 from antiphon.operations.incidents import Incidents
 from antiphon.pools import reports
@@ -71,12 +73,14 @@ async def running(
     """
     home = settings.home_path
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(settings.database_url))
+        database = await stack.enter_async_context(await connected(settings.database_url, home))
         await upgrade(database)
         # What every request waits for has connections that no page of the administration can occupy.
         prompt = await stack.enter_async_context(database.apart())
         access = await opened(database, home, prompt)
         first_key = await access.ensure_default()
+        if told is None:
+            await used_settings.record(database, settings, time.time())
         keys = access.authenticator
         runtime = new_runtime(settings)
         stack.push_async_callback(runtime.close)
@@ -129,11 +133,12 @@ async def running(
 async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     """What several gateway processes share, for as long as the block runs: engines, and the first start."""
     home = settings.home_path
-    async with Database(settings.database_url) as database, AsyncExitStack() as stack:
+    async with await connected(settings.database_url, home) as database, AsyncExitStack() as stack:
         await upgrade(database)
         content = await stack.enter_async_context(opened_content(settings, database))
         access = await opened(database, home)
         first_key = await access.ensure_default()
+        await used_settings.record(database, settings, time.time())
         await asyncio.to_thread(clean, home / "uploads")
         gateways, runtime = Gateways(), new_runtime(settings)
         pools = own(settings, runtime, gateways, lambda id: catalogue.entry(id))

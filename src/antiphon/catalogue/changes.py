@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.catalogue.entries import Ending, Switch
 from antiphon.catalogue.instances import Instance, instances
 from antiphon.errors import NotFound
+from antiphon.storage import audit
 from antiphon.storage.database import Database
 from antiphon.storage.ids import ordered_id
 from antiphon.storage.tables import alias_switch, snapshot_ending
@@ -52,7 +54,9 @@ class Changes:
             announced_at=int(now),
         )
         async with self._database.begin() as connection:
-            await connection.execute(insert(alias_switch).values(msgspec.structs.asdict(made)))
+            values = msgspec.structs.asdict(made)
+            await connection.execute(insert(alias_switch).values(values))
+            await self._record(connection, "model.switch.created", {"id": made.id, "data": values})
         return made
 
     async def cancel(self, id: str) -> None:
@@ -61,6 +65,7 @@ class Changes:
         async with self._database.begin() as connection:
             if not (await connection.execute(gone)).rowcount:
                 raise NotFound(f"There is no switch '{id[:200]}' to come.")
+            await self._record(connection, "model.switch.deleted", {"id": id})
 
     async def end(self, ending: Ending) -> None:
         """Let a snapshot end on a day; what was said of its end before does not count any more."""
@@ -70,6 +75,7 @@ class Changes:
                 delete(snapshot_ending).where(snapshot_ending.c.snapshot == ending.snapshot)
             )
             await connection.execute(insert(snapshot_ending).values(values))
+            await self._record(connection, "model.end.created", {"id": ending.snapshot, "data": values})
 
     async def keep(self, snapshot: str) -> None:
         """Call off the end of a snapshot. Raises `NotFound` if none was said here."""
@@ -77,6 +83,12 @@ class Changes:
         async with self._database.begin() as connection:
             if not (await connection.execute(gone)).rowcount:
                 raise NotFound(f"No end of '{snapshot[:200]}' was announced.")
+            await self._record(connection, "model.end.deleted", {"id": snapshot})
+
+    async def _record(self, connection: AsyncConnection, type: str, payload: dict[str, Any]) -> None:
+        # Only the operator changes what models mean, at the command line.
+        now = self._clock()
+        await audit.record(connection, type, payload, organization_id=None, by=None, now=now)
 
 
 def _ending(row: Any) -> Ending:

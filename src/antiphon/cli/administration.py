@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -35,6 +36,7 @@ class _Identified(Protocol):
 
 
 T = TypeVar("T", bound=_Identified)
+R = TypeVar("R")
 
 PIPE_WIDTH = 400
 PAGE = 100
@@ -57,15 +59,31 @@ async def opened_database(home: str | None) -> AsyncIterator[tuple[Access, Datab
     """The services as `opened` gives them, and their database, whose statements may take minutes."""
     # Imported here, since every other command starts without a database.
     from antiphon.access.access import opened as access_over
-    from antiphon.storage.database import Database
+    from antiphon.access.pepper import connected
     from antiphon.storage.migrations import upgrade
 
     chosen = settings.load({"home": home})
-    async with Database(chosen.database_url, STATEMENT_SECONDS) as database:
+    async with await connected(chosen.database_url, chosen.home_path, STATEMENT_SECONDS) as database:
         await upgrade(database)
         access = await access_over(database, chosen.home_path)
         await access.organizations.ensure_default()
         yield access, database
+
+
+def acted(home: str | None, type: str, payload: Mapping[str, Any], act: Callable[[], R]) -> R:
+    """Do something to the data folder's files, and say so in the audit log of the installation.
+
+    What fails is not logged. `type` and `payload` as `storage.audit.record` has them.
+    """
+
+    async def run() -> R:
+        from antiphon.storage.audit import record
+
+        async with opened_database(home) as (_, database), database.begin() as connection:
+            await record(connection, type, payload, organization_id=None, by=None, now=time.time())
+            return await asyncio.to_thread(act)
+
+    return asyncio.run(run())
 
 
 class House(NamedTuple):

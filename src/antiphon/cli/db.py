@@ -38,11 +38,11 @@ def upgrade(as_json: Json = False, home: Home = None) -> None:
 
 
 async def _looked_at(home: str | None, upgraded: bool = False) -> tuple[str, State]:
+    from antiphon.access.pepper import connected
     from antiphon.storage import migrations
-    from antiphon.storage.database import Database
 
     chosen = settings.load({"home": home})
-    async with Database(chosen.database_url) as database:
+    async with await connected(chosen.database_url, chosen.home_path) as database:
         if upgraded:
             await migrations.upgrade(database)
         return database.address, await migrations.state(database)

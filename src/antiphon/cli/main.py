@@ -13,6 +13,7 @@ import typer
 
 from antiphon import __version__
 from antiphon.cli.advise import advise
+from antiphon.cli.audit import audit
 from antiphon.cli.backup import backup, restore
 from antiphon.cli.chat import chat
 from antiphon.cli.compare import compare
@@ -73,6 +74,7 @@ app.command()(costs)
 app.add_typer(credits, name="credits")
 app.add_typer(prices, name="prices")
 app.add_typer(ledger, name="ledger")
+app.add_typer(audit, name="audit")
 for name, command in COMMANDS.items():
     models.command(name)(command)
 models.command()(compare)

@@ -34,6 +34,7 @@ from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore, Progress
+from antiphon.cli.administration import acted
 from antiphon.cli.options import Home, Json
 from antiphon.cli.output import err_console, line
 from antiphon.errors import ConfigurationError
@@ -89,6 +90,7 @@ def pull(
     store = ModelStore(folder)
     preparing.forget_failures(store, entry)
     prepare(store, entry, chosen)
+    acted(home, "model.installed", {"id": entry.id, "data": {"source": model, "alias": alias}}, list)
     served = entry.id in load(folder).served
     typer.echo(
         f"{entry.id} is installed ({decimal(entry.size)}). "
@@ -142,10 +144,14 @@ def remove(
     chosen = settings.load({"home": home})
     catalogue, store = current(chosen), ModelStore(chosen.home_path)
     _unused(catalogue, model)
-    if entry := catalogue.entries.get(model):
-        preparing.remove(store, entry)
-    if not store.remove(model):
-        raise ConfigurationError(f"There are no files of '{model}'", fix="see antiphon models list")
+
+    def act() -> None:
+        if entry := catalogue.entries.get(model):
+            preparing.remove(store, entry)
+        if not store.remove(model):
+            raise ConfigurationError(f"There are no files of '{model}'", fix="see antiphon models list")
+
+    acted(home, "model.deleted", {"id": model}, act)
     typer.echo(f"{model} is removed. A server that runs stops serving it.")
 
 
@@ -179,13 +185,13 @@ def current(chosen: settings.Settings) -> Catalogue:
     if not chosen.database and not (folder / DATABASE_NAME).exists():
         return load(folder)  # no server ever ran here
     # Imported here, since every other command starts without a database.
+    from antiphon.access.pepper import connected
     from antiphon.catalogue.changes import Changes
     from antiphon.catalogue.live import changed
-    from antiphon.storage.database import Database
     from antiphon.storage.migrations import upgrade
 
     async def run() -> Catalogue:
-        async with Database(chosen.database_url) as database:
+        async with await connected(chosen.database_url, folder) as database:
             await upgrade(database)
             return await changed(folder, Changes(database))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from antiphon.catalogue.catalogue import load
 from antiphon.catalogue.document import FILE_NAME, parsed, read
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore
-from antiphon.cli.administration import Csv, show
+from antiphon.cli.administration import Csv, acted, show
 from antiphon.cli.options import Home, Json
 from antiphon.errors import ConfigurationError
 from antiphon.values import Price
@@ -69,7 +70,8 @@ def set_price(
     line = {"since": since or f"{datetime.now(UTC).date()}", "input": input, "output": output}
     cached = {} if cached_input is None else {"cached_input": cached_input}
     price = texts.parse(line | cached | {"second": second})
-    _write(folder, entry, price)
+    set_to = {"since": f"{price.since}"} | _amounts(price)
+    acted(home, "price.created", {"id": snapshot, "data": set_to}, partial(_write, folder, entry, price))
     typer.echo(f"{snapshot} has a new price from {price.since} on. A server that runs knows it in a second.")
 
 

@@ -26,6 +26,7 @@ from antiphon.ledger.measurements import Measurement
 from antiphon.ledger.rollups import DAY
 from antiphon.ledger.workload import MEASURING, Shape
 from antiphon.operations.orders import Change
+from antiphon.storage import audit
 from antiphon.storage.ids import derived_id, ordered_id
 
 READY_SECONDS = 600.0
@@ -244,3 +245,11 @@ async def _keep(house: House, instance: Instance, levels: Sequence[Level]) -> No
     )
     async with house.database.begin() as connection:
         await connection.run_sync(measurements.save, made)
+        await audit.record(
+            connection,
+            "dedicated_measurement.created",
+            {"id": made.id, "data": {"snapshot": made.snapshot, "engine": made.engine}},
+            organization_id=made.organization_id,
+            by=None,
+            now=now,
+        )

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from antiphon.storage import chain
 from antiphon.storage.ids import ordered_id
-from antiphon.storage.tables import audit_log
 from antiphon.values import Caller
 
 
@@ -19,7 +18,7 @@ async def record(
     type: str,
     payload: Mapping[str, Any],
     *,
-    organization_id: str,
+    organization_id: str | None,
     project_id: str | None = None,
     by: Caller | None,
     now: float,
@@ -27,16 +26,18 @@ async def record(
     """Say that `by` did something; None is the operator at the command line. `now` in unix seconds.
 
     `type` as OpenAI names events (`api_key.created`), or of the same form where it has none. `payload` is
-    what the event shows under its type: ids and what was changed, never a secret.
+    what the event shows under its type: ids and what was changed, never a secret. An act without an
+    organization is one of the whole installation.
+
+    Until the transaction ends nobody else writes to the same log: it should do little after this.
     """
-    await connection.execute(
-        insert(audit_log).values(
-            id=ordered_id("audit_log-", now),
-            organization_id=organization_id,
-            type=type,
-            effective_at=int(now),
-            project_id=project_id,
-            actor_key_id=by.key_id if by else None,
-            payload=msgspec.json.encode(payload).decode(),
-        )
-    )
+    event = {
+        "id": ordered_id("audit_log-", now),
+        "organization_id": organization_id,
+        "type": type,
+        "effective_at": int(now),
+        "project_id": project_id,
+        "actor_key_id": by.key_id if by else None,
+        "payload": msgspec.json.encode(payload).decode(),
+    }
+    await connection.run_sync(chain.append, event)

@@ -77,14 +77,19 @@ class Database:
     statement at the latest; a broken constraint stays SQLAlchemy's `IntegrityError`, for the caller to judge.
     """
 
-    def __init__(self, url: str, statement_seconds: float = STATEMENT_SECONDS) -> None:
+    def __init__(
+        self, url: str, statement_seconds: float = STATEMENT_SECONDS, *, pepper: bytes = b""
+    ) -> None:
         """Nothing is opened yet; `ConfigurationError` if the address cannot be used.
 
         `statement_seconds`: the longest that one statement may wait for other transactions, or work.
+        `pepper`: what the ends of the audit log are sealed with, for those who write it or upgrade.
         """
         self._url, self._kind = _parsed(url)
         self._seconds = statement_seconds
-        self._engine = self._kind.create_engine(self._url, statement_seconds)
+        self.pepper = pepper
+        engine = self._kind.create_engine(self._url, statement_seconds)
+        self._engine = engine.execution_options(pepper=pepper)
         self._reader = self._engine.execution_options(**self._kind.READING)
         self._writer = self._engine.execution_options(**self._kind.WRITING)
         self._transactions = self._kind.transactions(self._url, statement_seconds, self._engine)
@@ -96,7 +101,7 @@ class Database:
 
         Whoever works over them never waits for one of these, and a writer for one other writer at most.
         """
-        other = Database(self._url.render_as_string(hide_password=False), self._seconds)
+        other = Database(self._url.render_as_string(hide_password=False), self._seconds, pepper=self.pepper)
         other._together = self._together
         return other
 
@@ -132,7 +137,7 @@ class Database:
     async def alone(self) -> AsyncIterator[AsyncConnection]:
         """`begin` for work on the tables themselves: one process at a time, with ten minutes a statement."""
         engine = self._kind.create_engine(self._url, ALONE_SECONDS, for_tables=True)
-        writer = engine.execution_options(**self._kind.WRITING)
+        writer = engine.execution_options(**self._kind.WRITING, pepper=self.pepper)
         try:
             with self._border():
                 async with writer.begin() as connection, self._kind.alone(connection):

@@ -119,7 +119,7 @@ def transactions(url: URL, seconds: float, engine: AsyncEngine) -> InThread:
         creator=partial(_open, sqlite, Path(str(url.database)), options, limit),
         poolclass=StaticPool,
         hide_parameters=True,  # error texts never carry values
-        execution_options=WRITING,
+        execution_options={**engine.sync_engine.get_execution_options(), **WRITING},
     )
     event.listen(plain, "begin", _begin)
     event.listen(plain, "before_cursor_execute", lambda *_: limit.start())

@@ -57,6 +57,7 @@ __all__ = [
     "allowance",
     "api_key",
     "api_key_secret",
+    "audit_head",
     "audit_log",
     "content",
     "content_key",
@@ -247,17 +248,32 @@ api_key_secret = Table(
     UniqueConstraint("key_id", "rotation"),
 )
 
+# Append-only, which triggers of the database see to: what was done, in chains of digests (ADR 0040).
 audit_log = Table(
     "audit_log",
     metadata,
     Column("id", Text, primary_key=True),  # audit_log-…, in the order of time
-    Column("organization_id", ForeignKey("organization.id"), nullable=False),
+    Column("organization_id", ForeignKey("organization.id")),  # none: an act of the whole installation
     Column("type", Text, nullable=False),  # api_key.created, project.archived, …
     Column("effective_at", BigInteger, nullable=False),
     Column("project_id", Text),
     Column("actor_key_id", Text),  # none: the operator, at the command line
     Column("payload", Text, nullable=False),  # JSON
+    Column("chain", Text, nullable=False),  # the organization's id, or "installation"
+    Column("sequence", BigInteger, nullable=False),  # from 1, without a gap
+    Column("digest", LargeBinary, nullable=False),  # of this row and of the digest before
+    UniqueConstraint("chain", "sequence"),
     Index("ix_audit_log_organization", "organization_id", "id"),
+)
+
+# Where each chain ends. Whoever writes a row holds the lock of this one.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),  # HMAC of these three with the pepper
 )
 
 # --- limits -------------------------------------------------------------------------------------------------
