@@ -158,7 +158,7 @@ BODIES: Mapping[str, Any] = {
         "interval": "month",
     },
     "POST /v1/organization/spend_limit": {"threshold_amount": 100, "currency": "USD", "interval": "month"},
-    "POST /v1/organization/data_retention": {"retention_type": "none"},
+    "POST /v1/organization/data_retention": {"retention_type": "modified_abuse_monitoring"},
     "POST /v1/organization/projects/{project_id}/data_retention": {"retention_type": "none", "days": 1},
     "POST /v1/organization/training_opt_in": {
         "opted_in": True,

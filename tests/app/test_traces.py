@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,8 @@ GRAFANA = Path(__file__).parents[2] / "docs" / "grafana.json"
 def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     """What was traced in this test, by a service that is traced."""
     exporter = InMemorySpanExporter()
-    build = edges.build_edge
     with exporting(SimpleSpanProcessor(exporter)) as trace:
-        monkeypatch.setattr("service.build_edge", lambda *a, **k: build(*a, **k, trace=trace))
+        monkeypatch.setattr("service.Around", partial(edges.Around, trace=trace))
         yield exporter
 
 

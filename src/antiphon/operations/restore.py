@@ -13,6 +13,7 @@ from typing import IO
 
 import msgspec
 
+from antiphon.access.pepper import connected
 from antiphon.errors import ConfigurationError
 from antiphon.operations import artefacts
 from antiphon.operations.artefacts import Manifest, Progress
@@ -20,7 +21,6 @@ from antiphon.operations.backup import KEYS_NAME, ROWS_NAME
 from antiphon.operations.parts import Artefact
 from antiphon.settings import DATABASE_NAME, FILE_NAME
 from antiphon.storage import copies
-from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
 
 DRAFT = ".restoring"
@@ -133,7 +133,7 @@ async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Pro
                 "the backup is of a database that is no file",
                 fix="name an empty one with --database, as postgresql://user@host/name",
             )
-        async with Database(url, _STATEMENT_SECONDS) as database:
+        async with await connected(url, draft, _STATEMENT_SECONDS) as database:
             with rows.open("rb") as lines:
                 await copies.load(database, lines, partial(show, "restoring the database"))
             await upgrade(database)
@@ -144,7 +144,7 @@ async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Pro
             fix="leave --database away",
         )
     elif DATABASE_NAME in manifest.files:
-        async with Database(f"sqlite+aiosqlite:///{draft / DATABASE_NAME}") as database:
+        async with await connected(f"sqlite+aiosqlite:///{draft / DATABASE_NAME}", draft) as database:
             await upgrade(database)
 
 
