@@ -17,7 +17,11 @@ from aiohttp import FormData
 from admin_service import House, administrating
 from antiphon.access.api_key import Realm
 from antiphon.admission.store import SpendLimits
+from antiphon.moderation.monitor import Seen
+from antiphon.moderation.policy import Found
+from antiphon.operations.moderating import Moderating
 from antiphon.operations.orders import Order
+from antiphon.values import Caller
 from service import CHAT, SPEECH
 
 NEEDS = {
@@ -90,6 +94,18 @@ NEEDS = {
     "GET /v1/operator/organizations/{organization_id}": "operator",
     "POST /v1/operator/organizations/{organization_id}/credits": "operator",
     "GET /v1/operator/organizations/{organization_id}/credits": "operator",
+    "POST /v1/moderations": "chat",
+    "GET /v1/moderations/scorers": "chat",
+    "GET /v1/organization/flags": "org.read",
+    "GET /v1/organization/flags/{flag_id}": "org.read",
+    "GET /v1/organization/flags/{flag_id}/evidence": "org.write",
+    "POST /v1/organization/flags/{flag_id}/appeal": "org.write",
+    "GET /v1/organization/moderation": "org.read",
+    "GET /v1/operator/flags": "operator",
+    "POST /v1/operator/flags/{flag_id}/resolve": "operator",
+    "POST /v1/operator/organizations/{organization_id}/moderation_thresholds": "operator",
+    "POST /v1/operator/organizations/{organization_id}/suspend": "operator",
+    "POST /v1/operator/organizations/{organization_id}/resume": "operator",
 }
 """Every operation, with what a key must be allowed; nothing where no key is asked for."""
 
@@ -139,6 +155,15 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/organization/dedicated_instances/{instance_id}": {"load": 2},
     "POST /v1/operator/organizations": {"name": "{unique}"},
     "POST /v1/operator/organizations/{organization_id}/credits": {"amount": "1"},
+    "POST /v1/moderations": {"input": "Hello"},
+    "POST /v1/organization/flags/{flag_id}/appeal": {"text": "It was a joke."},
+    "POST /v1/operator/flags/{flag_id}/resolve": {"outcome": "upheld"},
+    "POST /v1/operator/organizations/{organization_id}/moderation_thresholds": {
+        "category": "hate",
+        "action": "alert",
+        "score": 0.9,
+    },
+    "POST /v1/operator/organizations/{organization_id}/suspend": {"reason": "spam"},
 }
 NOT_SERVED = {"POST /v1/embeddings", "POST /v1/engines/{model}/embeddings"}
 """What no model does here: who may ask for it is told so."""
@@ -153,6 +178,7 @@ MISSING = {
     "user_id": "user-0000000000000000",
     "instance_id": "dedicated_0000000000000000",
     "organization_id": "org-0000000000000000",
+    "flag_id": "flag_000000000000000000000000000000",
 }
 CANARY = "canary"
 """Stands in the name of everything that is the other organization's."""
@@ -216,7 +242,17 @@ class Matrix:
             "user_id": user.id,
             "instance_id": instance.id,
             "organization_id": organization_id,
+            "flag_id": await self.raised(organization_id, unique),
         }
+
+    async def raised(self, organization_id: str, request_id: str) -> str:
+        """A new flag."""
+        caller = Caller(key_id="key_1", organization_id=organization_id, organization="")
+        found = [Found("input", "hate", 0.9, "rules")]
+        seen = Seen(request_id=request_id, caller=caller, snapshot=CHAT, findings=found, at=self.world.wall)
+        flag = await Moderating(self.world.database, lambda: self.world.wall).act(seen)
+        assert flag is not None
+        return flag.id
 
     async def limit_spending(self, organization_id: str, project_id: str) -> None:
         limits = SpendLimits(self.world.database)
@@ -279,21 +315,21 @@ class Matrix:
                 self.expect(what, answer[0] == 403, answer)
                 self.expect(f"{what}: as own", answer == answers["own"], answer)
             else:
-                wanted = self.wanted(case, leaf)
+                wanted = self.wanted(case, leaf, operation)
                 if wanted == 200 and operation in NOT_SERVED:
                     wanted = 400
                 self.expect(what, answer[0] == wanted, answer)
             leaks = role not in ("outsider", "operator") and CANARY.encode() in answer[1]
             self.expect(f"{what}: leaks", not leaks, answer)
         for one, same in (("other", "missing"), ("strayed", "lost")):
-            if one in answers and self.wanted(one, leaf) == 404:
+            if one in answers and self.wanted(one, leaf, operation) == 404:
                 self.expect(
                     f"{role}: {operation}: {one} is {same}", answers[one] == answers[same], answers[one]
                 )
 
-    def wanted(self, case: str, leaf: str | None) -> int:
+    def wanted(self, case: str, leaf: str | None, operation: str) -> int:
         """The status for who may ask. Some things belong to no organization: others' are one's own."""
-        shared = leaf in ("model", "kind", "organization_id", "rate_limit_id")
+        shared = leaf in ("model", "kind", "organization_id", "rate_limit_id") or "/operator/" in operation
         there = case == "own" or (shared and case == ("strayed" if leaf == "rate_limit_id" else "other"))
         return 200 if there else 404
 

@@ -23,6 +23,7 @@ from antiphon.api.reference import ReferenceApi
 from antiphon.api.routes import Route
 from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
+from antiphon.app.moderation import measure
 from antiphon.catalogue.listing import Names
 from antiphon.inference.chat import Chat
 from antiphon.inference.completions import Completions
@@ -30,6 +31,7 @@ from antiphon.inference.embeddings import Embeddings
 from antiphon.inference.metrics import Metrics
 from antiphon.inference.transcription import Transcription
 from antiphon.ledger.ledger import Ledger
+from antiphon.moderation.monitor import Monitor
 from antiphon.pools.pools import Pools
 from antiphon.settings import Settings
 from antiphon.wire.models import Readiness
@@ -65,6 +67,9 @@ def build_edge(
         ready = states and pools.ready and ledger.ready
         return Readiness(status="ready" if ready else "unavailable", deployments=states)
 
+    for observer in observers:
+        if isinstance(observer, Monitor):
+            measure(metrics, observer)
     reference = ReferenceApi()
     idempotency = Idempotency(ledger.idempotency_keys)
     services = (settings, catalogue, gate, pools, ledger.meter, metrics)

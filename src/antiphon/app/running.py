@@ -20,6 +20,7 @@ from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
+from antiphon.app.moderation import moderating, telling_of_flags, watching
 from antiphon.app.work import beside, flush, flush_often, telling, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
@@ -85,6 +86,7 @@ async def running(
         counters = await stack.enter_async_context(_counters(settings))
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
+        moderation, monitor = await stack.enter_async_context(moderating(settings, database, gate))
         administration = Administration(
             access=access,
             rate_limits=RateLimits(database, settings),
@@ -93,20 +95,22 @@ async def running(
             dedicated=dedicated,
             database=database,
             clock=time.time,
+            moderation=moderation,
         )
-        admin = rows(administration)
-        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate)
+        admin, observers = rows(administration), [monitor] if monitor else []
+        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate, observers)
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
         if told is not None:
             await attach(told, pools)
-        work = {"catalogue": catalogue.run(), "keys": flush_often(keys)}
+        work = {"catalogue": catalogue.run(), "keys": flush_often(keys), **watching(moderation, monitor)}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             work["time"] = time_kept(settings, database, runtime, dedicated, pools)
             work |= await telling(settings, database, lambda: catalogue.catalogue)
+            work |= await telling_of_flags(settings, database)
         try:
             async with beside(work):
                 yield Antiphon(edge, first_key, ready, pools, gate.waiting)
@@ -138,6 +142,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         scaling = keep_scaled(pools, gateways.busy, gateways.waiting, tell)
         work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
         work |= await telling(settings, database, lambda: catalogue.catalogue)
+        work |= await telling_of_flags(settings, database)
         try:
             async with beside(work):
                 yield Engines(first_key, gateways)

@@ -32,6 +32,7 @@ from antiphon.storage.ledger_tables import (
 )
 from antiphon.storage.metadata import metadata
 from antiphon.storage.model_tables import alias_switch, notice, snapshot_ending
+from antiphon.storage.moderation_tables import flag, moderation_threshold, organization_standing
 
 __all__ = [
     "account",
@@ -47,13 +48,16 @@ __all__ = [
     "dedicated_ready",
     "entry",
     "epoch",
+    "flag",
     "idempotency",
     "installation",
     "machine",
     "member",
     "metadata",
+    "moderation_threshold",
     "notice",
     "organization",
+    "organization_standing",
     "price",
     "project",
     "rate_limit",
