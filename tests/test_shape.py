@@ -60,6 +60,7 @@ TESTED_WITH = {
     "ledger/test_posting.py": ("ledger/accounts.py", "ledger/requests.py", "storage/sql.py"),
     "ledger/test_usage.py": ("ledger/buckets.py",),
     "ledger/test_verify.py": ("ledger/tally.py", "ledger/totals.py"),
+    "operations/test_moderating.py": ("moderation/evidence.py",),
     "operations/test_operations_dedicated.py": ("operations/affording.py",),
     "pools/test_pool.py": ("pools/replica.py",),
     "runtime/test_ray.py": ("runtime/ray_control.py", "runtime/ray_messages.py"),
@@ -67,6 +68,7 @@ TESTED_WITH = {
     "storage/test_migrations.py": (
         "storage/ledger_tables.py",
         "storage/metadata.py",
+        "storage/moderation_tables.py",
         "storage/migrations/env.py",
         "storage/migrations/steps.py",
         "storage/tables.py",

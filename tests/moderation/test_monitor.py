@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_texts import seen
 
 from antiphon.errors import Unavailable
 from antiphon.moderation import monitor as module
@@ -20,7 +22,6 @@ from antiphon.moderation.rules import load
 from antiphon.moderation.scorers.rules import RulesScorer
 from antiphon.moderation.scoring import Panel, Scores
 from service import CALLER, serving
-from test_texts import seen
 
 BAD = "I want to kill myself"
 
@@ -188,7 +189,7 @@ async def test_the_same_recording_over_and_over_is_found_and_no_link_is_left(tmp
     [found] = watch.acted
     assert (found.request_id, found.findings[0].category) == ("req_2", REPEATED)
     assert found.detail == "the same recording 3 times within an hour"
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
     watch.monitor.observe(seen({}, recording=tmp_path / "gone"))
     assert watch.monitor.outcomes["unheard"] == 1
 

@@ -43,7 +43,6 @@ def test_what_cannot_be_built_is_told(tmp_path: Path, chosen: dict[str, str], sa
 async def test_the_rules_score_by_themselves(tmp_path: Path) -> None:
     scorer = build(Settings(home=str(tmp_path)))
     await scorer.start()
-    assert [round(one.get("self-harm", 0), 2) for one in await scorer.score(["Hello", "I'll hang myself"])]
-    == [ 0, 0.95
-    ]  # fmt: skip
+    harmless, bad = await scorer.score(["Hello", "I'll hang myself"])
+    assert (harmless, bad) == ({}, {"self-harm": 0.95})
     await scorer.close()

@@ -27,8 +27,9 @@ class House:
         self.moderating = Moderating(world.database, lambda: NOW)
 
     async def use(self, key: str, width: int, start: int, requests: int) -> None:
+        start -= start % width
         row: dict[str, Any] = {
-            "organization_id": self.id, "width": width, "start": start - start % width, "project_id": "proj_1",
+            "organization_id": self.id, "width": width, "start": start, "project_id": "proj_1",
             "key_id": key, "snapshot": "chat-1", "task": "chat", "requests": requests,
         }  # fmt: skip
         async with self.world.database.begin() as connection:

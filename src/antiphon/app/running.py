@@ -20,7 +20,7 @@ from antiphon.api.admin.table import Administration, rows
 from antiphon.api.edge import Edge
 from antiphon.app.edge import build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
-from antiphon.app.moderation import moderating, telling_of_flags, watching
+from antiphon.app.moderation import moderating, watching
 from antiphon.app.work import beside, flush, flush_often, telling, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
@@ -110,7 +110,6 @@ async def running(
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
             work["time"] = time_kept(settings, database, runtime, dedicated, pools)
             work |= await telling(settings, database, lambda: catalogue.catalogue)
-            work |= await telling_of_flags(settings, database)
         try:
             async with beside(work):
                 yield Antiphon(edge, first_key, ready, pools, gate.waiting)
@@ -142,7 +141,6 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         scaling = keep_scaled(pools, gateways.busy, gateways.waiting, tell)
         work = {"catalogue": catalogue.run(), "scale": scaling, "time": keeping}
         work |= await telling(settings, database, lambda: catalogue.catalogue)
-        work |= await telling_of_flags(settings, database)
         try:
             async with beside(work):
                 yield Engines(first_key, gateways)
