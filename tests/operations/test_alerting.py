@@ -66,6 +66,16 @@ async def test_flags_above_a_note_are_told_once_signed_and_without_content(house
     assert house.receiver.messages[0][0]["webhook-id"] == flag
 
 
+async def test_an_appeal_is_told_as_well(house: House) -> None:
+    flag = await house.raised("req_1", "violence")  # a note
+    await house.moderating.appeal(house.id, flag, "It was a quote.", by=None)
+    for _ in range(2):
+        await house.machine().look()
+    [told] = house.receiver.told(house.home)
+    assert (told["type"], told["data"]["flag"]) == ("flag.appealed", flag) and "quote" not in str(told)
+    assert house.receiver.messages[0][0]["webhook-id"] == f"{flag}.appeal"
+
+
 async def test_what_did_not_arrive_is_sent_again_with_the_same_id_and_given_up_in_the_end(
     house: House,
 ) -> None:

@@ -130,7 +130,8 @@ def appeal(
     found = get(connection, organization_id, flag_id)
     if found.status != "open":
         raise InvalidRequest(f"The flag is {found.status} already.", param="flag_id")
-    _change(connection, found, {"appeal": text, "appealed_at": now, "appealed_by": by})
+    told = {"attempts": 0, "next_at": now}  # the webhook, again
+    _change(connection, found, {"appeal": text, "appealed_at": now, "appealed_by": by, **told})
     return get(connection, organization_id, flag_id)
 
 

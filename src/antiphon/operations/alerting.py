@@ -1,4 +1,4 @@
-"""Tells the operator's webhook of flags that are more than notes: each once, as notices are told."""
+"""Tells the operator's webhook of flags that are more than notes, and of appeals: each once."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ class Alerter:
         async with self._database.begin() as connection:
             if not (await connection.execute(mine.values(lease))).rowcount:
                 return  # another one tells it
-        failure = await self._webhook.post(row.id, now, body(row))
+        id = row.id if row.appealed_at is None else f"{row.id}.appeal"
+        failure = await self._webhook.post(id, now, body(row))
         over: dict[str, int | None] = {"told_at": now, "next_at": None}
         if failure:
             later = now + DELAYS[row.attempts] if row.attempts < len(DELAYS) else None
@@ -90,5 +91,8 @@ def body(row: Any) -> bytes:
         "detail": row.detail,
         "findings": findings,
     }
-    at = f"{datetime.fromtimestamp(row.created_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return msgspec.json.encode({"type": "flag.raised", "timestamp": at, "data": data})
+    type, moment = ("flag.raised", row.created_at)
+    if row.appealed_at is not None:
+        type, moment = ("flag.appealed", row.appealed_at)
+    at = f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return msgspec.json.encode({"type": type, "timestamp": at, "data": data})
