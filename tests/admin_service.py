@@ -15,11 +15,15 @@ from antiphon.access.api_key import Realm
 from antiphon.access.organizations import Organization
 from antiphon.access.pepper import check_pepper
 from antiphon.access.projects import Project
+from antiphon.admission.gate import Gate
 from antiphon.admission.store import RateLimits, SpendLimits
-from antiphon.api.admin.table import Administration, rows
+from antiphon.api.admin.table import Administration, Moderation, rows
 from antiphon.api.routes import Route
+from antiphon.moderation.scorers import panel
+from antiphon.moderation.thresholds import ThresholdStore
 from antiphon.operations.dedicated import Dedicated
 from antiphon.operations.incidents import Incidents
+from antiphon.operations.moderating import Moderating
 from antiphon.pools import machines
 from antiphon.privacy.consent import Consents
 from antiphon.privacy.policies import Policies
@@ -155,6 +159,12 @@ def admin_rows(world: World, instances: Dedicated) -> list[Route]:
             incidents=Incidents(world.database, 99.9, lambda: world.wall),
             database=world.database,
             clock=lambda: world.wall,
+            moderation=Moderation(
+                panel(Settings(home="/nowhere", moderation_scorers="rules")),
+                Gate(Settings()),
+                Moderating(world.database, lambda: world.wall),
+                ThresholdStore(world.database, lambda: world.wall),
+            ),
         )
     )
 

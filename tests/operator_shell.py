@@ -10,14 +10,18 @@ import typer
 from typer.testing import CliRunner, Result
 
 from antiphon.cli.data import data
+from antiphon.cli.flags import flags
 from antiphon.cli.keys import keys
+from antiphon.cli.moderation import moderation
 from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
 from antiphon.cli.projects import projects
 
 APP = typer.Typer()
 APP.add_typer(data, name="data")
+APP.add_typer(flags, name="flags")
 APP.add_typer(keys, name="keys")
+APP.add_typer(moderation, name="moderation")
 APP.add_typer(orgs, name="orgs")
 APP.add_typer(projects, name="projects")
 

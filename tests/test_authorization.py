@@ -18,13 +18,17 @@ from sqlalchemy import func, select
 from admin_service import House, administrating
 from antiphon.access.api_key import Realm
 from antiphon.admission.store import SpendLimits
+from antiphon.moderation.monitor import Seen
+from antiphon.moderation.policy import Found
 from antiphon.operations.incidents import Incidents
+from antiphon.operations.moderating import Moderating
 from antiphon.operations.orders import Order
 from antiphon.privacy.consent import CURRENT
 from antiphon.status.incidents import New
 from antiphon.storage.audit_proof import verify
 from antiphon.storage.database import Database
 from antiphon.storage.tables import audit_log
+from antiphon.values import Caller
 from service import CHAT, SPEECH
 from stored_completions import completion
 
@@ -114,6 +118,18 @@ NEEDS = {
     "GET /v1/operator/incidents": "operator",
     "POST /v1/operator/incidents/{incident_id}/notes": "operator",
     "POST /v1/operator/incidents/{incident_id}/resolve": "operator",
+    "POST /v1/moderations": "chat",
+    "GET /v1/moderations/scorers": "chat",
+    "GET /v1/organization/flags": "org.read",
+    "GET /v1/organization/flags/{flag_id}": "org.read",
+    "GET /v1/organization/flags/{flag_id}/evidence": "org.write",
+    "POST /v1/organization/flags/{flag_id}/appeal": "org.write",
+    "GET /v1/organization/moderation": "org.read",
+    "GET /v1/operator/flags": "operator",
+    "POST /v1/operator/flags/{flag_id}/resolve": "operator",
+    "POST /v1/operator/organizations/{organization_id}/moderation_thresholds": "operator",
+    "POST /v1/operator/organizations/{organization_id}/suspend": "operator",
+    "POST /v1/operator/organizations/{organization_id}/resume": "operator",
 }
 """Every operation, with what a key must be allowed; nothing where no key is asked for."""
 
@@ -174,6 +190,15 @@ BODIES: Mapping[str, Any] = {
     "POST /v1/operator/incidents": {"title": "{unique}", "text": "We look at it."},
     "POST /v1/operator/incidents/{incident_id}/notes": {"text": "Found."},
     "POST /v1/operator/incidents/{incident_id}/resolve": {"text": "Repaired."},
+    "POST /v1/moderations": {"input": "Hello"},
+    "POST /v1/organization/flags/{flag_id}/appeal": {"text": "It was a joke."},
+    "POST /v1/operator/flags/{flag_id}/resolve": {"outcome": "upheld"},
+    "POST /v1/operator/organizations/{organization_id}/moderation_thresholds": {
+        "category": "hate",
+        "action": "alert",
+        "score": 0.9,
+    },
+    "POST /v1/operator/organizations/{organization_id}/suspend": {"reason": "spam"},
 }
 NOT_SERVED = {"POST /v1/embeddings", "POST /v1/engines/{model}/embeddings"}
 """What no model does here: who may ask for it is told so."""
@@ -190,6 +215,7 @@ MISSING = {
     "instance_id": "dedicated_0000000000000000",
     "organization_id": "org-0000000000000000",
     "incident_id": "incident_0000000000000000",
+    "flag_id": "flag_000000000000000000000000000000",
 }
 CANARY = "canary"
 """Stands in the name of everything that is the other organization's."""
@@ -257,6 +283,7 @@ class Matrix:
             "instance_id": instance.id,
             "organization_id": organization_id,
             "incident_id": incident.id,
+            "flag_id": await self.raised(organization_id, unique),
         }
 
     def store(self, organization_id: str, project_id: str, name: str) -> str:
@@ -266,6 +293,15 @@ class Matrix:
         whose = (organization_id, self.house.project.id if ours else project_id)
         self.house.stored.kept[stored.id] = (*whose, stored)
         return stored.id
+
+    async def raised(self, organization_id: str, request_id: str) -> str:
+        """A new flag."""
+        caller = Caller(key_id="key_1", organization_id=organization_id, organization="")
+        found = [Found("input", "hate", 0.9, "rules")]
+        seen = Seen(request_id=request_id, caller=caller, snapshot=CHAT, findings=found, at=self.world.wall)
+        flag = await Moderating(self.world.database, lambda: self.world.wall).act(seen)
+        assert flag is not None
+        return flag.id
 
     async def limit_spending(self, organization_id: str, project_id: str) -> None:
         limits = SpendLimits(self.world.database)
@@ -328,21 +364,21 @@ class Matrix:
                 self.expect(what, answer[0] == 403, answer)
                 self.expect(f"{what}: as own", answer == answers["own"], answer)
             else:
-                wanted = self.wanted(case, leaf)
+                wanted = self.wanted(case, leaf, operation)
                 if wanted == 200 and operation in NOT_SERVED:
                     wanted = 400
                 self.expect(what, answer[0] == wanted, answer)
             leaks = role not in ("outsider", "operator") and CANARY.encode() in answer[1]
             self.expect(f"{what}: leaks", not leaks, answer)
         for one, same in (("other", "missing"), ("strayed", "lost")):
-            if one in answers and self.wanted(one, leaf) == 404:
+            if one in answers and self.wanted(one, leaf, operation) == 404:
                 self.expect(
                     f"{role}: {operation}: {one} is {same}", answers[one] == answers[same], answers[one]
                 )
 
-    def wanted(self, case: str, leaf: str | None) -> int:
+    def wanted(self, case: str, leaf: str | None, operation: str) -> int:
         """The status for who may ask. Some things belong to no organization: others' are one's own."""
-        shared = leaf in ("model", "kind", "organization_id", "rate_limit_id", "incident_id")
+        shared = leaf in ("model", "kind", "organization_id", "rate_limit_id") or "/operator/" in operation
         there = case == "own" or (shared and case == ("strayed" if leaf == "rate_limit_id" else "other"))
         return 200 if there else 404
 

@@ -49,7 +49,8 @@ def test_the_table_is_frozen(tmp_path: Path) -> None:
 def test_every_setting_has_a_help_and_refuses_nonsense(row: settings.Row, tmp_path: Path) -> None:
     assert row.help and row.help[0].isupper() and not row.help.endswith(".")
     assert row.environment == "ANTIPHON_" + row.name.upper()
-    if row.name in ("home", "host", "database", "content_keys", "vllm_command", "ray_address"):
+    names = ("moderation_scorers", "moderation_model", "moderation_key_file")
+    if row.name in ("home", "host", "database", "content_keys", "vllm_command", "ray_address", *names):
         return
     for wrong in ("nonsense", "-1"):
         with pytest.raises(ConfigurationError) as refusal:

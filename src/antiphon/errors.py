@@ -10,6 +10,7 @@
     │   └── CapacityTaken             no machine has room for what is to be reserved
     ├── Unauthenticated 401           no key, a wrong one, or a revoked one
     ├── Forbidden 403                 a key that may not do this
+    │   └── Suspended                 a key of an organization that is suspended
     ├── NotFound 404                  a path that is not served
     │   └── ModelNotFound             a model that is not served
     ├── MethodNotAllowed 405          a path that is served, by another method
@@ -119,6 +120,16 @@ class Forbidden(AntiphonError):
     type = "invalid_request_error"
     default_code = "insufficient_permissions"
     should_retry = False
+
+
+class Suspended(Forbidden):
+    default_code = "organization_suspended"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your organization is suspended: its keys are not served. Its owners see why, and may appeal, "
+            "with an admin key at /v1/organization/flags."
+        )
 
 
 class NotFound(AntiphonError):

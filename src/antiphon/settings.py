@@ -89,8 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             pattern=r"\A(https://[^\s/?#@]+(/[^\s#]*)?"
             r"|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^\s#]*)?)?\Z",
-            description="Address that is told of switchovers and ends of models: https, or http on this "
-            "machine; empty: none",
+            description="Address that is told of switchovers, ends of models and flags: https, or http on "
+            "this machine; empty: none",
         ),
     ] = ""
     webhook_days: Annotated[
@@ -114,6 +114,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     probe_seconds: Annotated[
         float, Meta(ge=0, le=3600, description="Seconds between two probes of chat and speech; 0: none")
     ] = 60.0
+    moderation_scorers: Annotated[
+        str,
+        Meta(
+            description="What scores texts: rules, classifier, endpoint, with blanks between; empty: nothing"
+        ),
+    ] = "rules classifier"
+    moderation_url: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https://[^\s/?#@]+/[^\s?#]*|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?/[^\s?#]*)?\Z",
+            description="Address that the scorer `endpoint` asks, as https://api.openai.com/v1/moderations",
+        ),
+    ] = ""
+    moderation_model: Annotated[str, Meta(description="Model that it is asked for; empty: its default")] = ""
+    moderation_key_file: Annotated[str, Meta(description="File with the key that it is shown")] = ""
+    monitor: Annotated[
+        bool, Meta(description="Whether requests and answers are scored, off their path, and flagged")
+    ] = True
+    monitor_rate: Annotated[
+        float, Meta(gt=0, le=1000, description="Requests a second whose content is scored, at most")
+    ] = 20.0
+    monitor_queue: Annotated[
+        int,
+        Meta(ge=1, le=100_000, description="Requests that may wait to be scored; more are counted as unseen"),
+    ] = 1000
+    anomaly_factor: Annotated[
+        float, Meta(ge=2, le=1000, description="Times its usual rate at which a key is flagged")
+    ] = 20.0
+    anomaly_repeats: Annotated[
+        int,
+        Meta(
+            ge=2, le=10_000, description="Times within an hour that one recording is sent until it is flagged"
+        ),
+    ] = 20
 
     requests_per_minute: Annotated[
         int, Meta(ge=0, description="Requests a project may send a minute to a model; 0 sets no limit")

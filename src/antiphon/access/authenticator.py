@@ -14,9 +14,10 @@ from sqlalchemy import bindparam, func, or_, select, update
 
 from antiphon.access import tenancy, tokens
 from antiphon.access.permissions import narrower
-from antiphon.errors import Unauthenticated, Unavailable
+from antiphon.errors import Suspended, Unauthenticated, Unavailable
 from antiphon.storage.database import Database
 from antiphon.storage.lookups import Lookups
+from antiphon.storage.moderation_tables import organization_standing
 from antiphon.storage.tables import (
     api_key,
     api_key_secret,
@@ -42,6 +43,7 @@ class _Known(msgspec.Struct, frozen=True):
     caller: Caller
     digest: bytes
     expires_at: float
+    suspended: bool
 
 
 class Authenticator:
@@ -64,7 +66,10 @@ class Authenticator:
         self._used: dict[str, int] = {}
 
     async def authenticate(self, token: str) -> Caller:
-        """Who shows this key. Raises `Unauthenticated`, or `Unavailable` if the database does not answer."""
+        """Who shows this key. Raises `Unauthenticated`, or `Unavailable` if the database does not answer.
+
+        `Suspended` for a project's key of an organization that is: its administration stays open.
+        """
         if not tokens.is_well_formed(token):
             raise _refusal(token)
         digest = tokens.digest(self._pepper, token)
@@ -75,6 +80,8 @@ class Authenticator:
         now = self._clock()
         if known is None or not hmac.compare_digest(known.digest, digest) or known.expires_at <= now:
             raise _refusal(token)
+        if known.suspended and known.caller.kind == "project":
+            raise Suspended
         key_id = known.caller.key_id
         if key_id in self._used or len(self._used) < REMEMBERED:
             self._used[key_id] = int(now)
@@ -125,9 +132,9 @@ class Authenticator:
         if row is None:
             return None
         ends = (row.expires_at, row.secret_expires_at)
-        return _Known(
-            _caller(row, self._pepper), row.digest, min(math.inf if end is None else end for end in ends)
-        )
+        expires_at = min(math.inf if end is None else end for end in ends)
+        suspended = row.suspended_at is not None
+        return _Known(_caller(row, self._pepper), row.digest, expires_at, suspended)
 
 
 # A project's own policy holds for it; without one, its organization's does.
@@ -150,11 +157,13 @@ _SECRETS = (
         member.c.role.label("member_role"),
         func.coalesce(_own.c.days, _common.c.days).label("kept_days"),
         func.coalesce(_own.c.stores, _common.c.stores).label("stores"),
+        organization_standing.c.suspended_at,
     )
     .select_from(api_key_secret)
     .join(api_key, api_key_secret.c.key_id == api_key.c.id)
     .outerjoin(organization, api_key.c.organization_id == organization.c.id)
     .outerjoin(project, api_key.c.project_id == project.c.id)
+    .outerjoin(organization_standing, organization_standing.c.organization_id == api_key.c.organization_id)
     .outerjoin(member, api_key.c.member_id == member.c.id)
     .outerjoin(_own, api_key.c.project_id == _own.c.scope)
     .outerjoin(_common, api_key.c.organization_id == _common.c.scope)

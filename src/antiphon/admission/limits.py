@@ -12,6 +12,8 @@ from antiphon.values import ChatJob
 
 MEGABYTE = 1_048_576
 """Bytes: what the limit of 25 megabytes for a recording is counted in too."""
+THROTTLED_REQUESTS = 60
+"""A minute, for an organization that is throttled and has no limit that could be divided."""
 _CHARACTERS_PER_TOKEN = 4
 _ANSWER_TOKENS = 16
 """What an answer is taken to be while nobody has said how long it may be."""
@@ -82,6 +84,14 @@ def shared(limits: Limits, processes: int) -> Limits:
         return limits
     every = msgspec.structs.asdict(limits)
     return Limits(**{name: max(1, limit // processes) if limit else 0 for name, limit in every.items()})
+
+
+def throttled(limits: Limits, divisor: int) -> Limits:
+    """`limits` of an organization whose rates are divided for a time; where there was none, there is one."""
+    least = shared(limits, max(1, divisor))
+    if least.requests_per_minute:
+        return least
+    return msgspec.structs.replace(least, requests_per_minute=THROTTLED_REQUESTS)
 
 
 def guessed_tokens(texts: Iterable[str]) -> int:

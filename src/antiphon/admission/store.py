@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from antiphon.admission.limits import Limits, installed, overridden
+from antiphon.admission.limits import Limits, installed, overridden, throttled
 from antiphon.errors import Unavailable
 from antiphon.settings import Settings
 from antiphon.storage import audit, scopes
 from antiphon.storage.database import Database
 from antiphon.storage.lookups import Lookups
-from antiphon.storage.tables import rate_limit, spend_limit
+from antiphon.storage.moderation_tables import organization_standing
+from antiphon.storage.tables import project, rate_limit, spend_limit
 from antiphon.values import Caller
 
 REMEMBER_SECONDS = 0.5
@@ -27,6 +28,15 @@ SPARE_SECONDS = 10.0
 """How much longer an answer counts while the database, or this process, is too busy for another one."""
 
 _OWN = [rate_limit.c[name] for name in Limits.__struct_fields__]
+_FOUND = (
+    select(*_OWN, organization_standing.c.throttled_until, organization_standing.c.throttle_divisor)
+    .select_from(project)
+    .outerjoin(
+        rate_limit,
+        (rate_limit.c.project_id == project.c.id) & (rate_limit.c.snapshot == bindparam("snapshot")),
+    )
+    .outerjoin(organization_standing, organization_standing.c.organization_id == project.c.organization_id)
+)
 
 
 class RateLimits:
@@ -105,10 +115,13 @@ class RateLimits:
 
     async def _find(self, key: bytes) -> Limits:
         project_id, _, snapshot = key.decode().partition("/")
-        place = {"project_id": project_id, "snapshot": snapshot}
+        query = _FOUND.where(project.c.id == project_id)
         async with self._database.connect() as connection:
-            row = (await connection.execute(select(*_OWN).where(*_at(rate_limit, place)))).one_or_none()
-        return self._limits(row)
+            row = (await connection.execute(query, {"snapshot": snapshot})).one_or_none()
+        limits = self._limits(row)
+        if row is not None and row.throttled_until is not None and row.throttled_until > self._clock():
+            return throttled(limits, row.throttle_divisor)
+        return limits
 
     def _limits(self, row: Any) -> Limits:
         own = {} if row is None else {name: getattr(row, name) for name in Limits.__struct_fields__}

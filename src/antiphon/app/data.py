@@ -26,6 +26,7 @@ from antiphon.privacy.purging import late
 from antiphon.privacy.receipts import load_signer
 from antiphon.privacy.s3 import Bucket
 from antiphon.settings import Settings
+from antiphon.storage.content_tables import content as rows
 from antiphon.storage.database import Database
 
 _LOOK = 60.0
@@ -79,6 +80,19 @@ class Lateness:
                 log.warning("it is not known whether content is deleted on time: %s", problem)
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """What was flagged, as far as it is kept: as `moderation.evidence.Evidence`."""
+
+    content: Content
+
+    async def text(self, organization_id: str, request_id: str) -> str | None:
+        """The request and its answer, a line of JSON each."""
+        same = rows.c.request_id == request_id
+        found = await self.content.find(organization_id, time.time(), same)
+        lines = [line.decode() for kept in found for line in (kept.asked, kept.answered) if line]
+        return "\n".join(lines) or None
+
+
 class Data(msgspec.Struct, frozen=True):
     """What is kept of requests, at work."""
 
@@ -86,6 +100,10 @@ class Data(msgspec.Struct, frozen=True):
     stored: Library
     keeper: Keeper
     late: Lateness
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(self.content)
 
     def figures(self, metrics: Metrics) -> None:
         """Have what is kept, and what is deleted, among the metrics."""

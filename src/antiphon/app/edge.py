@@ -48,8 +48,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
 
     observers: Sequence[Observer] = ()
     stored: StoredCompletions | None = None
-    figures: Callable[[Metrics], None] = lambda _: None
-    """Adds to the metrics."""
+    figures: Sequence[Callable[[Metrics], None]] = ()
+    """Each adds to the metrics."""
     status: StatusPage | None = None
     counter: Counter | None = None
     trace: Trace | None = None
@@ -74,7 +74,8 @@ def build_edge(
     gate = gate or Gate(settings)
     pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
     _measure(metrics, gate, pools, ledger)
-    around.figures(metrics)
+    for figures in around.figures:
+        figures(metrics)
 
     def readiness() -> Readiness:
         states: dict[str, str] = {name: replicas[0].state for name, replicas in pools.status().items()}

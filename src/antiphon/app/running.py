@@ -15,11 +15,12 @@ from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
 from antiphon.admission.memory import Memory
 from antiphon.admission.store import RateLimits, SpendLimits
-from antiphon.api.admin.table import Administration, rows
+from antiphon.api.admin.table import Administration, Moderation, rows
 from antiphon.api.edge import Edge
 from antiphon.app.data import kept, opened_content
 from antiphon.app.edge import Around, build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
+from antiphon.app.moderation import moderating
 from antiphon.app.status import counting, keep, last_counts, served
 from antiphon.app.traces import tracing
 from antiphon.app.work import beside, flush, flush_often, once, time_kept
@@ -72,15 +73,8 @@ async def running(
     which it is `told`.
     """
     home = settings.home_path
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(await connected(settings.database_url, home))
-        await upgrade(database)
-        # What every request waits for has connections that no page of the administration can occupy.
-        prompt = await stack.enter_async_context(database.apart())
-        access = await opened(database, home, prompt)
-        first_key = await access.ensure_default()
-        if told is None:
-            await used_settings.record(database, settings, time.time())
+    async with _grounded(settings, first=told is None) as ground, AsyncExitStack() as stack:
+        database, prompt, access = ground.database, ground.prompt, ground.access
         keys = access.authenticator
         runtime = new_runtime(settings)
         stack.push_async_callback(runtime.close)
@@ -96,12 +90,13 @@ async def running(
         data = await stack.enter_async_context(kept(settings, database))
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
-        administration = _administration(settings, access, database, catalogue, dedicated)
+        moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
+        administration = _administration(settings, ground, catalogue, dedicated, moderation.services)
         counter = counting(settings)
         around = Around(
-            observers=[data.keeper],
+            observers=[data.keeper, *moderation.observers],
             stored=data.stored,
-            figures=data.figures,
+            figures=[data.figures, moderation.figures],
             status=served(settings, administration.incidents),
             counter=counter,
             trace=stack.enter_context(tracing(settings)),
@@ -114,7 +109,7 @@ async def running(
         if told is not None:
             await attach(told, pools)
         work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "late": data.late.run()}
-        work["counts"] = keep(counter, database)
+        work |= {"counts": keep(counter, database), **moderation.work()}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
             work["scale"] = keep_scaled(pools, lambda key: 0, lambda name: gate.waiting().get(name, 0))
@@ -122,7 +117,7 @@ async def running(
             work |= await once(settings, database, access, data.content, lambda: catalogue.catalogue, counter)
         try:
             async with beside(work):
-                yield Antiphon(edge, first_key, ready, pools, gate.waiting)
+                yield Antiphon(edge, ground.first_key, ready, pools, gate.waiting)
         finally:
             await pools.stop(_STOP_SECONDS)
             await flush(keys)
@@ -133,12 +128,9 @@ async def running(
 async def supervising(settings: Settings) -> AsyncIterator[Engines]:
     """What several gateway processes share, for as long as the block runs: engines, and the first start."""
     home = settings.home_path
-    async with await connected(settings.database_url, home) as database, AsyncExitStack() as stack:
-        await upgrade(database)
+    async with _grounded(settings, first=True) as ground, AsyncExitStack() as stack:
+        database, access = ground.database, ground.access
         content = await stack.enter_async_context(opened_content(settings, database))
-        access = await opened(database, home)
-        first_key = await access.ensure_default()
-        await used_settings.record(database, settings, time.time())
         await asyncio.to_thread(clean, home / "uploads")
         gateways, runtime = Gateways(), new_runtime(settings)
         pools = own(settings, runtime, gateways, lambda id: catalogue.entry(id))
@@ -158,17 +150,45 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         work |= await once(settings, database, access, content, lambda: catalogue.catalogue, counter)
         try:
             async with beside(work):
-                yield Engines(first_key, gateways)
+                yield Engines(ground.first_key, gateways)
         finally:
             await pools.stop(_STOP_SECONDS)
             await runtime.close()
 
 
+class _Ground(msgspec.Struct, frozen=True):
+    """What everything else stands on: the database, upgraded, and who there is."""
+
+    database: Database
+    prompt: Database
+    """Connections that no page of the administration can occupy: for what every request waits for."""
+    access: Access
+    first_key: str | None
+
+
+@asynccontextmanager
+async def _grounded(settings: Settings, *, first: bool) -> AsyncIterator[_Ground]:
+    """`first`: this process is the one of its server that runs engines, and notes its settings."""
+    async with await connected(settings.database_url, settings.home_path) as database:
+        await upgrade(database)
+        async with database.apart() as prompt:
+            access = await opened(database, settings.home_path, prompt)
+            first_key = await access.ensure_default()
+            if first:
+                await used_settings.record(database, settings, time.time())
+            yield _Ground(database, prompt, access, first_key)
+
+
 def _administration(
-    settings: Settings, access: Access, database: Database, catalogue: LiveCatalogue, dedicated: Dedicated
+    settings: Settings,
+    ground: _Ground,
+    catalogue: LiveCatalogue,
+    dedicated: Dedicated,
+    moderation: Moderation,
 ) -> Administration:
+    database = ground.database
     return Administration(
-        access=access,
+        access=ground.access,
         rate_limits=RateLimits(database, settings),
         spend_limits=SpendLimits(database),
         snapshots=lambda: catalogue.catalogue.served,
@@ -176,6 +196,7 @@ def _administration(
         policies=Policies(database, time.time, shorten),
         consents=Consents(database, time.time),
         incidents=Incidents(database, settings.uptime_objective, time.time),
+        moderation=moderation,
         database=database,
         clock=time.time,
     )

@@ -12,6 +12,7 @@ from typing import Any
 from antiphon.access.access import Access
 from antiphon.access.authenticator import Authenticator
 from antiphon.app.data import purging
+from antiphon.app.moderation import telling_of_flags
 from antiphon.app.status import watching
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.errors import AntiphonError
@@ -44,12 +45,13 @@ def time_kept(
 async def telling(
     settings: Settings, database: Database, catalogue: Callable[[], Catalogue]
 ) -> dict[str, Coroutine[Any, Any, None]]:
-    """What tells the operator's webhook, if there is one."""
+    """What tells the operator's webhook, if there is one, and what watches how keys are used."""
+    work = await telling_of_flags(settings, database)
     if not settings.webhook:
-        return {}
+        return work
     webhook = Webhook(settings.webhook, await asyncio.to_thread(load_secret, settings.home_path))
     days, name = settings.webhook_days, settings.server
-    return {"webhook": Teller(database, catalogue, webhook, days, name, time.time).run()}
+    return work | {"webhook": Teller(database, catalogue, webhook, days, name, time.time).run()}
 
 
 async def once(

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from antiphon.access.access import Access
     from antiphon.access.paging import Page
     from antiphon.catalogue.catalogue import Catalogue
+    from antiphon.moderation.thresholds import ThresholdStore
     from antiphon.operations.dedicated import Dedicated
+    from antiphon.operations.moderating import Moderating
     from antiphon.storage.database import Database
 
 
@@ -110,6 +112,24 @@ async def opened_house(home: str | None, org: str) -> AsyncIterator[House]:
         organization = await access.organizations.find(org)
         dedicated = Dedicated(database, lambda: catalogue, chosen, time.time)
         yield House(access, database, catalogue, dedicated, organization.id, chosen.home_path)
+
+
+class Watch(NamedTuple):
+    """What commands about moderation need."""
+
+    access: Access
+    moderating: Moderating
+    thresholds: ThresholdStore
+
+
+@asynccontextmanager
+async def opened_moderation(home: str | None) -> AsyncIterator[Watch]:
+    """The services over the database of this data folder."""
+    from antiphon.moderation.thresholds import ThresholdStore
+    from antiphon.operations.moderating import Moderating
+
+    async with opened_database(home) as (access, database):
+        yield Watch(access, Moderating(database, time.time), ThresholdStore(database, time.time))
 
 
 async def every(fetch: Callable[[str | None], Awaitable[Page[T]]]) -> list[T]:

@@ -24,10 +24,12 @@ from antiphon.cli.db import db
 from antiphon.cli.dedicated import dedicated
 from antiphon.cli.docs import docs
 from antiphon.cli.doctor import doctor
+from antiphon.cli.flags import flags
 from antiphon.cli.handover import ENVIRONMENT, inherited, say
 from antiphon.cli.keys import keys
 from antiphon.cli.ledger import ledger
 from antiphon.cli.models import models
+from antiphon.cli.moderation import moderation
 from antiphon.cli.options import with_settings
 from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
@@ -75,6 +77,8 @@ app.add_typer(credits, name="credits")
 app.add_typer(prices, name="prices")
 app.add_typer(ledger, name="ledger")
 app.add_typer(audit, name="audit")
+app.add_typer(flags, name="flags")
+app.add_typer(moderation, name="moderation")
 for name, command in COMMANDS.items():
     models.command(name)(command)
 models.command()(compare)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from antiphon.cli.administration import PAGE, Csv, Organization, every, opened, show
+from antiphon.cli.administration import PAGE, Csv, Organization, every, opened, opened_moderation, show
 from antiphon.cli.options import Home, Json
 from antiphon.values import Role
 
@@ -117,3 +117,36 @@ def prepaid(
 
     changed = asyncio.run(run())
     typer.echo(f"{changed.name} pays {'in advance' if changed.prepaid else 'afterwards'}.")
+
+
+@orgs.command()
+def suspend(
+    org: Annotated[str, typer.Argument(help="The organization, by name or id.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in words that its owners see.")],
+    home: Home = None,
+) -> None:
+    """Refuse the keys of an organization's projects, from the next half second on; its admin keys stay open.
+
+    Prints the flag against which its owners may appeal.
+    """
+
+    async def run() -> str:
+        async with opened_moderation(home) as house:
+            found = await house.access.organizations.find(org)
+            return await house.moderating.suspend(found.id, reason, by=None)
+
+    typer.echo(asyncio.run(run()))
+
+
+@orgs.command()
+def resume(
+    org: Annotated[str, typer.Argument(help="The organization, by name or id.")], home: Home = None
+) -> None:
+    """Let an organization go on that was suspended, or whose rates were divided."""
+
+    async def run() -> bool:
+        async with opened_moderation(home) as house:
+            found = await house.access.organizations.find(org)
+            return await house.moderating.resume(found.id, by=None)
+
+    typer.echo(f"{org} may go on." if asyncio.run(run()) else f"{org} was neither suspended nor throttled.")

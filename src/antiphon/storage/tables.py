@@ -40,6 +40,7 @@ from antiphon.storage.ledger_tables import (
 )
 from antiphon.storage.metadata import metadata
 from antiphon.storage.model_tables import alias_switch, notice, snapshot_ending
+from antiphon.storage.moderation_tables import flag, moderation_threshold, organization_standing
 from antiphon.storage.privacy_tables import data_retention, training_consent
 from antiphon.storage.status_tables import (
     status_incident,
@@ -72,14 +73,17 @@ __all__ = [
     "dedicated_ready",
     "entry",
     "epoch",
+    "flag",
     "idempotency",
     "installation",
     "job_lease",
     "machine",
     "member",
     "metadata",
+    "moderation_threshold",
     "notice",
     "organization",
+    "organization_standing",
     "price",
     "project",
     "rate_limit",

@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from antiphon.access.access import Access
+from antiphon.admission.gate import Gate
 from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.admin_keys import AdminKeysApi
 from antiphon.api.admin.audit_logs import AuditLogsApi
 from antiphon.api.admin.data_retention import DataRetentionApi
 from antiphon.api.admin.dedicated import DedicatedApi
+from antiphon.api.admin.flags import FlagsApi
 from antiphon.api.admin.incidents import IncidentsApi
 from antiphon.api.admin.operator import OperatorApi
 from antiphon.api.admin.project_keys import ProjectKeysApi
@@ -22,12 +24,25 @@ from antiphon.api.admin.spend_limits import SpendLimitsApi
 from antiphon.api.admin.training import TrainingApi
 from antiphon.api.admin.usage import UsageApi
 from antiphon.api.admin.users import UsersApi
+from antiphon.api.moderations import ModerationApi
 from antiphon.api.routes import Route
+from antiphon.moderation.scoring import Panel
+from antiphon.moderation.thresholds import ThresholdStore
 from antiphon.operations.dedicated import Dedicated
 from antiphon.operations.incidents import Incidents
+from antiphon.operations.moderating import Moderating
 from antiphon.privacy.consent import Consents
 from antiphon.privacy.policies import Policies
 from antiphon.storage.database import Database
+
+
+class Moderation(msgspec.Struct, frozen=True):
+    """What scores texts, and what follows from it."""
+
+    panel: Panel
+    gate: Gate
+    moderating: Moderating
+    thresholds: ThresholdStore
 
 
 class Administration(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +58,7 @@ class Administration(msgspec.Struct, frozen=True, kw_only=True):
     incidents: Incidents
     database: Database
     clock: Callable[[], float]
+    moderation: Moderation
 
 
 def rows(services: Administration) -> list[Route]:
@@ -63,4 +79,6 @@ def rows(services: Administration) -> list[Route]:
         *AuditLogsApi(access.audit).rows(),
         *OperatorApi(access.organizations, services.policies, database, clock).rows(),
         *IncidentsApi(services.incidents).rows(),
+        *ModerationApi(services.moderation.panel, services.moderation.gate).rows(),
+        *FlagsApi(services.moderation.moderating, services.moderation.thresholds).rows(),
     ]

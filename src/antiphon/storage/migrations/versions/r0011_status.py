@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 
 def _table(name: str, key: tuple[str, ...], *columns: sa.Column[Any], more: tuple[Any, ...] = ()) -> None:

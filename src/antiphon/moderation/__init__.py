@@ -1,0 +1,1 @@
+"""What is scored, by whom, and what follows from it: moderation and its flags."""

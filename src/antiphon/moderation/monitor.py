@@ -1,0 +1,243 @@
+"""Scores what goes in and out, beside the requests: from a bounded queue, at a bounded rate.
+
+Nothing is lost below these bounds; what exceeds them is counted, and told in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from antiphon.errors import AntiphonError
+from antiphon.moderation.policy import REPEATED, Found, strongest
+from antiphon.moderation.repeats import Repeats, digest
+from antiphon.moderation.scoring import Panel
+from antiphon.moderation.texts import Piece, pieces
+from antiphon.values import Caller, Observation
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of content that waits: beside the number of requests, which may be long."""
+TRIES = 5
+_AGAIN = 2.0
+"""Seconds until what failed is tried again, and twice as long after each further time."""
+_TELL_SECONDS = 60.0
+_REMEMBERED = 20_000
+_FLOOR = 0.2
+"""Scores below are nobody's threshold worth telling of."""
+
+log = logging.getLogger(__name__)
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in one request: whose it is, and never its content."""
+
+    request_id: str | None
+    caller: Caller
+    snapshot: str
+    findings: Sequence[Found]
+    detail: str = ""
+    at: float
+
+
+Act = Callable[[Seen], Awaitable[object]]
+
+
+class Monitor:
+    """An `Observer`. `act` is called with every request in which something was found.
+
+    `outcomes` counts requests: scored, unseen (there was no room), failed (no scorer could be asked, again
+    and again), and those whose recording could not be kept long enough to be looked at.
+    """
+
+    def __init__(self, panel: Panel, act: Act, *, rate: float, queue: int, repeats: int) -> None:
+        self._panel = panel
+        self._act = act
+        self._pause = 1 / rate
+        self._most = queue
+        self._waiting: deque[tuple[Observation, Path | None]] = deque()
+        self._bytes = 0
+        self._came = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._repeats = Repeats(repeats)
+        self._salt = secrets.token_bytes(16)
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self.outcomes: Counter[str] = Counter({"scored": 0, "unseen": 0, "failed": 0, "unheard": 0})
+        self._told: Counter[str] = Counter()
+
+    # --- on the path of requests ----------------------------------------------------------------------------
+
+    def wants(self, caller: Caller) -> bool:
+        return True
+
+    def observe(self, seen: Observation) -> None:
+        """Put it into the queue, if there is room."""
+        size = len(seen.asked) + len(seen.answered)
+        if len(self._waiting) >= self._most or self._bytes + size > MOST_BYTES:
+            self.outcomes["unseen"] += 1
+            return
+        self._bytes += size
+        self._waiting.append((seen, self._kept(seen.recording)))
+        self._came.set()
+        self._idle.clear()
+
+    def _kept(self, recording: Path | None) -> Path | None:
+        """A link to an upload, which is removed in a moment."""
+        if recording is None:
+            return None
+        kept = recording.with_name(f"monitored-{secrets.token_hex(8)}")
+        try:
+            os.link(recording, kept)
+        except OSError:
+            self.outcomes["unheard"] += 1
+            return None
+        return kept
+
+    # --- beside them ----------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def run(self) -> NoReturn:
+        """Until cancelled: one request after the other."""
+        tell_at = time.monotonic() + _TELL_SECONDS
+        while True:
+            await self._next()
+            if time.monotonic() >= tell_at:
+                tell_at = time.monotonic() + _TELL_SECONDS
+                self._tell()
+
+    async def drain(self, seconds: float) -> None:
+        """Score what waits, for so long at most; what is left is counted as unseen."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._waiting:
+                    await self._next(pause=0)
+        self.outcomes["unseen"] += len(self._waiting)
+        while self._waiting:
+            await _forget(self._take()[1])
+        self._tell()
+
+    async def settled(self) -> None:
+        """Return once nothing waits, nor is looked at."""
+        await self._idle.wait()
+
+    async def _next(self, pause: float | None = None) -> None:
+        while not self._waiting:
+            self._came.clear()
+            await self._came.wait()
+        seen, recording = self._take()
+        try:
+            await self._look(seen, recording)
+        except asyncio.CancelledError:
+            # Nothing is lost by a shutdown, which goes on with `drain`.
+            self._bytes += len(seen.asked) + len(seen.answered)
+            self._waiting.appendleft((seen, recording))
+            raise
+        await _forget(recording)
+        if not self._waiting:
+            self._idle.set()
+        await asyncio.sleep(self._pause if pause is None else pause)
+
+    def _take(self) -> tuple[Observation, Path | None]:
+        seen, recording = self._waiting.popleft()
+        self._bytes -= len(seen.asked) + len(seen.answered)
+        return seen, recording
+
+    async def _look(self, seen: Observation, recording: Path | None) -> None:
+        for turn in range(TRIES):
+            try:
+                await self._score(seen, recording if turn == 0 else None)
+            except AntiphonError:
+                if turn + 1 < TRIES:
+                    await asyncio.sleep(_AGAIN * 2**turn)
+            except Exception as problem:
+                # A text that breaks a scorer must not end the watch over all others. It is not logged.
+                log.error("a request could not be scored: %s", type(problem).__name__)
+                break
+            else:
+                self.outcomes["scored"] += 1
+                return
+        self.outcomes["failed"] += 1
+
+    async def _score(self, seen: Observation, recording: Path | None) -> None:
+        if recording is not None:
+            await self._hear(seen, recording)
+        found = await asyncio.to_thread(pieces, seen)
+        wanted = [one for one in found if one.new or not self._is_known(seen.caller, one)]
+        if not wanted:
+            return
+        scores = await self._panel.score([one.text for one in wanted])
+        findings = [
+            Found(piece.side, category, finding.score, finding.scorer)
+            for piece, by_category in zip(wanted, scores, strict=True)
+            for category, finding in by_category.items()
+            if finding.score >= _FLOOR
+        ]
+        if findings:
+            await self._act(_told(seen, strongest(findings)))
+        for one in wanted:
+            self._remember(seen.caller, one)
+
+    async def _hear(self, seen: Observation, recording: Path) -> None:
+        times = self._repeats.add(
+            seen.caller.organization_id, await asyncio.to_thread(digest, recording), seen.began_at
+        )
+        if times:
+            found = Found("usage", REPEATED, 1.0, "repeats")
+            detail = f"the same recording {times} times within an hour"
+            await self._act(msgspec.structs.replace(_told(seen, [found]), detail=detail))
+
+    def _is_known(self, caller: Caller, piece: Piece) -> bool:
+        return self._digest(caller, piece) in self._known
+
+    def _remember(self, caller: Caller, piece: Piece) -> None:
+        self._known[self._digest(caller, piece)] = None
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _digest(self, caller: Caller, piece: Piece) -> bytes:
+        """Of what was scored before, for one organization: with a salt that dies with this process.
+
+        An answer is known when it comes back as a message of the conversation.
+        """
+        text = f"{caller.organization_id}\0{piece.text}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, key=self._salt, digest_size=16).digest()
+
+    def _tell(self) -> None:
+        """Say what was not looked at since the last time."""
+        lost = {name: self.outcomes[name] - self._told[name] for name in ("unseen", "failed", "unheard")}
+        self._told = Counter(self.outcomes)
+        if any(lost.values()):
+            log.warning(
+                "the monitor has not seen everything: %d requests had no room, %d could not be scored, %d "
+                "recordings could not be kept",
+                *lost.values(),
+            )
+
+
+def _told(seen: Observation, findings: Sequence[Found]) -> Seen:
+    return Seen(
+        request_id=seen.request_id,
+        caller=seen.caller,
+        snapshot=seen.snapshot,
+        findings=findings,
+        at=seen.began_at,
+    )
+
+
+async def _forget(recording: Path | None) -> None:
+    if recording is not None:
+        await asyncio.to_thread(recording.unlink, missing_ok=True)

@@ -1,0 +1,210 @@
+"""The monitor over real scorers of rules, and over ones that are slow or away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_texts import seen
+
+from antiphon.errors import Unavailable
+from antiphon.moderation import monitor as module
+from antiphon.moderation.monitor import Monitor, Seen
+from antiphon.moderation.policy import REPEATED
+from antiphon.moderation.rules import load
+from antiphon.moderation.scorers.rules import RulesScorer
+from antiphon.moderation.scoring import Panel, Scores
+from service import CALLER, serving
+
+BAD = "I want to kill myself"
+
+
+def asking(*texts: str, **more: Any) -> Any:
+    roles = ("user", "assistant")
+    messages = [{"role": roles[at % 2], "content": text} for at, text in enumerate(texts)]
+    return seen({"messages": messages}, **more)
+
+
+class Gated(RulesScorer):
+    """Rules that wait until they may go on, and fail as often as they are told to."""
+
+    def __init__(self) -> None:
+        super().__init__(load(Path("/nowhere")))
+        self.may, self.failures, self.texts = asyncio.Event(), 0, list[str]()
+
+    async def score(self, texts: Sequence[str]) -> list[Scores]:
+        await self.may.wait()
+        self.texts += texts
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("It is away.")
+        return await super().score(texts)
+
+
+class Watch:
+    """A monitor that runs, and what it acted on."""
+
+    def __init__(self, **options: Any) -> None:
+        self.scorer, self.acted = Gated(), list[Seen]()
+        settings = {"rate": 1000.0, "queue": 5, "repeats": 3} | options
+        self.monitor = Monitor(Panel([self.scorer]), self.act, **settings)
+
+    async def act(self, found: Seen) -> None:
+        self.acted.append(found)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.monitor.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def settled(self) -> None:
+        async with asyncio.timeout(10):
+            await self.monitor.settled()
+
+
+async def test_what_is_found_is_acted_on_and_nothing_else() -> None:
+    watch = Watch()
+    watch.scorer.may.set()
+    async with watch.running():
+        watch.monitor.observe(asking("What time is it?"))
+        watch.monitor.observe(asking(BAD, request_id="req_2"))
+        await watch.settled()
+    [found] = watch.acted
+    assert (found.request_id, found.caller, found.at) == ("req_2", CALLER, 1_800_000_000.0)
+    assert {(one.side, one.category, one.score, one.scorer) for one in found.findings} == {
+        ("input", "self-harm", 0.95, "rules"), ("input", "self-harm/intent", 0.95, "rules"),
+    }  # fmt: skip
+    assert BAD not in repr(found)
+    assert watch.monitor.outcomes == {"scored": 2, "unseen": 0, "failed": 0, "unheard": 0}
+
+
+async def test_a_conversations_older_messages_are_scored_once() -> None:
+    watch = Watch()
+    watch.scorer.may.set()
+    async with watch.running():
+        watch.monitor.observe(asking(BAD))
+        await watch.settled()
+        watch.monitor.observe(asking(BAD, "Please talk to somebody.", "I did, thank you."))
+        await watch.settled()
+        assert watch.scorer.texts == [BAD, "I did, thank you.", "Please talk to somebody."]
+        assert len(watch.acted) == 1
+        # What was made up as history is new, and so it is seen.
+        watch.monitor.observe(asking("I will stab you.", "Why?", "Because."))
+        await watch.settled()
+    assert len(watch.acted) == 2
+
+
+async def test_below_the_bound_nothing_is_lost_and_above_it_is_counted_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch = Watch()
+    async with watch.running():
+        for at in range(10):
+            watch.monitor.observe(asking(BAD, request_id=f"req_{at}"))
+        assert watch.monitor.waiting == 5
+        watch.scorer.may.set()
+        await watch.settled()
+        for at in range(10, 15):
+            watch.monitor.observe(asking(BAD, request_id=f"req_{at}"))
+        await watch.settled()
+    assert [one.request_id for one in watch.acted] == [
+        f"req_{at}" for at in (0, 1, 2, 3, 4, 10, 11, 12, 13, 14)
+    ]
+    assert watch.monitor.outcomes == {"scored": 10, "unseen": 5, "failed": 0, "unheard": 0}
+    with caplog.at_level(logging.WARNING):
+        await watch.monitor.drain(1)
+    assert "5 requests had no room" in caplog.text and BAD not in caplog.text
+
+
+async def test_what_waits_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 1000)
+    watch = Watch(queue=100)
+    for _ in range(10):
+        watch.monitor.observe(asking("x" * 300))
+    assert watch.monitor.waiting == 2 and watch.monitor.outcomes["unseen"] == 8
+
+
+async def test_scorers_that_are_away_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AGAIN", 0.01)
+    watch = Watch()
+    watch.scorer.may.set()
+    watch.scorer.failures = 2
+    async with watch.running():
+        watch.monitor.observe(asking(BAD))
+        await watch.settled()
+        assert len(watch.acted) == 1
+        watch.scorer.failures = 100
+        watch.monitor.observe(asking(BAD))
+        await watch.settled()
+    assert watch.monitor.outcomes == {"scored": 1, "unseen": 0, "failed": 1, "unheard": 0}
+
+
+async def test_a_shutdown_loses_nothing_that_can_be_scored_in_time() -> None:
+    watch = Watch()
+    async with watch.running():
+        for at in range(3):
+            watch.monitor.observe(asking(BAD, request_id=f"req_{at}"))
+        await asyncio.sleep(0.05)  # the first is being looked at
+    watch.scorer.may.set()
+    await watch.monitor.drain(5)
+    assert {one.request_id for one in watch.acted} == {"req_0", "req_1", "req_2"}
+    watch.scorer.may.clear()
+    watch.monitor.observe(asking(BAD))
+    await watch.monitor.drain(0.05)
+    assert watch.monitor.outcomes["unseen"] == 1 and watch.monitor.waiting == 0
+
+
+async def test_the_rate_is_bounded() -> None:
+    watch = Watch(rate=20.0)
+    watch.scorer.may.set()
+    async with watch.running():
+        began = time.monotonic()
+        for _ in range(5):
+            watch.monitor.observe(asking("Hello"))
+        await watch.settled()
+        assert time.monotonic() - began > 4 / 20 * 0.9
+
+
+async def test_the_same_recording_over_and_over_is_found_and_no_link_is_left(tmp_path: Path) -> None:
+    watch, upload = Watch(), tmp_path / "upload"
+    watch.scorer.may.set()
+    async with watch.running():
+        for at in range(4):
+            upload.write_bytes(b"the same sound")
+            watch.monitor.observe(seen({}, {"text": "Hi."}, recording=upload, request_id=f"req_{at}"))
+            upload.unlink()
+            await watch.settled()
+    [found] = watch.acted
+    assert (found.request_id, found.findings[0].category) == ("req_2", REPEATED)
+    assert found.detail == "the same recording 3 times within an hour"
+    assert os.listdir(tmp_path) == []
+    watch.monitor.observe(seen({}, recording=tmp_path / "gone"))
+    assert watch.monitor.outcomes["unheard"] == 1
+
+
+async def test_answers_do_not_wait_for_scorers(tmp_path: Path) -> None:
+    """With a scorer that hangs for ever, requests are answered as if there were none."""
+    watch = Watch()
+    async with watch.running(), serving(tmp_path, observers=[watch.monitor]) as service:
+        async with asyncio.timeout(10):
+            for stream in (False, True) * 5:
+                status, _, _ = await service.chat(stream=stream)
+                assert status == 200
+        _, _, metrics = await service.call("GET", "/metrics")
+        assert 'antiphon_monitored_requests{outcome="unseen"} 4.0' in metrics
+        assert 'antiphon_monitor_waiting{queue="monitor"} 5.0' in metrics
+        watch.scorer.may.set()
+        await watch.settled()
+        assert watch.scorer.texts.count("Say hello") == 6 and watch.scorer.texts.count("Hello you") == 6
