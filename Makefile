@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Every process would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install ray dev check audit sbom release verify-release licences format test coverage bench gateway vllm reliability wounds cancels soak metering bill fuzz docs lock clean
+.PHONY: help serve install charts otel ray s3 dev check audit sbom release verify-release licences format test coverage bench gateway vllm reliability wounds cancels soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -34,8 +34,12 @@ $(UV): | requirements/uv.txt
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 
-ray: install  ## Install Ray beside what serving needs, for engines on several machines (docs/ray.md)
-	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/ray.txt
+charts:  ## Install what draws the PNG of `antiphon dedicated tune`
+otel:  ## Install what sends traces (docs/operations.md)
+ray:  ## Install Ray, for engines on several machines (docs/ray.md)
+s3:  ## Install what keeps recordings in S3-compatible storage (docs/data.md)
+charts otel ray s3: install
+	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/$@.txt
 
 # `serve` installs only what serving needs; `dev` brings a superset and satisfies `serve`.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml | $(UV)
@@ -132,8 +136,8 @@ lock: $(UV)  ## Renew the hash-locked requirements
 	echo uv | $(UV) pip compile --quiet --universal --generate-hashes --no-annotate --no-header - -o requirements/uv.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra bundled --group build pyproject.toml -o requirements/serve.txt
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra ray pyproject.toml -c requirements/serve.txt -o requirements/ray.txt
+	for extra in charts otel ray s3; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --extra $$extra pyproject.toml -c requirements/serve.txt -o requirements/$$extra.txt; done
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra bundled --group build --group dev --group clients pyproject.toml -c requirements/serve.txt -o requirements/dev.txt
 	$(UV) pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 --generate-hashes --no-annotate --no-header \

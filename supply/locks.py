@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 FOLDER = Path(__file__).parents[1] / "requirements"
-LOCKS = ("audit", "dev", "ray", "serve", "uv", "vllm")
+LOCKS = ("audit", "charts", "dev", "otel", "ray", "s3", "serve", "uv", "vllm")
 """Every lock there is: one that is missing, or that nobody knows, is an error."""
 
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")

@@ -115,10 +115,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(ge=0, le=3600, description="Seconds between two probes of chat and speech; 0: none")
     ] = 60.0
     moderation_scorers: Annotated[
-        str,
-        Meta(
-            description="What scores texts: rules, classifier, endpoint, with blanks between; empty: nothing"
-        ),
+        str, Meta(description="What scores texts: rules, classifier, endpoint, by blanks; empty: nothing")
     ] = "rules classifier"
     moderation_url: Annotated[
         str,
@@ -136,17 +133,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(gt=0, le=1000, description="Requests a second whose content is scored, at most")
     ] = 20.0
     monitor_queue: Annotated[
-        int,
-        Meta(ge=1, le=100_000, description="Requests that may wait to be scored; more are counted as unseen"),
+        int, Meta(ge=1, le=100_000, description="Requests that may wait to be scored; more are not")
     ] = 1000
     anomaly_factor: Annotated[
         float, Meta(ge=2, le=1000, description="Times its usual rate at which a key is flagged")
     ] = 20.0
     anomaly_repeats: Annotated[
-        int,
-        Meta(
-            ge=2, le=10_000, description="Times within an hour that one recording is sent until it is flagged"
-        ),
+        int, Meta(ge=2, le=10_000, description="Times an hour that one recording is sent until it is flagged")
     ] = 20
 
     requests_per_minute: Annotated[
@@ -171,12 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="Requests running or waiting at once, likewise; 0 sets no limit")
     ] = 0
     queue_total: Annotated[
-        int,
-        Meta(
-            ge=1,
-            description="Requests that may wait for an engine, over all organizations; as many at each "
-            "dedicated instance",
-        ),
+        int, Meta(ge=1, description="Requests that may wait for an engine; as many at each dedicated instance")
     ] = 64
     queue_per_organization: Annotated[
         int, Meta(ge=1, description="Requests of one organization that may wait for an engine")

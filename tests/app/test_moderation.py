@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.admission.gate import Gate
-from antiphon.app.moderation import moderating, telling_of_flags, watching
+from antiphon.app.moderation import moderating, telling_of_flags
 from antiphon.app.work import beside
 from antiphon.moderation.thresholds import EVERYBODY
 from antiphon.settings import Settings
@@ -30,10 +30,11 @@ async def test_what_is_asked_becomes_a_flag_and_the_webhook_is_told(
         settings = Settings(
             home=str(tmp_path), moderation_scorers="rules", webhook=f"{receiver.address}/hook"
         )
-        async with moderating(settings, database, Gate(settings)) as (services, monitor):
-            assert monitor is not None and monitor.wants(caller)
-            await services.thresholds.set(EVERYBODY, "self-harm/intent", "alert", 0.9, by=None)
-            work = watching(services, monitor) | await telling_of_flags(settings, database)
+        async with moderating(settings, database, Gate(settings)) as moderation:
+            [monitor] = moderation.observers
+            assert monitor.wants(caller)
+            await moderation.services.thresholds.set(EVERYBODY, "self-harm/intent", "alert", 0.9, by=None)
+            work = moderation.work() | await telling_of_flags(settings, database)
             assert set(work) == {"scorers", "monitor", "anomalies", "alerts"}
             async with beside(work), asyncio.timeout(20):
                 monitor.observe(
@@ -51,7 +52,7 @@ async def test_what_is_asked_becomes_a_flag_and_the_webhook_is_told(
                 await monitor.settled()
                 while not receiver.messages:
                     await asyncio.sleep(0.05)
-        [flag], _ = await services.moderating.flags(caller.organization_id)
+        [flag], _ = await moderation.services.moderating.flags(caller.organization_id)
         [told] = receiver.told(tmp_path)
     assert (flag.request_id, flag.category, flag.action) == ("req_1", "self-harm/intent", "alert")
     assert (told["data"]["flag"], told["data"]["request"]) == (flag.id, "req_1")
@@ -61,8 +62,8 @@ async def test_what_is_asked_becomes_a_flag_and_the_webhook_is_told(
 @pytest.mark.parametrize("chosen", [{"monitor": False}, {"moderation_scorers": ""}])
 async def test_there_may_be_no_monitor(tmp_path: Path, database: Database, chosen: dict[str, object]) -> None:
     settings = Settings(home=str(tmp_path), **chosen)  # type: ignore[arg-type]
-    async with moderating(settings, database, Gate(settings)) as (services, monitor):
-        assert monitor is None
-        for one in (work := watching(services, monitor)).values():
+    async with moderating(settings, database, Gate(settings)) as moderation:
+        assert moderation.observers == []
+        for one in (work := moderation.work()).values():
             await one
         assert set(work) == {"scorers"}

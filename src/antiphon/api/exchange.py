@@ -71,10 +71,8 @@ class Exchange:
         self._first_at: float | None = None
         self._complete = False
         self._problem: AntiphonError | None = None
-        self.received = 0
-        """Bytes of the body that have come."""
-        self.sent = 0
-        """Bytes of the answer's body."""
+        self.received = self.sent = 0
+        """Bytes of the body that have come, and of the answer's."""
         self.answer_headers: dict[str, str] = {}
         """Headers of the answer, besides those that every answer has."""
         self.result_headers: dict[str, str] = {}

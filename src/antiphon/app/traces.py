@@ -40,7 +40,7 @@ def tracing(settings: Settings) -> Iterator[Trace | None]:
     except ImportError:
         raise ConfigurationError(
             "traces are asked for (otlp_endpoint), but OpenTelemetry is not installed",
-            fix="pip install 'antiphon[otel]', or leave otlp_endpoint empty",
+            fix="make otel, or pip install 'antiphon[otel]'; or leave otlp_endpoint empty",
         ) from None
     address = settings.otlp_endpoint.rstrip("/")
     address = address if address.endswith(_PATH) else address + _PATH

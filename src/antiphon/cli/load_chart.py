@@ -92,7 +92,7 @@ def require_library() -> None:
     if find_spec("matplotlib") is None:
         raise CommandFailed(
             "--png needs matplotlib, which is not installed",
-            fix="run `pip install 'antiphon[charts]'`, or leave --png out",
+            fix="make charts, or pip install 'antiphon[charts]'; or leave --png out",
             exit_code=ExitCode.USAGE,
         )
 

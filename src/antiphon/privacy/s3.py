@@ -33,7 +33,7 @@ class Bucket:
         except ImportError:
             raise ConfigurationError(
                 "recordings are to be kept in S3, and boto3 is not installed",
-                fix="pip install 'antiphon[s3]'",
+                fix="make s3, or pip install 'antiphon[s3]'",
             ) from None
         self._bucket, _, prefix = address.removeprefix(SCHEME).partition("/")
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
