@@ -164,7 +164,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="Requests running or waiting at once, likewise; 0 sets no limit")
     ] = 0
     queue_total: Annotated[
-        int, Meta(ge=1, description="Requests that may wait for an engine; as many at each dedicated instance")
+        int,
+        Meta(ge=1, description="Requests that may wait for an engine; as many at each dedicated instance"),
     ] = 64
     queue_per_organization: Annotated[
         int, Meta(ge=1, description="Requests of one organization that may wait for an engine")
