@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from antiphon.cli.data_consent import consent, opt_in, opt_out
+from antiphon.cli.data_export import erase, export
 from antiphon.cli.data_policy import policy
 from antiphon.cli.data_purge import public_key, purge, receipts
 
@@ -16,3 +17,5 @@ data.command()(consent)
 data.command()(purge)
 data.command()(receipts)
 data.command()(public_key)
+data.command()(export)
+data.command()(erase)

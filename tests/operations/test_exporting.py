@@ -1,0 +1,139 @@
+"""What is kept is given out whole to its owner, and for training only of who had opted in, and still has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from antiphon.access.access import Access, build
+from antiphon.errors import ConfigurationError
+from antiphon.operations.exporting import Exporter, agreed
+from antiphon.privacy.consent import CURRENT, Consents, Decision
+from antiphon.storage.database import Database
+from antiphon.storage.tables import audit_log
+from privacy_house import DAY, House, housed
+from tenants import PEPPER
+
+
+class Office:
+    """Two organizations over a place where content is kept."""
+
+    def __init__(self, house: House, access: Access) -> None:
+        self.house, self.access = house, access
+        self.consents = Consents(house.database, lambda: house.now)
+        self.exporter = Exporter(house.database, house.content, lambda: house.now)
+        self.ids: list[str] = []
+
+    async def keep(self, whose: int, text: str, **fields: Any) -> None:
+        await self.house.keep(self.house.item(text, organization_id=self.ids[whose], **fields))
+
+    async def agree(self, whose: int) -> None:
+        await self.consents.opt_in(self.ids[whose], CURRENT, given_by="Ann", by=None)
+
+    async def audited(self, type: str) -> list[str]:
+        query = select(audit_log.c.organization_id).where(audit_log.c.type == type)
+        async with self.house.database.connect() as connection:
+            return list(await connection.scalars(query))
+
+
+@pytest.fixture
+async def office(tmp_path: Path, database: Database, database_url: str) -> AsyncIterator[Office]:
+    async with housed(tmp_path, database, database_url) as house:
+        office = Office(house, build(database, PEPPER, lambda: house.now))
+        for name in ("one", "two"):
+            office.ids.append((await office.access.organizations.create(name, by=None)).id)
+        yield office
+
+
+def lines(folder: Path) -> list[Any]:
+    return [json.loads(line) for line in (folder / "content.jsonl").read_text().splitlines()]
+
+
+async def test_an_owner_gets_everything_with_its_recordings(office: Office, tmp_path: Path) -> None:
+    await office.keep(0, "hello", metadata={"a": "b"}, stored=True, completion_id="chatcmpl-1")
+    await office.keep(0, "sound", kind="transcription", recording=b"RIFF" * 50_000)
+    await office.keep(0, "short", days=1)
+    await office.keep(1, "other")
+    office.house.now += DAY
+    found = await office.exporter.of_organization(office.ids[0], tmp_path / "out")
+    assert (found.requests, found.recordings, found.missing) == (2, 1, 0)
+    chat, speech = lines(tmp_path / "out")
+    assert (chat["url"], chat["body"], chat["response"]["body"], chat["metadata"]) == (
+        "/v1/chat/completions",
+        {"asked": "hello"},
+        {"answered": "hello"},
+        {"a": "b"},
+    )
+    assert speech["url"] == "/v1/audio/transcriptions"
+    assert (tmp_path / "out" / speech["recording"]).read_bytes() == b"RIFF" * 50_000
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "out").rglob("*")} == {0}
+    assert await office.audited("data.exported") == [office.ids[0]]
+    with pytest.raises(ConfigurationError, match="is not empty"):
+        await office.exporter.of_organization(office.ids[0], tmp_path / "out")
+
+
+async def test_a_recording_that_is_not_there_is_said_to_be_missing(office: Office, tmp_path: Path) -> None:
+    await office.keep(0, "sound", kind="transcription", recording=b"RIFF")
+    await office.keep(0, "hello")
+    for file in (tmp_path / "content").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    found = await office.exporter.of_organization(office.ids[0], tmp_path / "out")
+    assert (found.requests, found.recordings, found.missing) == (2, 0, 1)
+    assert lines(tmp_path / "out")[0]["recording"] is None
+
+
+async def test_for_training_there_is_only_what_was_asked_while_opted_in(
+    office: Office, tmp_path: Path
+) -> None:
+    house = office.house
+    await office.keep(0, "before")
+    await office.keep(1, "never")
+    house.now += 10
+    await office.agree(0)
+    await office.keep(0, "in the second of the decision")
+    house.now += 10
+    await office.keep(0, "meant")
+    house.now += 10
+    await office.consents.opt_out(office.ids[0], given_by="Ann", by=None)
+    house.now += 10
+    await office.keep(0, "while out")
+    out = await office.exporter.for_training(office.ids, tmp_path / "out")
+    assert out.requests == 0 and await office.audited("data.exported_for_training") == []
+    house.now += 10
+    await office.agree(0)
+    house.now += 10
+    await office.keep(0, "again")
+    found = await office.exporter.for_training(office.ids, tmp_path / "in")
+    assert [line["body"]["asked"] for line in lines(tmp_path / "in")][-2:] == ["meant", "again"]
+    assert found.requests <= 3 and "before" not in (tmp_path / "in" / "content.jsonl").read_text()
+    assert "while out" not in (tmp_path / "in" / "content.jsonl").read_text()
+    assert await office.audited("data.exported_for_training") == [office.ids[0]]
+
+
+@pytest.mark.parametrize(
+    ("moments", "wanted"),
+    [
+        ([], False),
+        ([(True, 4.5)], True),
+        ([(True, 5.5)], False),
+        ([(True, 4.0), (False, 5.999999)], False),
+        ([(True, 4.0), (False, 6.0)], True),
+        ([(True, 4.0), (False, 4.5)], False),
+        ([(True, 3.0), (False, 4.0), (True, 4.5)], True),
+    ],
+)
+def test_a_second_counts_if_all_of_it_was_agreed_to(moments: list[tuple[bool, float]], wanted: bool) -> None:
+    decisions = [
+        Decision(
+            id="consent_1", opted_in=opted, decided_at=int(at * 1_000_000), text_version="1",
+            text_sha256="", given_by="", actor_key_id=None, actor_member_id=None,
+        )
+        for opted, at in moments
+    ]  # fmt: skip
+    assert agreed(decisions, 5) is wanted
