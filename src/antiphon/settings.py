@@ -121,7 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"\A(https://[^\s/?#@]+/[^\s?#]*|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?/[^\s?#]*)?\Z",
-            description="Address that the scorer `endpoint` asks, as https://api.openai.com/v1/moderations",
+            description="Address that the scorer `endpoint` asks: one of OpenAI's form, with its path",
         ),
     ] = ""
     moderation_model: Annotated[str, Meta(description="Model that it is asked for; empty: its default")] = ""

@@ -114,6 +114,7 @@ async def called(service: Service, secret: str, method: str, path: str, **option
 
 async def test_a_key_of_the_wrong_kind_or_scope_gets_403(world: World, tmp_path: Path) -> None:
     realm = await world.realm()
+    await world.access.organizations.ensure_default()  # where an operator acts who names none
     secrets = {
         "all": (await world.key(realm))[1],
         "audio": (await world.key(realm, scopes={"audio"}))[1],

@@ -127,7 +127,7 @@ def _lines() -> Iterator[Raw]:
         "method-options-all": "OPTIONS * HTTP/1.1",
         "method-connect": "CONNECT localhost:443 HTTP/1.1",
         "method-delete": "DELETE /v1/models/gpt-3.5-turbo HTTP/1.1",
-        "method-get-of-post": f"GET {CHAT} HTTP/1.1",
+        "method-get-of-post": "GET /v1/completions HTTP/1.1",
         "version-9": "GET /v1/models HTTP/9.9",
         "version-word": "GET /v1/models HTTP/one",
         "path-missing": "GET  HTTP/1.1",

@@ -36,6 +36,7 @@ NAMES = [
 @pytest.fixture
 def free_port(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_PORT", "0")
+    monkeypatch.delenv("ANTIPHON_PROBE_SECONDS")  # which all tests have
 
 
 @pytest.mark.usefixtures("free_port")

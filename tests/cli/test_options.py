@@ -56,8 +56,13 @@ def test_flags_win_over_the_environment_and_that_over_the_file(
 
 
 def test_without_flags_the_defaults_hold(
-    runner: CliRunner, command: typer.Typer, given: list[Settings], tmp_path: Path
+    runner: CliRunner,
+    command: typer.Typer,
+    given: list[Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("ANTIPHON_PROBE_SECONDS")  # which all tests have
     assert runner.invoke(command, []).exit_code == 0
     assert given == [Settings(home=str(tmp_path / "home"))]
 
