@@ -18,9 +18,9 @@ from antiphon.access.api_key import NewKey, Realm
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.operations.probes import Found, chat, transcription
 from antiphon.settings import Settings
-from antiphon.status import leases
 from antiphon.status.counting import Counter
 from antiphon.status.outcomes import PROBES, Api, objectives
+from antiphon.storage import leases
 from antiphon.storage.database import Database
 from antiphon.storage.sql import insert_missing
 from antiphon.storage.tables import organization, status_probe

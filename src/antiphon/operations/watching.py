@@ -9,10 +9,10 @@ from functools import partial
 from typing import NoReturn
 
 from antiphon.access.tenancy import default_organization
-from antiphon.status import leases, rolling, watching
+from antiphon.status import rolling, watching
 from antiphon.status.counting import Counter, flush
 from antiphon.status.incidents import Incident
-from antiphon.storage import audit
+from antiphon.storage import audit, leases
 from antiphon.storage.database import Database
 
 LEASE_SECONDS = 30
