@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, LargeBinary, MetaData, Table, func, insert, inspect, select
+from sqlalchemy import Connection, LargeBinary, MetaData, Table, delete, func, insert, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.errors import ConfigurationError
@@ -119,6 +119,7 @@ def _load(connection: Connection, lines: Iterator[bytes], show: Show) -> None:
         for batch in _batches(lines):
             if isinstance(batch, Of):
                 of, into = batch, tables[batch.table]
+                _empty(connection, into)
             elif into is not None:
                 connection.execute(insert(into), [_row(into, of.columns, row) for row in batch])
                 show(done := done + len(batch), head.rows)
@@ -127,6 +128,14 @@ def _load(connection: Connection, lines: Iterator[bytes], show: Show) -> None:
             f"the rows in the backup do not fit this version: {problem}",
             fix="restore with the version that made the backup, or a newer one",
         ) from None
+
+
+def _empty(connection: Connection, table: Table) -> None:
+    """Take out what the steps put into a new table, even where nothing may be taken out later on."""
+    if connection.scalar(select(func.count()).select_from(table)):
+        connection.execute(text(f"ALTER TABLE {table.name} DISABLE TRIGGER USER"))
+        connection.execute(delete(table))
+        connection.execute(text(f"ALTER TABLE {table.name} ENABLE TRIGGER USER"))
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[Of | list[list[Any]]]:
