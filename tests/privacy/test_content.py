@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from antiphon.errors import Unavailable
 from antiphon.privacy import expiring
@@ -11,6 +11,7 @@ from antiphon.privacy.days import day_of
 from antiphon.privacy.places import FOLDER
 from antiphon.privacy.sealing import Unreadable
 from antiphon.storage.content_tables import content, content_key
+from antiphon.storage.tables import data_retention
 from privacy_house import DAY, House
 
 CANARY = "canary-7c1f"
@@ -103,3 +104,16 @@ async def test_it_does_not_try_for_ever(house: House, monkeypatch: pytest.Monkey
     monkeypatch.setattr(house.keys, "forget", lambda *_, **__: None)
     with pytest.raises(Unavailable):
         await house.keep(house.item())
+
+
+@pytest.mark.parametrize("days", [0, 1, 30])
+async def test_a_policy_that_became_stricter_meanwhile_holds(any_house: House, days: int) -> None:
+    house = any_house
+    strict = {"scope": "org-1", "type": "none", "days": days, "stores": False, "updated_at": 1}
+    async with house.database.begin() as connection:
+        await connection.execute(insert(data_retention).values(strict))
+    await house.keep(house.item(days=30), house.item(days=1))
+    house.now += DAY - 1
+    assert len(await house.content.find("org-1", house.now)) == (2 if days else 0)
+    house.now += 2 * DAY
+    assert len(await house.content.find("org-1", house.now)) == (1 if days > 3 else 0)

@@ -100,7 +100,7 @@ async def test_a_stored_completion_is_durable_before_its_answer_ends(house: Hous
         await asyncio.wait_for(promise, 10)
         [kept] = await house.content.find("org-1", house.now)
         assert kept.row.stored and kept.row.completion_id == "chatcmpl-1" and kept.metadata == {"a": "b"}
-        assert kept.row.expires_at == kept.row.created_at + 30 * DAY
+        assert kept.row.expires_at == kept.row.created_at + (days or 30) * DAY
 
 
 @pytest.mark.parametrize(

@@ -162,9 +162,9 @@ async def test_what_is_kept_is_shortened_for_whom_it_concerns(world: World) -> N
     await of.set(acme.id, shop, "modified_abuse_monitoring", by=None)
     await of.set(acme.id, None, "zero_data_retention", by=None)
     assert shortened.told == [
-        (till, 20, set(), False),
-        (None, 7, {till}, False),
-        (till, 7, set(), False),
+        (till, 20, set(), True),
+        (None, 7, {till}, True),
+        (till, 7, set(), True),
         (shop, 0, set(), False),
         (None, 0, {shop}, True),
     ]
@@ -183,7 +183,7 @@ async def test_a_change_that_could_not_shorten_is_none(world: World) -> None:
     assert "data_retention.updated" not in await world.events(organization_id)
     await of.set(organization_id, None, "none", 1, by=None)
     await of.set(organization_id, None, "none", 1, by=None)
-    assert shortened.told == [(None, 1, set(), False)] * 2, "what is set already may be asked for again"
+    assert shortened.told == [(None, 1, set(), True)] * 2, "what is set already may be asked for again"
     assert (await world.events(organization_id)).count("data_retention.updated") == 1
 
 

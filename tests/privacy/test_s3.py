@@ -97,4 +97,4 @@ def test_without_the_library_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(ConfigurationError) as failed:
         Bucket("s3://kept")
-    assert failed.value.fix == "pip install 'antiphon[s3]'"
+    assert failed.value.fix == "make s3, or pip install 'antiphon[s3]'"
