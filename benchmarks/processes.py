@@ -67,7 +67,9 @@ def antiphon(
     cleanly after SIGTERM.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANTIPHON_")}
-    own = {"ANTIPHON_HOME": str(home), "ANTIPHON_PORT": "0", "PYTHONUNBUFFERED": "1", **(settings or {})}
+    # Nothing is asked of it beside what is measured, unless that is told.
+    quiet = {"ANTIPHON_PROBE_SECONDS": "0", "PYTHONUNBUFFERED": "1"}
+    own = {"ANTIPHON_HOME": str(home), "ANTIPHON_PORT": "0", **quiet, **(settings or {})}
     home.mkdir(parents=True, exist_ok=True)
     prepared, kept = home / "models" / ".prepared", prepared_before()
     _copy_folders(kept, prepared)

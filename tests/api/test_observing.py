@@ -102,6 +102,17 @@ async def test_what_was_never_taken_is_not_told(tmp_path: Path, watcher: Watcher
     assert watcher.told == []
 
 
+async def test_of_a_completion_that_has_not_begun_nothing_came(tmp_path: Path, watcher: Watcher) -> None:
+    async def breaks(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        raise EngineFailed("The engine failed.")
+        yield Usage()
+
+    async with serving(tmp_path, ScriptedEngine(breaks), observers=[watcher]) as service:
+        assert (await service.complete(n=2))[0] == 503
+    answered = json.loads(watcher.only.answered)
+    assert [choice["text"] for choice in answered["choices"]] == ["", ""]
+
+
 async def test_a_completion(tmp_path: Path, watcher: Watcher) -> None:
     async with serving(tmp_path, observers=[watcher]) as service:
         _, _, body = await service.complete(echo=True)

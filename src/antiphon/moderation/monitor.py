@@ -26,7 +26,7 @@ from antiphon.moderation.scoring import Panel
 from antiphon.moderation.texts import Piece, pieces
 from antiphon.values import Caller, Observation
 
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 """Of content that waits: beside the number of requests, which may be long."""
 TRIES = 5
 _AGAIN = 2.0

@@ -28,7 +28,7 @@ from antiphon.values import Caller, Observation
 STORED_DAYS = 30
 """For so long a stored completion is kept where nothing else is."""
 MOST = 2000
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 32 * 1024 * 1024
 """What may wait, in requests and in bytes of memory."""
 MOST_RECORDED = 256 * 1024 * 1024
 """And in bytes of recordings, on the disk."""
