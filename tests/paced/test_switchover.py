@@ -28,7 +28,8 @@ ALIAS = "paced"
 STREAMS = 32
 STEADY = 4
 END = "end"
-"""An answer of more than a few tokens goes on until there is a file of this name."""
+"""An answer of more than a few tokens goes on until there is a file of this name, beside the data folder: that
+is hidden from engines."""
 PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "paced_antiphon.py"))
 SETTINGS = {
     "ANTIPHON_REQUESTS_PER_MINUTE": "0",
@@ -56,7 +57,7 @@ def home(tmp_path: Path, smollm2: Path) -> Path:
 
 @pytest.fixture(params=[1, 2], ids=["one process", "two processes"])
 def server(request: pytest.FixtureRequest, home: Path) -> Iterator[Server]:
-    paced = f"token_delay=0.2,ready_after=1,end_file={home / END}"
+    paced = f"token_delay=0.2,ready_after=1,end_file={home.parent / END}"
     own = {"PACED": paced, "ANTIPHON_PROCESSES": str(request.param)}
     with antiphon(home, SETTINGS | own, program=PROGRAM) as started:
         yield started
@@ -114,7 +115,7 @@ async def test_nobody_notices(server: Server) -> None:
         await switched(client, NEW)
         await asyncio.sleep(2)
         assert not any(task.done() for task in [*streams, *steady]), "something failed"
-        (server.home / END).touch()
+        (server.home.parent / END).touch()
         assert await asyncio.gather(*streams) == [OLD] * STREAMS
         await asyncio.to_thread(models, server, "rollback", ALIAS)
         await switched(client, OLD)
