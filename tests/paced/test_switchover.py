@@ -28,8 +28,7 @@ ALIAS = "paced"
 STREAMS = 32
 STEADY = 4
 END = "end"
-"""An answer of more than a few tokens goes on until there is a file of this name, beside the data folder: that
-is hidden from engines."""
+"""A long answer goes on until there is a file of this name, beside the data folder: engines see it there."""
 PROGRAM = (sys.executable, str(Path(__file__).parents[1] / "paced_antiphon.py"))
 SETTINGS = {
     "ANTIPHON_REQUESTS_PER_MINUTE": "0",

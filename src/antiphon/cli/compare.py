@@ -14,22 +14,25 @@ import typer
 from rich import progress as bars
 
 from antiphon import settings
+from antiphon.cli.administration import Organization
 from antiphon.cli.options import BaseUrl, Home, Json, Key, required_key, server_address
 from antiphon.cli.output import CommandFailed, ExitCode, err_console, line, try_file, unwritable
 
 if TYPE_CHECKING:
     from antiphon.cli.comparison import Compared, Named, Summary
+    from antiphon.cli.prompts import Prompt
     from antiphon.cli.replay import Replay
     from antiphon.wire.models import Model
 
 NAMES_SHOWN = 20
+PROMPTS = 10_000
 
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="An alias or a snapshot, for instance today's.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The one that might take its place.")],
     prompts: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="FILE",
             exists=True,
@@ -38,7 +41,17 @@ def compare(
             help="A prompt on each line: text in FILE.txt; else JSON, a body of chat completions or a line "
             "of a batch. At most 10,000.",
         ),
-    ],
+    ] = None,
+    recent: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=PROMPTS, help="Or the last so many chats of an organization, as far as they are kept."
+        ),
+    ] = None,
+    org: Organization = "default",
+    agreed_by: Annotated[
+        str | None, typer.Option(help="Who of the organization agreed to that; it is in its audit log.")
+    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at once.")] = 4,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Longest answer, in tokens, to prompts that set no bound.")
@@ -64,21 +77,55 @@ def compare(
     Prices are those of the catalogue of this machine. Ctrl-C shows what was measured so far. The exit code is
     1 if a request failed.
     """
+    asked = _asked(prompts, recent, org, agreed_by, max_tokens, home)
+    if out:
+        try_file(out)
+    summary, found = _compared(server_address(base_url), required_key(key), (a, b), asked, concurrency, home)
+    _tell(summary, found, show, out, as_json)
+
+
+def _compared(
+    address: str, key: str, models: tuple[str, str], asked: list[Prompt], concurrency: int, home: str | None
+) -> tuple[Summary, Sequence[Compared]]:
     # Imported here, since the HTTP library would slow down every other command.
     from antiphon.cli.client import Client
     from antiphon.cli.comparison import compared, summary
-    from antiphon.cli.prompts import read
     from antiphon.cli.replay import Replay
 
-    asked = read(prompts, max_tokens)
-    client = Client(server_address(base_url), required_key(key))
-    if out:
-        try_file(out)
-    sides = _named(asyncio.run(client.models()), (a, b), home)
-    replay = Replay(client, (a, b), asked)
+    client = Client(address, key)
+    sides = _named(asyncio.run(client.models()), models, home)
+    replay = Replay(client, models, asked)
     interrupted = _interrupted(replay, len(asked), concurrency)
     found = compared(replay.pairs)
-    _tell(summary(found, *sides, prompts=len(asked), interrupted=interrupted), found, show, out, as_json)
+    return summary(found, *sides, prompts=len(asked), interrupted=interrupted), found
+
+
+def _asked(
+    prompts: Path | None,
+    recent: int | None,
+    org: str,
+    agreed_by: str | None,
+    max_tokens: int | None,
+    home: str | None,
+) -> list[Prompt]:
+    from antiphon.cli.prompts import read
+
+    if (prompts is None) == (recent is None):
+        raise CommandFailed(
+            "it is not said what to ask", fix="give --prompts or --recent", exit_code=ExitCode.USAGE
+        )
+    if prompts is not None:
+        return read(prompts, max_tokens)
+    if not agreed_by:
+        raise CommandFailed(
+            "nobody of the organization is said to agree that its requests are asked again",
+            fix="give --agreed-by",
+            exit_code=ExitCode.USAGE,
+        )
+    from antiphon.cli.recent import recent as lately
+
+    assert recent is not None
+    return lately(home, org, recent, agreed_by, max_tokens)
 
 
 def _tell(summary: Summary, found: Sequence[Compared], show: int, out: Path | None, as_json: bool) -> None:

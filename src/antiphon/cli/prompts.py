@@ -23,7 +23,8 @@ SEED = 1
 """Where a line chooses neither temperature nor seed, as little as possible is left to chance."""
 ROUTE = "/v1/chat/completions"
 _BOM = b"\xef\xbb\xbf"
-_EXCHANGED = ("model", "stream", "stream_options")
+_EXCHANGED = ("model", "stream", "stream_options", "store", "metadata")
+"""What is chosen anew, or has nothing to do with the answer."""
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -47,7 +48,7 @@ def read(path: Path, max_tokens: int | None = None) -> list[Prompt]:
                 if len(found) == PROMPTS:
                     raise _wrong(f"{path} holds more than {PROMPTS} prompts")
                 try:
-                    found.append(_prompt(number, _said(line) if as_text else line, max_tokens))
+                    found.append(prompt(f"line {number}", _said(line) if as_text else line, max_tokens))
                 except InvalidRequest as problem:
                     raise _wrong(f"{path}, line {number}: {problem.message}") from None
     except OSError as problem:
@@ -81,9 +82,12 @@ def _said(line: bytes) -> bytes:
     return msgspec.json.encode({"messages": [{"role": "user", "content": content}]})
 
 
-def _prompt(number: int, line: bytes, max_tokens: int | None) -> Prompt:
-    """The request on a line, on its own or as files of OpenAI's batches hold it. Raises `InvalidRequest`."""
-    body, id = parse(line), f"line {number}"
+def prompt(id: str, line: bytes, max_tokens: int | None) -> Prompt:
+    """The request on a line, on its own or as files of OpenAI's batches hold it. Raises `InvalidRequest`.
+
+    `id` is what it is called unless the line says it.
+    """
+    body = parse(line)
     if isinstance(body, dict) and "body" in body and "messages" not in body:
         route, id, body = body.get("url", ROUTE), body.get("custom_id", id), body["body"]
         if route != ROUTE:

@@ -1,0 +1,90 @@
+"""The last chats of an organization, to be asked again: of what is kept, and with its consent on record."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner
+
+from antiphon.cli.administration import opened_database
+from antiphon.cli.main import app
+from antiphon.cli.output import CommandFailed, ExitCode
+from antiphon.cli.recent import recent
+from antiphon.storage.tables import audit_log
+from privacy_house import housed
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("DATABASE", "CONTENT_KEYS", "CONTENT_STORAGE", "WEBHOOK"):
+        monkeypatch.delenv(f"ANTIPHON_{name}", raising=False)
+    return tmp_path / "home"
+
+
+def keep(home: Path, *asked: dict[str, Any], **fields: Any) -> None:
+    async def work() -> None:
+        async with opened_database(str(home)) as (access, database):
+            found = await access.organizations.find("default")
+            async with housed(home, database, "") as house:
+                house.now = time.time() - 100
+                for body in asked:
+                    content = {"asked": json.dumps(body).encode(), "organization_id": found.id}
+                    await house.keep(house.item(**(content | fields)))
+
+    asyncio.run(work())
+
+
+def chat(text: str, **fields: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}], **fields}
+
+
+def test_the_last_chats_are_asked_again_without_what_was_for_that_time_alone(home: Path) -> None:
+    keep(home, chat("one"), chat("two", stream=True, store=True, metadata={"a": "b"}), chat("three", n=2))
+    keep(home, chat("sound"), kind="transcription")
+    keep(home, chat("broken off"), whole=False)
+    keep(home, chat("gone"), expires_at=int(time.time()) - 1)
+    found = recent(str(home), "default", 10, "Ann", None)
+    assert [one.body["messages"][0]["content"] for one in found] == ["one", "two"]
+    assert found[1].body.keys() == {"messages", "temperature", "seed"} and found[1].id.startswith("req_")
+    [last] = recent(str(home), "default", 2, "Ann", 7)
+    assert last.body["max_tokens"] == 7 and last.body["messages"][0]["content"] == "two"
+
+    async def audited() -> list[Any]:
+        async with opened_database(str(home)) as (_, database), database.connect() as connection:
+            query = select(audit_log.c.payload).where(audit_log.c.type == "data.replayed")
+            return [json.loads(payload) for payload in await connection.scalars(query)]
+
+    assert [(one["requests"], one["agreed_by"]) for one in asyncio.run(audited())] == [
+        (10, "Ann"),
+        (2, "Ann"),
+    ]
+
+
+def test_where_nothing_is_kept_it_is_said(home: Path) -> None:
+    with pytest.raises(CommandFailed, match="no chat of default is kept"):
+        recent(str(home), "default", 10, "Ann", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "what to ask"),
+        (["--recent", "5", "--prompts", "{file}"], "what to ask"),
+        (["--recent", "5"], "is said to agree"),
+    ],
+)
+def test_it_has_to_be_said_what_and_who_agreed(
+    home: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    (tmp_path / "p.txt").write_text("Hello\n")
+    given = [word.format(file=tmp_path / "p.txt") for word in words]
+    done = CliRunner().invoke(app, ["models", "compare", "a", "b", *given, "--home", str(home), "--key", "k"])
+    problem = done.exception
+    assert isinstance(problem, CommandFailed) and problem.exit_code is ExitCode.USAGE
+    assert said in problem.message
