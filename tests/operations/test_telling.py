@@ -102,6 +102,15 @@ async def test_a_switch_is_told_when_it_is_announced_is_near_and_has_happened(ho
     assert len({headers["webhook-id"] for headers, _ in house.receiver.messages}) == 3
 
 
+async def test_what_is_noticed_at_once_is_told_in_its_order(house: House) -> None:
+    wanted = [TINY, BASE] * 4
+    for place, snapshot in enumerate(wanted):
+        house.switch(snapshot, NOVEMBER + place)
+    house.now += DAY
+    await house.machine().look()
+    assert [one["data"]["to"] for one in house.receiver.told(house.home)] == wanted
+
+
 async def test_what_is_announced_late_is_not_near_as_well(house: House) -> None:
     house.switch(TINY, NOVEMBER + DAY)
     teller = house.machine()

@@ -163,7 +163,9 @@ def _worth_telling(one: Notice, noted: dict[str, int], days: int) -> bool:
 
 
 def _note(connection: Connection, new: Sequence[Notice], gone: Sequence[str], name: str, now: int) -> None:
-    insert_missing(connection, notice, [_row(one, one.key, name, now) for one in new])
+    # What is noted at once is told in the order in which it comes, or came.
+    ordered = enumerate(sorted(new, key=lambda one: one.at))
+    insert_missing(connection, notice, [_row(one, one.key, name, now, place) for place, one in ordered])
     for id in gone:
         found = connection.execute(
             select(notice.c.about, notice.c.sent_at).where(notice.c.id == id)
@@ -179,9 +181,9 @@ def _note(connection: Connection, new: Sequence[Notice], gone: Sequence[str], na
             insert_missing(connection, notice, [_row(called_off, f"{called_off.key}/{id}", name, now)])
 
 
-def _row(one: Notice, key: str, name: str, now: int) -> dict[str, Any]:
+def _row(one: Notice, key: str, name: str, now: int, place: int = 0) -> dict[str, Any]:
     return {
-        "id": ordered_id("msg_", now),
+        "id": ordered_id("msg_", now + place / 1_000_000),
         "key": key,
         "at": one.at,
         "about": msgspec.json.encode(one).decode(),
