@@ -101,6 +101,17 @@ async def test_what_was_never_taken_is_not_told(tmp_path: Path, watcher: Watcher
     assert watcher.told == []
 
 
+async def test_of_a_completion_that_has_not_begun_nothing_came(tmp_path: Path, watcher: Watcher) -> None:
+    async def breaks(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        raise EngineFailed("The engine failed.")
+        yield Usage()
+
+    async with serving(tmp_path, ScriptedEngine(breaks), observers=[watcher]) as service:
+        assert (await service.complete(n=2))[0] == 503
+    answered = json.loads(watcher.only.answered)
+    assert [choice["text"] for choice in answered["choices"]] == ["", ""]
+
+
 async def test_a_completion(tmp_path: Path, watcher: Watcher) -> None:
     async with serving(tmp_path, observers=[watcher]) as service:
         _, _, body = await service.complete(echo=True)
@@ -119,7 +130,8 @@ async def test_a_recording_is_there_when_it_is_told(
         status, _, _ = await transcribe(service, task, **fields)
     seen = watcher.only
     assert (status, seen.kind, seen.snapshot, seen.whole) == (200, kind, SPEECH, True)
-    assert watcher.recordings == [b"sound"] and not seen.recording.exists()  # type: ignore[union-attr]
+    assert watcher.recordings == [b"sound"]
+    assert seen.recording is not None and not seen.recording.exists()
     assert json.loads(seen.asked)["prompt"] == "Antiphon"
     answered = json.loads(seen.answered)
     assert answered["text"] == "Hello." and len(answered["segments"]) == 1

@@ -35,7 +35,7 @@ class CompletionWriter(Writer):
                 usage = piece
             else:
                 parts[piece.index].append(self._choices[piece.index].piece(piece))
-        return self._envelope([_joined(of_one) for of_one in parts], usage_told(usage))
+        return self._envelope([_joined(*one) for one in enumerate(parts)], usage_told(usage))
 
     async def chunks(
         self, pieces: AsyncIterator[Delta | Usage], include_usage: bool
@@ -96,8 +96,8 @@ class _Choice:
         return begins
 
 
-def _joined(parts: Sequence[wire.TextChoice]) -> wire.TextChoice:
-    """The pieces of one choice as one."""
+def _joined(index: int, parts: Sequence[wire.TextChoice]) -> wire.TextChoice:
+    """The pieces of one choice as one; of an answer that was broken off there may be none."""
     told = [part.logprobs for part in parts if part.logprobs is not None]
     logprobs = None
     if told:
@@ -109,9 +109,9 @@ def _joined(parts: Sequence[wire.TextChoice]) -> wire.TextChoice:
         )
     return wire.TextChoice(
         text="".join(part.text for part in parts),
-        index=parts[-1].index,
+        index=index,
         logprobs=logprobs,
-        finish_reason=parts[-1].finish_reason,
+        finish_reason=parts[-1].finish_reason if parts else None,
     )
 
 
