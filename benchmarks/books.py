@@ -117,9 +117,19 @@ def agrees(stream: Stream, row: Any) -> bool:
         return row.status == "voided"
     used = (row.input_tokens, row.output_tokens)
     if stream.end == "whole":
-        return row.status == "settled" and used == stream.usage and row.output_tokens == stream.tokens
+        return row.status == "settled" and used == stream.usage and _finished(stream, row.output_tokens)
     delivered = stream.pieces <= row.output_tokens <= stream.tokens
     return stream.end == "failed" and row.status == "settled" and delivered
+
+
+def _finished(stream: Stream, tokens: int) -> bool:
+    """Whether a whole answer of so many tokens had a reason to end there.
+
+    Beside others, rounding may lead the model to its own end where alone it goes on.
+    """
+    if stream.finish == "stop":
+        return stream.pieces <= tokens <= stream.tokens
+    return stream.finish == "length" and tokens == stream.tokens
 
 
 async def _number(database: Database, query: Select[Any]) -> int:

@@ -29,6 +29,7 @@ class _Delta(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     delta: _Delta
+    finish_reason: str | None = None
 
 
 class _Used(msgspec.Struct):
@@ -47,7 +48,7 @@ class _Event(msgspec.Struct):
 
 
 class Stream:
-    """One streamed answer of exactly `tokens` tokens."""
+    """One streamed answer of `tokens` tokens, or fewer where the model ends it by itself."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
@@ -59,11 +60,14 @@ class Stream:
         """Of the error event, if there was one."""
         self.pieces = 0
         """Events with text."""
+        self.finish: str | None = None
+        """Why the model ended: `length` at `tokens`, `stop` before."""
         self.usage: tuple[int, int] | None = None
         """Tokens of the prompt and of the answer, as the last chunk says."""
 
     def __repr__(self) -> str:
-        return f"<{self.id} {self.status} {self.end} {self.code} {self.pieces}/{self.tokens} {self.usage}>"
+        end = f"{self.end} {self.code} {self.finish}"
+        return f"<{self.id} {self.status} {end} {self.pieces}/{self.tokens} {self.usage}>"
 
     async def read(self, client: aiohttp.ClientSession) -> None:
         body = {"model": "gpt-3.5-turbo", "messages": SHORT, **ENDLESS, "max_tokens": self.tokens}
@@ -85,7 +89,9 @@ class Stream:
             self.end = "whole"
         elif self.status == 200 and data:
             event = msgspec.json.decode(data, type=_Event)
-            self.pieces += sum(bool(choice.delta.content) for choice in event.choices)
+            for choice in event.choices:
+                self.pieces += bool(choice.delta.content)
+                self.finish = choice.finish_reason or self.finish
             if event.usage:
                 self.usage = (event.usage.prompt_tokens, event.usage.completion_tokens)
             if event.error:

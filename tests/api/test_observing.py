@@ -131,7 +131,8 @@ async def test_a_recording_is_there_when_it_is_told(
         status, _, _ = await transcribe(service, task, **fields)
     seen = watcher.only
     assert (status, seen.kind, seen.snapshot, seen.whole) == (200, kind, SPEECH, True)
-    assert watcher.recordings == [b"sound"] and not seen.recording.exists()  # type: ignore[union-attr]
+    assert watcher.recordings == [b"sound"]
+    assert seen.recording is not None and not seen.recording.exists()
     assert json.loads(seen.asked)["prompt"] == "Antiphon"
     answered = json.loads(seen.answered)
     assert answered["text"] == "Hello." and len(answered["segments"]) == 1
