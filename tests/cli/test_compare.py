@@ -136,7 +136,6 @@ def test_a_key_is_needed(api: Api, runner: CliRunner, prompts: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        [],
         ["--prompts", "/no/such/file"],
         ["--prompts", "FILE", "--concurrency", "0"],
         ["--prompts", "FILE", "--out", "."],
@@ -145,6 +144,12 @@ def test_a_key_is_needed(api: Api, runner: CliRunner, prompts: Path) -> None:
 def test_wrong_usage(api: Api, runner: CliRunner, prompts: Path, options: list[str]) -> None:
     arguments = [str(prompts) if option == "FILE" else option for option in options]
     assert invoke(runner, api.url, "a", "b", *arguments).exit_code == ExitCode.USAGE
+    assert not api.paths
+
+
+def test_it_must_be_said_what_to_ask(api: Api, runner: CliRunner) -> None:
+    problem = failure(invoke(runner, api.url, "a", "b"))
+    assert problem.exit_code == ExitCode.USAGE and problem.fix == "give --prompts or --recent"
     assert not api.paths
 
 
