@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -169,3 +171,21 @@ async def test_it_knows_how_it_ended() -> None:
     assert (gone.ended.status, gone.ended.complete, gone.ended.received) == (0, False, False)
     gone.to_stream, gone.sound = True, 2.5
     assert gone.ended.streams and gone.ended.sound == 2.5
+
+
+async def test_an_answered_error_is_not_held() -> None:
+    """It would hold its frames, which hold the exchange and the body, until a collection of all garbage."""
+    connection = Connection(takes=9)
+    answering = exchange(connection)
+
+    raised: list[weakref.ref[Exception]] = []
+    gc.disable()
+    try:
+        try:
+            raise EngineFailed("No.")
+        except EngineFailed as problem:
+            raised.append(weakref.ref(problem))
+            await answering.fail(problem)
+        assert answering.ended.status == EngineFailed("No.").status and raised[0]() is None
+    finally:
+        gc.enable()

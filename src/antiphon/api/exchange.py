@@ -17,7 +17,7 @@ from antiphon.admission.buckets import Standing
 from antiphon.api import envelope
 from antiphon.api.observing import Observer
 from antiphon.api.recording import Recording
-from antiphon.errors import AntiphonError, ClientGone, RequestTimeout, TooLarge
+from antiphon.errors import ClientGone, RequestTimeout, TooLarge
 from antiphon.settings import Settings
 from antiphon.status.outcomes import Ended
 from antiphon.values import Caller, Observation, ObservedKind
@@ -70,7 +70,8 @@ class Exchange:
         self._received_at: float | None = None
         self._first_at: float | None = None
         self._complete = False
-        self._problem: AntiphonError | None = None
+        self._error: tuple[int, str | None] | None = None
+        """Status and code of the error it was answered with. The error itself would hold all it came from."""
         self.received = self.sent = 0
         """Bytes of the body that have come, and of the answer's."""
         self.answer_headers: dict[str, str] = {}
@@ -245,8 +246,8 @@ class Exchange:
         began = self.began if self._received_at is None else self._received_at
         return Ended(
             route=self.route,
-            status=self._problem.status if self._problem else self.status,
-            code=self._problem.code if self._problem else None,
+            status=self._error[0] if self._error else self.status,
+            code=self._error[1] if self._error else None,
             received=self._received_at is not None,
             complete=self._complete,
             streams=self.streams or self.to_stream,
@@ -260,7 +261,7 @@ class Exchange:
         error = envelope.known(problem, self.id)
         if isinstance(error, ClientGone):
             return
-        self._problem = error
+        self._error = (error.status, error.code)
         if self.streams:
             with suppress(ClientGone):
                 await self.write(b"data: " + envelope.envelope(error) + b"\n\n")
