@@ -12,6 +12,7 @@ from antiphon.admission.gate import Gate
 from antiphon.app.moderation import moderating, telling_of_flags
 from antiphon.app.work import beside
 from antiphon.moderation.thresholds import EVERYBODY
+from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.values import Observation
@@ -52,6 +53,8 @@ async def test_what_is_asked_becomes_a_flag_and_the_webhook_is_told(
                 await monitor.settled()
                 while not receiver.messages:
                     await asyncio.sleep(0.05)
+            moderation.figures(metrics := Metrics())
+            assert b'antiphon_monitored_requests{outcome="scored"} 1.0' in metrics.text()
         [flag], _ = await moderation.services.moderating.flags(caller.organization_id)
         [told] = receiver.told(tmp_path)
     assert (flag.request_id, flag.category, flag.action) == ("req_1", "self-harm/intent", "alert")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.cli.gateway import _on_signals
+from antiphon.cli.gateway import Ending, by_signals
 from antiphon.values import ChatJob, Delta, Usage
 from service import ScriptedEngine, serving
 from until import until
@@ -32,7 +32,8 @@ async def test_the_first_signal_drains_and_the_second_ends_at_once(tmp_path: Pat
         running = asyncio.create_task(service.chat())
         await begun.wait()
         try:
-            _on_signals(server, SimpleNamespace(edge=service.edge))  # type: ignore[arg-type]
+            ending = Ending(server, service.edge, seconds=20)
+            by_signals(ending.end, ending.leave)
             os.kill(os.getpid(), signal.SIGTERM)
             await until(lambda: service.edge.draining)
             status, _, body = await service.chat()
@@ -42,7 +43,7 @@ async def test_the_first_signal_drains_and_the_second_ends_at_once(tmp_path: Pat
             await until(lambda: server.should_exit)
             assert server.force_exit
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
                 asyncio.get_running_loop().remove_signal_handler(number)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_texts import seen
 
 from antiphon.errors import Unavailable
 from antiphon.moderation import monitor as module
@@ -21,6 +20,7 @@ from antiphon.moderation.policy import REPEATED
 from antiphon.moderation.rules import load
 from antiphon.moderation.scorers.rules import RulesScorer
 from antiphon.moderation.scoring import Panel, Scores
+from observations import seen
 from service import CALLER, serving
 
 BAD = "I want to kill myself"
@@ -202,9 +202,7 @@ async def test_answers_do_not_wait_for_scorers(tmp_path: Path) -> None:
             for stream in (False, True) * 5:
                 status, _, _ = await service.chat(stream=stream)
                 assert status == 200
-        _, _, metrics = await service.call("GET", "/metrics")
-        assert 'antiphon_monitored_requests{outcome="unseen"} 4.0' in metrics
-        assert 'antiphon_monitor_waiting{queue="monitor"} 5.0' in metrics
+        assert watch.monitor.outcomes["unseen"] == 4 and watch.monitor.waiting == 5
         watch.scorer.may.set()
         await watch.settled()
         assert watch.scorer.texts.count("Say hello") == 6 and watch.scorer.texts.count("Hello you") == 6

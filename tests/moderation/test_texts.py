@@ -8,22 +8,7 @@ from hypothesis import strategies as st
 
 from antiphon.moderation.scoring import MOST_CHARACTERS
 from antiphon.moderation.texts import MOST_PIECES, Piece, pieces
-from antiphon.values import Observation
-from service import CALLER
-
-
-def seen(asked: Any = None, answered: Any = None, **more: Any) -> Observation:
-    given: dict[str, Any] = {
-        "request_id": "req_1",
-        "caller": CALLER,
-        "kind": "chat",
-        "snapshot": "chat-1",
-        "asked": b"" if asked is None else msgspec.json.encode(asked),
-        "answered": b"" if answered is None else msgspec.json.encode(answered),
-        "whole": True,
-        "began_at": 1_800_000_000.0,
-    }
-    return Observation(**given | more)
+from observations import seen
 
 
 def test_the_newest_texts_of_a_conversation_come_first_and_older_ones_are_known() -> None:

@@ -8,6 +8,7 @@ engines there are whenever that changes; they end when it is closed. On stdout t
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -58,6 +59,8 @@ class Post(msgspec.Struct, frozen=True):
     """Whether no connection is to be taken before the engines are ready."""
 
 
+_M_ARENA_MAX, _ARENAS = -8, 2
+"""glibc's number for how many pools of memory there are, and how many there are to be."""
 Attend = Callable[[Callable[[], None], Callable[[], None]], None]
 """Acts on signals by calling the one to end, and the other to make way for another gateway."""
 
@@ -79,6 +82,7 @@ async def gateway(
     number, if it is one of several, and of its engines it is `told`. If it `waits`, no connection is taken
     before the engines are ready: another server still takes them.
     """
+    _share_memory()
     async with running(settings, process, told) as antiphon:
         config = uvicorn.Config(
             antiphon.edge,
@@ -186,6 +190,13 @@ def by_signals(end: Callable[[], None], leave: Callable[[], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGUSR1, leave)
+
+
+def _share_memory() -> None:
+    """Let threads share a few pools of memory: each would keep in one of its own what a large body took."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc's
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 async def _announce(antiphon: Antiphon, ready: Callable[[], None]) -> None:

@@ -88,7 +88,19 @@ def write(connection: Connection, counts: Mapping[Key, Sequence[int]]) -> None:
 
 
 async def flush(counter: Counter, database: Database) -> None:
-    """Write what was counted; what the database does not take is kept for the next time."""
+    """Write what was counted; what the database does not take is kept for the next time.
+
+    Cancelled, it ends this first: what is half written must not be counted twice, nor be lost.
+    """
+    writing = asyncio.create_task(_flush(counter, database))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise
+
+
+async def _flush(counter: Counter, database: Database) -> None:
     counts = counter.take()
     if not counts:
         return
