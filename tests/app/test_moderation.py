@@ -11,8 +11,8 @@ import pytest
 from antiphon.admission.gate import Gate
 from antiphon.app.moderation import moderating, telling_of_flags
 from antiphon.app.work import beside
-from antiphon.moderation.thresholds import EVERYBODY
 from antiphon.inference.metrics import Metrics
+from antiphon.moderation.thresholds import EVERYBODY
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.values import Observation
