@@ -330,7 +330,7 @@ async def test_models_are_copied_if_they_are_asked_for(settings: Settings, tmp_p
 
 def test_every_part_has_its_place(tmp_path: Path) -> None:
     named = {part.pattern: part.artefact for part in PARTS}
-    assert named["pepper"] == named["*.secret"] == named["content-keys.db"] == "keys"
+    assert named["pepper"] == named["*.secret"] == named["content-keys.db"] == named["receipts.key"] == "keys"
     assert named["antiphon.db"] == named["content"] == named["journal"] == "data"
     patterns = [part.pattern for part in PARTS]
     assert patterns.index("journal") < patterns.index("antiphon.db") < patterns.index("content-keys.db")

@@ -99,6 +99,12 @@ def restore(
     database: Annotated[
         str, typer.Option("--database", help="An empty database, for a backup of one that is no file.")
     ] = "",
+    content_keys: Annotated[
+        str,
+        typer.Option(
+            "--content-keys", help="An empty database, for keys of one that the setting content_keys named."
+        ),
+    ] = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
@@ -112,7 +118,9 @@ def restore(
 
     folder = settings.home_folder({"home": home})
     with progress_bars() as show:
-        done = asyncio.run(run(data, keys or keys_beside(data), folder, database, show))
+        done = asyncio.run(
+            run(data, keys or keys_beside(data), folder, database, show, keys_url=content_keys)
+        )
     if as_json:
         typer.echo(msgspec.json.encode(msgspec.structs.asdict(done) | {"home": str(done.home)}))
         return

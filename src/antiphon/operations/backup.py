@@ -21,12 +21,14 @@ import msgspec
 from sqlalchemy.engine import make_url
 
 from antiphon.errors import ConfigurationError
-from antiphon.operations import artefacts
+from antiphon.operations import artefacts, key_rows
 from antiphon.operations.artefacts import Manifest, Progress, Writer
 from antiphon.operations.parts import PARTS, Artefact, files
 from antiphon.settings import DATABASE_NAME, Settings
+from antiphon.settings import KEYS_NAME as KEYS_DATABASE
 from antiphon.storage import copies
 from antiphon.storage.database import Database
+from antiphon.storage.files import wipe, write_over
 
 KEYS_NAME = "antiphon-keys.tar"
 ROWS_NAME = "database.jsonl"
@@ -34,7 +36,6 @@ ROWS_NAME = "database.jsonl"
 ENDING = ".tar"
 _STAGING = ".antiphon-backup-"
 _STATEMENT_SECONDS = 600.0
-_PIECE = 1 << 20
 
 
 class Backup(msgspec.Struct, frozen=True):
@@ -68,10 +69,12 @@ async def back_up(settings: Settings, given: Path, show: Progress, *, models: bo
         )
     if target.exists():
         raise ConfigurationError(f"{target} is there already", fix="choose another name")
+    if key_rows.address(settings):
+        await key_rows.check(settings)
     with _staging(target.parent) as folder:
         making = _Making(settings, folder, show, models, sqlite)
         data = await making.data()
-        keys = await asyncio.to_thread(making.keys)
+        keys = await making.keys()
         size = data.stat().st_size + keys.stat().st_size
         # The keys first: data without them open nothing, and keys without these data do no harm.
         await asyncio.to_thread(_replace, keys, target.with_name(KEYS_NAME))
@@ -87,6 +90,7 @@ class _Making:
     ) -> None:
         self._settings, self._home = settings, settings.home_path
         self._folder, self._show, self._models, self._sqlite = folder, show, models, sqlite
+        self._keys_url = key_rows.address(settings)
         self._began = int(time.time())
         self._revision = ""
 
@@ -105,10 +109,14 @@ class _Making:
             writer.close(self._manifest("data", writer))
         return draft
 
-    def keys(self) -> Path:
+    async def keys(self) -> Path:
         draft = self._folder / "keys"
         with artefacts.writing(draft, self._show) as writer:
-            self._add(writer, "keys")
+            if self._keys_url:
+                rows = await key_rows.dump(self._keys_url, self._folder, self._show)
+                await asyncio.to_thread(writer.add, key_rows.NAME, rows)
+                await asyncio.to_thread(wipe, rows)
+            await asyncio.to_thread(self._add, writer, "keys")
             writer.close(self._manifest("keys", writer))
         return draft
 
@@ -138,6 +146,8 @@ class _Making:
         source: Path | None = self._home / name
         if name == DATABASE_NAME:
             source = self._sqlite
+        elif name == KEYS_DATABASE and self._keys_url:
+            source = None  # one from before the setting: its keys are in use no more
         if source is None or not source.exists():
             return
         copy = self._folder / name
@@ -145,7 +155,10 @@ class _Making:
         if name == DATABASE_NAME:
             self._revision = revision
         writer.add(name, copy)
-        copy.unlink()
+        if name == KEYS_DATABASE:
+            wipe(copy)
+        else:
+            copy.unlink()
 
     async def _rows(self) -> Path:
         path = self._folder / ROWS_NAME
@@ -198,11 +211,7 @@ def _replace(draft: Path, target: Path) -> None:
     with before:
         draft.replace(target)
         _sync(target.parent)
-        left = os.fstat(before.fileno()).st_size
-        while left > 0:
-            left -= before.write(bytes(min(left, _PIECE)))
-        before.flush()
-        os.fsync(before.fileno())
+        write_over(before)
 
 
 def _sync(folder: Path) -> None:
