@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from typer.testing import CliRunner
 
 from antiphon.cli.main import app
 from antiphon.errors import ConfigurationError
+
+
+def events(runner: CliRunner, type: str, *options: str) -> list[dict[str, Any]]:
+    found = json.loads(runner.invoke(app, ["audit", "list", "--json", *options]).stdout)
+    return [one for one in found if one["type"] == type]
 
 
 def test_a_folder_is_backed_up_checked_and_restored(runner: CliRunner, tmp_path: Path) -> None:
@@ -28,6 +34,16 @@ def test_a_folder_is_backed_up_checked_and_restored(runner: CliRunner, tmp_path:
     fresh = tmp_path / "fresh"
     restored = runner.invoke(app, ["restore", data, "--home", str(fresh)])
     assert restored.exit_code == 0 and "antiphon ledger verify" in restored.stdout
+    [kept] = events(runner, "backup.created")
+    assert kept["payload"]["id"] == Path(data).name
+    assert kept["payload"]["data"] == {"folder": str(tmp_path / "copies"), "models": False}
+    # The row of a backup is younger than what was copied.
+    assert events(runner, "backup.created", "--home", str(fresh)) == []
+    [back] = events(runner, "backup.restored", "--home", str(fresh))
+    assert back["payload"]["id"] == Path(data).name and back["payload"]["data"]["made_at"] > 1_700_000_000
+    for options in ((), ("--home", str(fresh))):
+        proven = runner.invoke(app, ["audit", "verify", *options])
+        assert proven.exit_code == 0 and "is whole" in proven.stdout
     assert (fresh / "antiphon.db").exists() and (fresh / "pepper").exists()
     proven = runner.invoke(app, ["ledger", "verify", "--home", str(fresh)])
     assert proven.stdout == "The books are right.\n"

@@ -20,15 +20,17 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.engine import make_url
 
+from antiphon.access.pepper import connected
 from antiphon.errors import ConfigurationError
 from antiphon.operations import artefacts, key_rows
 from antiphon.operations.artefacts import Manifest, Progress, Writer
 from antiphon.operations.parts import PARTS, Artefact, files
 from antiphon.settings import DATABASE_NAME, Settings
 from antiphon.settings import KEYS_NAME as KEYS_DATABASE
-from antiphon.storage import copies
+from antiphon.storage import audit, copies
 from antiphon.storage.database import Database
 from antiphon.storage.files import wipe, write_over
+from antiphon.storage.migrations import state
 
 KEYS_NAME = "antiphon-keys.tar"
 ROWS_NAME = "database.jsonl"
@@ -36,6 +38,7 @@ ROWS_NAME = "database.jsonl"
 ENDING = ".tar"
 _STAGING = ".antiphon-backup-"
 _STATEMENT_SECONDS = 600.0
+_RECORD_SECONDS = 30.0
 
 
 class Backup(msgspec.Struct, frozen=True):
@@ -45,6 +48,8 @@ class Backup(msgspec.Struct, frozen=True):
     keys: Path
     bytes: int
     """Of both."""
+    note: str = ""
+    """Why it is not in the audit log, if it is not."""
 
 
 def target_of(given: Path, now: float) -> Path:
@@ -58,7 +63,7 @@ async def back_up(settings: Settings, given: Path, show: Progress, *, models: bo
     """Copy all there is to `given`, a folder or the file of data, beside which the file of keys is replaced.
 
     Raises `ConfigurationError` if there is nothing to copy, or if the place cannot be used or is taken;
-    `StorageFull`, `Unavailable`.
+    `StorageFull`, `Unavailable`. Nothing is there then, nor where the audit log cannot be written.
     """
     target = target_of(given, time.time())
     url = make_url(settings.database_url)
@@ -76,10 +81,27 @@ async def back_up(settings: Settings, given: Path, show: Progress, *, models: bo
         data = await making.data()
         keys = await making.keys()
         size = data.stat().st_size + keys.stat().st_size
+        note = await _record(settings, target, models)
         # The keys first: data without them open nothing, and keys without these data do no harm.
         await asyncio.to_thread(_replace, keys, target.with_name(KEYS_NAME))
         await asyncio.to_thread(_publish, data, target)
-    return Backup(target, target.with_name(KEYS_NAME), size)
+    return Backup(target, target.with_name(KEYS_NAME), size, note)
+
+
+async def _record(settings: Settings, target: Path, models: bool) -> str:
+    """Say in the audit log that a copy of everything is handed out; if its tables are older, why not."""
+    payload = {"id": target.name, "data": {"folder": str(target.parent), "models": models}}
+    async with await connected(settings.database_url, settings.home_path, _RECORD_SECONDS) as database:
+        if not (found := await state(database)).current:
+            return (
+                f"It is not in the audit log: the database is at revision {found.revision}, "
+                f"and this version writes to {found.head}."
+            )
+        async with database.begin() as connection:
+            await audit.record(
+                connection, "backup.created", payload, organization_id=None, by=None, now=time.time()
+            )
+    return ""
 
 
 class _Making:

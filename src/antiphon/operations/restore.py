@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from antiphon.operations.artefacts import Manifest, Progress
 from antiphon.operations.backup import KEYS_NAME, ROWS_NAME
 from antiphon.operations.parts import Artefact
 from antiphon.settings import DATABASE_NAME, FILE_NAME
-from antiphon.storage import copies
+from antiphon.storage import audit, copies
 from antiphon.storage.migrations import upgrade
 
 DRAFT = ".restoring"
@@ -67,8 +68,10 @@ async def restore(
         manifest = await asyncio.to_thread(_read, data, "data", partial(_extract, draft), show)
         note = await asyncio.to_thread(_own_databases, draft, manifest.kind)
         await key_rows.check_room(draft, keys_url, database_url)
-        await _restore_database(draft, manifest, database_url, show)
+        restored = await _restore_database(draft, manifest, database_url, show)
         await key_rows.load(draft, keys_url, show)
+        if restored:
+            await _record(restored, draft, data.name, manifest)
         await asyncio.to_thread(_move, draft, home)
     except OSError as problem:
         raise artefacts.unusable(home, problem) from problem
@@ -137,7 +140,8 @@ def _own_database(file: Path, name: str, here: str) -> str:
     return f"Set `{name}` (ANTIPHON_{name.upper()}) to the restored one{': ' + told if told else ''}."
 
 
-async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Progress) -> None:
+async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Progress) -> str:
+    """The address of what was restored; empty where there was nothing."""
     rows = draft / ROWS_NAME
     if rows.exists():
         if not url:
@@ -150,14 +154,32 @@ async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Pro
                 await copies.load(database, lines, partial(show, "restoring the database"))
             await upgrade(database)
         rows.unlink()
-    elif url:
+        return url
+    if url:
         raise ConfigurationError(
             "the backup is of an SQLite database, which is restored into the data folder",
             fix="leave --database away",
         )
-    elif DATABASE_NAME in manifest.files:
-        async with await connected(f"sqlite+aiosqlite:///{draft / DATABASE_NAME}", draft) as database:
-            await upgrade(database)
+    if DATABASE_NAME not in manifest.files:
+        return ""
+    own = f"sqlite+aiosqlite:///{draft / DATABASE_NAME}"
+    async with await connected(own, draft, _STATEMENT_SECONDS) as database:
+        await upgrade(database)
+    return own
+
+
+async def _record(url: str, draft: Path, name: str, manifest: Manifest) -> None:
+    """Say in the restored audit log what it is from: what came after that is not in it."""
+    about = {"made_at": manifest.made_at, "version": manifest.version, "revision": manifest.revision}
+    async with await connected(url, draft) as database, database.begin() as connection:
+        await audit.record(
+            connection,
+            "backup.restored",
+            {"id": name, "data": about},
+            organization_id=None,
+            by=None,
+            now=time.time(),
+        )
 
 
 def _move(draft: Path, home: Path) -> None:
