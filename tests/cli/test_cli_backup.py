@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from antiphon.cli.main import app
@@ -57,3 +58,22 @@ def test_a_named_file_and_the_help(runner: CliRunner, tmp_path: Path) -> None:
     made = runner.invoke(app, ["backup", "make", str(tmp_path / "state.tar"), "--models"])
     assert made.exit_code == 0 and f"antiphon restore {tmp_path}/state.tar" in made.stdout.replace("\n", "")
     assert "verify" in runner.invoke(app, ["backup", "--help"]).stdout
+
+
+def test_keys_of_content_that_lie_elsewhere(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_CONTENT_KEYS", f"sqlite+aiosqlite:///{tmp_path / 'keys.db'}")
+    assert runner.invoke(app, ["keys", "list"]).exit_code == 0
+    early = runner.invoke(app, ["backup", str(tmp_path / "state.tar")])
+    assert isinstance(early.exception, ConfigurationError) and "no such file" in early.exception.message
+    assert not (tmp_path / "state.tar").exists() and events(runner, "backup.created") == []
+
+    assert runner.invoke(app, ["data", "purge"]).exit_code == 0  # which makes them
+    assert runner.invoke(app, ["backup", str(tmp_path / "state.tar")]).exit_code == 0
+    words = ["restore", str(tmp_path / "state.tar"), "--home", str(tmp_path / "fresh")]
+    refused = runner.invoke(app, words)
+    assert isinstance(refused.exception, ConfigurationError) and "--content-keys" in refused.exception.fix
+    restored = runner.invoke(app, [*words, "--content-keys", f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"])
+    assert restored.exit_code == 0 and "ANTIPHON_CONTENT_KEYS" in restored.stdout
+    assert (tmp_path / "other.db").exists() and not (tmp_path / "fresh" / "content-keys.db").exists()
