@@ -27,6 +27,8 @@ NAMES = [
     "libraries",
     "sqlite",
     "database",
+    "content keys",
+    "content storage",
     "models",
     "engines",
     "upstreams",

@@ -16,6 +16,7 @@ from antiphon.cli.administration import opened_database
 from antiphon.cli.main import app
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.recent import recent
+from antiphon.errors import NotFound
 from antiphon.storage.tables import audit_log
 from privacy_house import housed
 
@@ -88,3 +89,10 @@ def test_it_has_to_be_said_what_and_who_agreed(
     problem = done.exception
     assert isinstance(problem, CommandFailed) and problem.exit_code is ExitCode.USAGE
     assert said in problem.message
+
+
+@pytest.mark.parametrize("option", ["--org", "--organization"])
+def test_the_organization_is_named_as_for_an_export(home: Path, option: str) -> None:
+    words = ["--recent", "5", option, "nobody", "--agreed-by", "Ann", "--home", str(home), "--key", "k"]
+    done = CliRunner().invoke(app, ["models", "compare", "a", "b", *words])
+    assert isinstance(done.exception, NotFound) and "organization" in done.exception.message

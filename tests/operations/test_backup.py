@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import sqlite3
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ import pytest
 from sqlalchemy import func, select
 
 from antiphon.access.access import opened
+from antiphon.access.pepper import connected, load_pepper
 from antiphon.app import running as app
-from antiphon.errors import ConfigurationError
+from antiphon.errors import ConfigurationError, Unavailable
 from antiphon.inference.conductor import account as account_of
 from antiphon.ledger.ledger import Ledger, running
 from antiphon.ledger.meter import Account
@@ -30,7 +31,7 @@ from antiphon.operations.backup import KEYS_NAME, Backup, back_up
 from antiphon.operations.parts import PARTS, files
 from antiphon.operations.restore import DRAFT, restore, verified
 from antiphon.settings import Settings
-from antiphon.storage import tables
+from antiphon.storage import audit_proof, sqlite, tables
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import state, upgrade
 from ledger_house import CHAT, tokens
@@ -44,7 +45,7 @@ def silent(name: str, done: int, total: int) -> None:
 @asynccontextmanager
 async def house(settings: Settings) -> AsyncIterator[tuple[Ledger, Database, Account, str]]:
     """A ledger at work over a database with one project, and the secret of a key for it."""
-    async with Database(settings.database_url) as database:
+    async with await connected(settings.database_url, settings.home_path) as database:
         await upgrade(database)
         access = await opened(database, settings.home_path)
         secret = await access.ensure_default() or ""
@@ -59,14 +60,15 @@ async def answered(ledger: Ledger, account: Account, id: str) -> None:
 
 
 @contextmanager
-def held(database: Path) -> Iterator[None]:
-    """Let nobody else write."""
-    other = sqlite3.connect(database, isolation_level=None)
+def held(database: Path) -> Iterator[Callable[[], None]]:
+    """Let nobody else write, until what is given is called."""
+    # The library that the ledger uses: another one in the same process would not see its locks.
+    other = sqlite.safe(sqlite.installed()).connect(database, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     try:
-        yield
+        yield other.rollback
     finally:
-        other.execute("ROLLBACK")
+        other.rollback()
         other.close()
 
 
@@ -103,9 +105,14 @@ async def test_a_restored_folder_serves_with_the_same_keys_and_right_books(
     async with house(settings) as (ledger, _, account, secret):
         for number in range(20):
             await answered(ledger, account, f"req_{number}")
-        with held(settings.home_path / "antiphon.db"):
+        with held(settings.home_path / "antiphon.db") as release:
+
+            def show(name: str, done: int, total: int) -> None:
+                if name == artefacts.MANIFEST:  # the data are copied; the audit log is to be written
+                    release()
+
             await answered(ledger, account, "req_journal")  # durable, and not in the database
-            made = await back_up(settings, tmp_path / "copies", silent)
+            made = await back_up(settings, tmp_path / "copies", show)
         await answered(ledger, account, "req_later")
     assert {name.partition("/")[0] for name in contents(made.data)} == {
         "journal",
@@ -186,6 +193,10 @@ async def test_rows_of_postgresql_come_back_in_another_database(
                 assert await connection.run_sync(verify) == []
             access = await opened(database, fresh)
             assert (await access.authenticator.authenticate(secret)).key_id == account.key_id
+            [newest] = (await access.audit.list(None, limit=1)).data
+            assert newest.type == "backup.restored"
+            async with database.connect() as connection:
+                assert await connection.run_sync(partial(audit_proof.verify, pepper=load_pepper(fresh))) == []
         for query in (
             "select count(*) from entry",
             "select sum(balance) from account",
@@ -310,9 +321,20 @@ async def test_an_older_revision_is_upgraded(tmp_path: Path, settings: Settings)
     (settings.home_path / "pepper").write_bytes(b"p" * 32)
     made = await back_up(settings, tmp_path / "copies", silent)
     done = await restore(made.data, made.keys, tmp_path / "fresh", "", silent)
-    assert done.revision == "0006"
+    assert done.revision == "0006" and "the database is at revision 0006" in made.note
     async with Database(Settings(home=str(tmp_path / "fresh")).database_url) as database:
         assert (await state(database)).current
+
+
+async def test_what_cannot_be_written_into_the_audit_log_is_not_handed_out(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(settings):
+        pass
+    monkeypatch.setattr(backups, "_RECORD_SECONDS", 0.1)
+    with held(settings.home_path / "antiphon.db"), pytest.raises(Unavailable):
+        await back_up(settings, tmp_path / "copies", silent)
+    assert not list((tmp_path / "copies").iterdir())
 
 
 async def test_where_there_is_nothing_that_is_said(tmp_path: Path) -> None:
@@ -330,7 +352,7 @@ async def test_models_are_copied_if_they_are_asked_for(settings: Settings, tmp_p
 
 def test_every_part_has_its_place(tmp_path: Path) -> None:
     named = {part.pattern: part.artefact for part in PARTS}
-    assert named["pepper"] == named["*.secret"] == named["content-keys.db"] == "keys"
+    assert named["pepper"] == named["*.secret"] == named["content-keys.db"] == named["receipts.key"] == "keys"
     assert named["antiphon.db"] == named["content"] == named["journal"] == "data"
     patterns = [part.pattern for part in PARTS]
     assert patterns.index("journal") < patterns.index("antiphon.db") < patterns.index("content-keys.db")

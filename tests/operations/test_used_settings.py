@@ -20,7 +20,9 @@ async def told(database: Database) -> list[dict[str, Any]]:
 
 async def test_settings_are_told_when_they_change_and_never_a_password(database: Database) -> None:
     first = Settings(home="/a", requests_per_minute=5, database="postgresql://me:hunter2@host/x")
-    other = Settings(home="/b", valkey="valkey://:hunter2@host")
+    other = Settings(
+        home="/b", valkey="valkey://:hunter2@host", content_keys="postgresql://me:hunter2@keys/x"
+    )
     for settings in (first, first, other, first, other):
         await used_settings.record(database, settings, 1000.0)
     [of_first, of_other] = await told(database)
@@ -28,7 +30,11 @@ async def test_settings_are_told_when_they_change_and_never_a_password(database:
         "id": first.server,
         "changes_requested": {"home": "/a", "database": "(not shown)", "requests_per_minute": 5},
     }
-    assert of_other["changes_requested"] == {"home": "/b", "valkey": "(not shown)"}
+    assert of_other["changes_requested"] == {
+        "home": "/b",
+        "content_keys": "(not shown)",
+        "valkey": "(not shown)",
+    }
     back = Settings(home="/a", requests_per_minute=6)
     for settings in (back, first):
         await used_settings.record(database, settings, 1001.0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import bucket_server
 from antiphon.errors import ConfigurationError
 from antiphon.privacy.places import Missing
 from antiphon.privacy.s3 import Bucket
@@ -16,25 +16,13 @@ from antiphon.privacy.s3 import Bucket
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with bucket_server.serving() as url:
+        yield url
 
 
 @pytest.fixture
 def environment(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    bucket_server.named(server, monkeypatch, tmp_path)
     return server
 
 
@@ -48,7 +36,7 @@ def bucket(environment: str) -> Iterator[Bucket]:
     yield place
     place.sweep("9999")
     client.close()
-    place._client.close()
+    place.close()
 
 
 def test_what_is_put_is_there_until_it_is_deleted(bucket: Bucket) -> None:
@@ -80,7 +68,7 @@ def test_what_is_not_allowed_or_not_there_is_an_error_of_the_disk(environment: s
         absent.sweep("2026-11-28")
     with pytest.raises(OSError, match="S3"):
         absent.put("2026-11-28/one", [b"a"])
-    absent._client.close()
+    absent.close()
 
 
 def test_a_server_that_is_away_is_an_error_of_the_disk(
@@ -90,7 +78,7 @@ def test_a_server_that_is_away_is_an_error_of_the_disk(
     away = Bucket("s3://kept")
     with pytest.raises(OSError, match="S3 cannot be used"):
         away.delete(["2026-11-28/one"])
-    away._client.close()
+    away.close()
 
 
 def test_without_the_library_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.errors import ConfigurationError, StorageFull
-from antiphon.storage.files import create_once
+from antiphon.storage.files import create_once, wipe
 
 
 def test_the_file_and_its_folder_are_private(tmp_path: Path) -> None:
@@ -60,3 +60,12 @@ def test_a_full_disk_is_told_as_such_and_leaves_no_draft(
     with pytest.raises(StorageFull):
         create_once(tmp_path / "secret", b"x")
     assert os.listdir(tmp_path) == []
+
+
+def test_of_what_is_wiped_nothing_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"x" * 3_000_000)
+    with path.open("rb") as before:
+        wipe(path)
+        assert before.read() == bytes(3_000_000)
+    assert not path.exists()

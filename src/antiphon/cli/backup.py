@@ -50,6 +50,8 @@ def make(
 
     It becomes two files: data, with the time in its name, and keys, of which a folder keeps only the newest
     file, so that what was forgotten stays so. Both are needed to restore. Keep copies of them apart.
+
+    That a copy was made is written into the audit log.
     """
     from antiphon.cli.models import progress_bars
     from antiphon.operations.backup import back_up
@@ -58,9 +60,15 @@ def make(
     with progress_bars() as show:
         done = asyncio.run(back_up(chosen, place.absolute(), show, models=models))
     if as_json:
-        typer.echo(msgspec.json.encode({"data": str(done.data), "keys": str(done.keys), "bytes": done.bytes}))
+        typer.echo(
+            msgspec.json.encode(
+                msgspec.structs.asdict(done) | {"data": str(done.data), "keys": str(done.keys)}
+            )
+        )
         return
     typer.echo(f"{done.data}\n{done.keys}\n{decimal(done.bytes)}. To restore: antiphon restore {done.data}")
+    if done.note:
+        typer.echo(done.note, err=True)
 
 
 @backup.command(_VERIFY)
@@ -99,12 +107,19 @@ def restore(
     database: Annotated[
         str, typer.Option("--database", help="An empty database, for a backup of one that is no file.")
     ] = "",
+    content_keys: Annotated[
+        str,
+        typer.Option(
+            "--content-keys", help="An empty database, for keys of one that the setting content_keys named."
+        ),
+    ] = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Restore a backup into an empty data folder; one of an older version is upgraded.
 
-    Nothing is there until every file was found to be as it was written.
+    Nothing is there until every file was found to be as it was written. That it was restored is written into
+    its audit log.
     """
     from antiphon.cli.models import progress_bars
     from antiphon.operations.restore import keys_beside
@@ -112,7 +127,9 @@ def restore(
 
     folder = settings.home_folder({"home": home})
     with progress_bars() as show:
-        done = asyncio.run(run(data, keys or keys_beside(data), folder, database, show))
+        done = asyncio.run(
+            run(data, keys or keys_beside(data), folder, database, show, keys_url=content_keys)
+        )
     if as_json:
         typer.echo(msgspec.json.encode(msgspec.structs.asdict(done) | {"home": str(done.home)}))
         return

@@ -14,7 +14,6 @@ import typer
 from rich import progress as bars
 
 from antiphon import settings
-from antiphon.cli.administration import Organization
 from antiphon.cli.options import BaseUrl, Home, Json, Key, required_key, server_address
 from antiphon.cli.output import CommandFailed, ExitCode, err_console, line, try_file, unwritable
 
@@ -48,7 +47,9 @@ def compare(
             min=1, max=PROMPTS, help="Or the last so many chats of an organization, as far as they are kept."
         ),
     ] = None,
-    org: Organization = "default",
+    org: Annotated[
+        str, typer.Option("--organization", "--org", help="The organization, by name or id.")
+    ] = "default",
     agreed_by: Annotated[
         str | None, typer.Option(help="Who of the organization agreed to that; it is in its audit log.")
     ] = None,

@@ -64,7 +64,7 @@ def examine(check: Check, chosen: Settings) -> Finding:
 
 def _checks() -> dict[str, Check]:
     # Imported here, since the database library would slow down every other command.
-    from antiphon.cli.checks import address, installation, machine, server, upstreams
+    from antiphon.cli.checks import address, installation, keeping, machine, server, upstreams
 
     return {
         "python": machine.python,
@@ -80,6 +80,8 @@ def _checks() -> dict[str, Check]:
         "libraries": installation.libraries,
         "sqlite": installation.sqlite_version,
         "database": installation.database,
+        "content keys": keeping.content_keys,
+        "content storage": keeping.content_storage,
         "models": installation.models,
         "engines": installation.engines,
         "upstreams": upstreams.upstreams,

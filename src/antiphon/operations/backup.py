@@ -20,13 +20,17 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.engine import make_url
 
+from antiphon.access.pepper import connected
 from antiphon.errors import ConfigurationError
-from antiphon.operations import artefacts
+from antiphon.operations import artefacts, key_rows
 from antiphon.operations.artefacts import Manifest, Progress, Writer
 from antiphon.operations.parts import PARTS, Artefact, files
 from antiphon.settings import DATABASE_NAME, Settings
-from antiphon.storage import copies
+from antiphon.settings import KEYS_NAME as KEYS_DATABASE
+from antiphon.storage import audit, copies
 from antiphon.storage.database import Database
+from antiphon.storage.files import wipe, write_over
+from antiphon.storage.migrations import state
 
 KEYS_NAME = "antiphon-keys.tar"
 ROWS_NAME = "database.jsonl"
@@ -34,7 +38,7 @@ ROWS_NAME = "database.jsonl"
 ENDING = ".tar"
 _STAGING = ".antiphon-backup-"
 _STATEMENT_SECONDS = 600.0
-_PIECE = 1 << 20
+_RECORD_SECONDS = 30.0
 
 
 class Backup(msgspec.Struct, frozen=True):
@@ -44,6 +48,8 @@ class Backup(msgspec.Struct, frozen=True):
     keys: Path
     bytes: int
     """Of both."""
+    note: str = ""
+    """Why it is not in the audit log, if it is not."""
 
 
 def target_of(given: Path, now: float) -> Path:
@@ -57,7 +63,7 @@ async def back_up(settings: Settings, given: Path, show: Progress, *, models: bo
     """Copy all there is to `given`, a folder or the file of data, beside which the file of keys is replaced.
 
     Raises `ConfigurationError` if there is nothing to copy, or if the place cannot be used or is taken;
-    `StorageFull`, `Unavailable`.
+    `StorageFull`, `Unavailable`. Nothing is there then, nor where the audit log cannot be written.
     """
     target = target_of(given, time.time())
     url = make_url(settings.database_url)
@@ -68,15 +74,34 @@ async def back_up(settings: Settings, given: Path, show: Progress, *, models: bo
         )
     if target.exists():
         raise ConfigurationError(f"{target} is there already", fix="choose another name")
+    if key_rows.address(settings):
+        await key_rows.check(settings)
     with _staging(target.parent) as folder:
         making = _Making(settings, folder, show, models, sqlite)
         data = await making.data()
-        keys = await asyncio.to_thread(making.keys)
+        keys = await making.keys()
         size = data.stat().st_size + keys.stat().st_size
+        note = await _record(settings, target, models)
         # The keys first: data without them open nothing, and keys without these data do no harm.
         await asyncio.to_thread(_replace, keys, target.with_name(KEYS_NAME))
         await asyncio.to_thread(_publish, data, target)
-    return Backup(target, target.with_name(KEYS_NAME), size)
+    return Backup(target, target.with_name(KEYS_NAME), size, note)
+
+
+async def _record(settings: Settings, target: Path, models: bool) -> str:
+    """Say in the audit log that a copy of everything is handed out; if its tables are older, why not."""
+    payload = {"id": target.name, "data": {"folder": str(target.parent), "models": models}}
+    async with await connected(settings.database_url, settings.home_path, _RECORD_SECONDS) as database:
+        if not (found := await state(database)).current:
+            return (
+                f"It is not in the audit log: the database is at revision {found.revision}, "
+                f"and this version writes to {found.head}."
+            )
+        async with database.begin() as connection:
+            await audit.record(
+                connection, "backup.created", payload, organization_id=None, by=None, now=time.time()
+            )
+    return ""
 
 
 class _Making:
@@ -87,6 +112,7 @@ class _Making:
     ) -> None:
         self._settings, self._home = settings, settings.home_path
         self._folder, self._show, self._models, self._sqlite = folder, show, models, sqlite
+        self._keys_url = key_rows.address(settings)
         self._began = int(time.time())
         self._revision = ""
 
@@ -105,10 +131,14 @@ class _Making:
             writer.close(self._manifest("data", writer))
         return draft
 
-    def keys(self) -> Path:
+    async def keys(self) -> Path:
         draft = self._folder / "keys"
         with artefacts.writing(draft, self._show) as writer:
-            self._add(writer, "keys")
+            if self._keys_url:
+                rows = await key_rows.dump(self._keys_url, self._folder, self._show)
+                await asyncio.to_thread(writer.add, key_rows.NAME, rows)
+                await asyncio.to_thread(wipe, rows)
+            await asyncio.to_thread(self._add, writer, "keys")
             writer.close(self._manifest("keys", writer))
         return draft
 
@@ -138,6 +168,8 @@ class _Making:
         source: Path | None = self._home / name
         if name == DATABASE_NAME:
             source = self._sqlite
+        elif name == KEYS_DATABASE and self._keys_url:
+            source = None  # one from before the setting: its keys are in use no more
         if source is None or not source.exists():
             return
         copy = self._folder / name
@@ -145,7 +177,10 @@ class _Making:
         if name == DATABASE_NAME:
             self._revision = revision
         writer.add(name, copy)
-        copy.unlink()
+        if name == KEYS_DATABASE:
+            wipe(copy)
+        else:
+            copy.unlink()
 
     async def _rows(self) -> Path:
         path = self._folder / ROWS_NAME
@@ -198,11 +233,7 @@ def _replace(draft: Path, target: Path) -> None:
     with before:
         draft.replace(target)
         _sync(target.parent)
-        left = os.fstat(before.fileno()).st_size
-        while left > 0:
-            left -= before.write(bytes(min(left, _PIECE)))
-        before.flush()
-        os.fsync(before.fileno())
+        write_over(before)
 
 
 def _sync(folder: Path) -> None:

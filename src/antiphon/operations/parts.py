@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from antiphon.settings import DATABASE_NAME
+from antiphon.settings import DATABASE_NAME, KEYS_NAME
 
 Artefact = Literal["data", "keys"]
 
@@ -35,8 +35,9 @@ PARTS = (
     Part("content", "data"),
     Part("models", "data", models=True),
     # After all that they open. Without these, what is in the other file opens nothing.
-    Part("content-keys.db", "keys", "sqlite"),
+    Part(KEYS_NAME, "keys", "sqlite"),
     Part("pepper", "keys"),
+    Part("receipts.key", "keys"),
     Part("*.secret", "keys"),
 )
 """In the order in which they are copied."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,19 +16,18 @@ import msgspec
 
 from antiphon.access.pepper import connected
 from antiphon.errors import ConfigurationError
-from antiphon.operations import artefacts
+from antiphon.operations import artefacts, key_rows
 from antiphon.operations.artefacts import Manifest, Progress
 from antiphon.operations.backup import KEYS_NAME, ROWS_NAME
 from antiphon.operations.parts import Artefact
 from antiphon.settings import DATABASE_NAME, FILE_NAME
-from antiphon.storage import copies
+from antiphon.storage import audit, copies
 from antiphon.storage.migrations import upgrade
 
 DRAFT = ".restoring"
 """In the data folder: what is not whole yet. Nothing is served from there."""
 _STATEMENT_SECONDS = 600.0
 _FIX = "name the file of data first, and that of keys with --keys"
-_ELSEWHERE = re.compile(r"(?m)^\s*database\s*=")
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -52,9 +52,11 @@ def keys_beside(data: Path) -> Path:
     return data.with_name(KEYS_NAME)
 
 
-async def restore(data: Path, keys: Path, home: Path, database_url: str, show: Progress) -> Restored:
+async def restore(
+    data: Path, keys: Path, home: Path, database_url: str, show: Progress, *, keys_url: str = ""
+) -> Restored:
     """Restore into `home`, which must be empty; `database_url` names an empty database for rows that were of
-    one that is no file, and is empty otherwise.
+    one that is no file, and is empty otherwise. So does `keys_url` for keys that `content_keys` named.
 
     Nothing is there until all of it was found to be as it was written, and was brought to this version's
     tables. Raises `ConfigurationError`, `StorageFull`, `Unavailable`.
@@ -64,8 +66,12 @@ async def restore(data: Path, keys: Path, home: Path, database_url: str, show: P
     try:
         opening = await asyncio.to_thread(_read, keys, "keys", partial(_extract, draft), show)
         manifest = await asyncio.to_thread(_read, data, "data", partial(_extract, draft), show)
-        note = await asyncio.to_thread(_own_database, draft / FILE_NAME, manifest.kind)
-        await _restore_database(draft, manifest, database_url, show)
+        note = await asyncio.to_thread(_own_databases, draft, manifest.kind)
+        await key_rows.check_room(draft, keys_url, database_url)
+        restored = await _restore_database(draft, manifest, database_url, show)
+        await key_rows.load(draft, keys_url, show)
+        if restored:
+            await _record(restored, draft, data.name, manifest)
         await asyncio.to_thread(_move, draft, home)
     except OSError as problem:
         raise artefacts.unusable(home, problem) from problem
@@ -112,20 +118,30 @@ def _extract(folder: Path, name: str, content: IO[bytes]) -> None:
         os.fsync(file.fileno())
 
 
-def _own_database(file: Path, kind: str) -> str:
-    """Take the address of the former database out of the settings: what is restored is another one."""
+def _own_databases(draft: Path, kind: str) -> str:
+    """Take the addresses of the former databases out of the settings: what is restored are other ones."""
+    of_keys = "" if (draft / key_rows.NAME).exists() else "The keys of content lie"
+    told = [
+        _own_database(draft / FILE_NAME, "database", "The database lies" if kind == "sqlite" else ""),
+        _own_database(draft / FILE_NAME, key_rows.SETTING, of_keys),
+    ]
+    return " ".join(filter(None, told))
+
+
+def _own_database(file: Path, name: str, here: str) -> str:
+    """What the operator is told of the setting; `here` begins that, where it is not needed any more."""
     text = file.read_text() if file.exists() else ""
-    if _ELSEWHERE.search(text):
-        file.write_text(_ELSEWHERE.sub("# before the restore: database =", text))
-        told = "its setting `database` is taken out of antiphon.toml"
-    else:
-        told = ""
-    if kind == "sqlite":
-        return f"The database lies in the data folder now: {told}." if told else ""
-    return f"Set `database` (ANTIPHON_DATABASE) to the restored one{': ' + told if told else ''}."
+    mine = re.sub(rf"(?m)^\s*{name}\s*=", f"# before the restore: {name} =", text)
+    told = f"its setting `{name}` is taken out of antiphon.toml" if mine != text else ""
+    if told:
+        file.write_text(mine)
+    if here:
+        return f"{here} in the data folder now: {told}." if told else ""
+    return f"Set `{name}` (ANTIPHON_{name.upper()}) to the restored one{': ' + told if told else ''}."
 
 
-async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Progress) -> None:
+async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Progress) -> str:
+    """The address of what was restored; empty where there was nothing."""
     rows = draft / ROWS_NAME
     if rows.exists():
         if not url:
@@ -138,14 +154,32 @@ async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Pro
                 await copies.load(database, lines, partial(show, "restoring the database"))
             await upgrade(database)
         rows.unlink()
-    elif url:
+        return url
+    if url:
         raise ConfigurationError(
             "the backup is of an SQLite database, which is restored into the data folder",
             fix="leave --database away",
         )
-    elif DATABASE_NAME in manifest.files:
-        async with await connected(f"sqlite+aiosqlite:///{draft / DATABASE_NAME}", draft) as database:
-            await upgrade(database)
+    if DATABASE_NAME not in manifest.files:
+        return ""
+    own = f"sqlite+aiosqlite:///{draft / DATABASE_NAME}"
+    async with await connected(own, draft, _STATEMENT_SECONDS) as database:
+        await upgrade(database)
+    return own
+
+
+async def _record(url: str, draft: Path, name: str, manifest: Manifest) -> None:
+    """Say in the restored audit log what it is from: what came after that is not in it."""
+    about = {"made_at": manifest.made_at, "version": manifest.version, "revision": manifest.revision}
+    async with await connected(url, draft) as database, database.begin() as connection:
+        await audit.record(
+            connection,
+            "backup.restored",
+            {"id": name, "data": about},
+            organization_id=None,
+            by=None,
+            now=time.time(),
+        )
 
 
 def _move(draft: Path, home: Path) -> None:

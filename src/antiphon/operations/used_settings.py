@@ -17,7 +17,7 @@ from antiphon.storage.tables import audit_log
 
 TYPE = "settings.updated"
 _HIDDEN = "(not shown)"
-_SECRET = ("database", "valkey", "webhook")
+_SECRET = ("content_keys", "database", "valkey", "webhook")
 """Addresses, which may hold a password."""
 _LOOKED_AT = 100
 """Of the newest events, so many are searched for what this server said before."""

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, inspect, select
 
 from antiphon.errors import ConfigurationError
 from antiphon.privacy.sealing import new_secret
@@ -135,15 +135,31 @@ class Keys:
 @asynccontextmanager
 async def opened_keys(settings: Settings, database: Database) -> AsyncIterator[Keys]:
     """The keys, with their table made. Raises `ConfigurationError` where they lie beside the content."""
-    if settings.content_keys_url == settings.database_url:
-        raise ConfigurationError(
-            "content_keys names the database of the content",
-            fix="name another database: whoever has a backup of one must not have both",
-        )
+    check_named_apart(settings)
     async with Database(settings.content_keys_url) as store:
         async with store.alone() as connection:
+            await connection.run_sync(check_apart)
             await connection.run_sync(key_metadata.create_all)
         yield Keys(database, store)
+
+
+def check_named_apart(settings: Settings) -> None:
+    """Raises `ConfigurationError` where the settings name one database for the content and for its keys."""
+    if settings.content_keys_url == settings.database_url:
+        raise _beside()
+
+
+def check_apart(connection: Connection) -> None:
+    """Raises `ConfigurationError` where the store of keys is the database of the content."""
+    if inspect(connection).has_table(content_key.name):
+        raise _beside()
+
+
+def _beside() -> ConfigurationError:
+    return ConfigurationError(
+        "content_keys names the database of the content",
+        fix="name another database: whoever has a backup of one must not have both",
+    )
 
 
 def _delete(connection: Connection, ids: Collection[str]) -> None:

@@ -73,6 +73,10 @@ class Bucket:
                     for page in pages.paginate(Bucket=self._bucket, Prefix=day):
                         self._delete([one["Key"] for one in page.get("Contents", ())])
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def _delete(self, keys: Sequence[str]) -> None:
         with _border():
             for start in range(0, len(keys), _AT_ONCE):

@@ -69,16 +69,20 @@ def copy_file(source: Path, target: Path, show: Show) -> str:
         reader.close()
 
 
-async def dump(database: Database, write: Callable[[bytes], object], show: Show) -> str:
+async def dump(
+    database: Database, write: Callable[[bytes], object], show: Show, only: MetaData | None = None
+) -> str:
     """Write every row of every table, a line of JSON each, as they stand at one moment; the revision.
+
+    `only`: of these tables, which have no revision.
 
     Raises `ConfigurationError` for a database without tables.
     """
     async with database.connect() as connection:
-        tables = await connection.run_sync(_tables)
+        tables = await connection.run_sync(_tables, only)
         counts = [await connection.scalar(select(func.count()).select_from(table)) for table in tables]
         total, done = sum(count or 0 for count in counts), 0
-        revision = await connection.run_sync(_revision)
+        revision = "" if only is not None else await connection.run_sync(_revision)
         write(msgspec.json.encode(Head(revision, total)) + b"\n")
         for table in tables:
             write(msgspec.json.encode(Of(str(table.name), [str(column.name) for column in table.c])) + b"\n")
@@ -88,18 +92,21 @@ async def dump(database: Database, write: Callable[[bytes], object], show: Show)
     return revision
 
 
-async def load(database: Database, lines: Iterable[bytes], show: Show) -> None:
+async def load(database: Database, lines: Iterable[bytes], show: Show, only: MetaData | None = None) -> None:
     """Fill an empty database with what `dump` wrote, at the revision that it had then: all of it, or nothing.
+
+    `only`: the tables that `dump` was told of; others may be there, and these without rows.
 
     Raises `ConfigurationError` for one that has tables, and for lines that `dump` did not write.
     """
     async with database.alone() as connection:
-        await connection.run_sync(_load, iter(lines), show)
+        await connection.run_sync(_load, iter(lines), show, only)
 
 
-async def is_empty(database: Database) -> bool:
+async def is_empty(database: Database, only: MetaData | None = None) -> bool:
+    """Whether `load` would fill it."""
     async with database.connect() as connection:
-        return not await connection.run_sync(lambda known: inspect(known).get_table_names())
+        return await connection.run_sync(_is_empty, only)
 
 
 async def _rows(connection: AsyncConnection, table: Table) -> AsyncIterator[list[Any]]:
@@ -108,13 +115,24 @@ async def _rows(connection: AsyncConnection, table: Table) -> AsyncIterator[list
         yield list(rows)
 
 
-def _load(connection: Connection, lines: Iterator[bytes], show: Show) -> None:
-    if inspect(connection).get_table_names():
+def _is_empty(connection: Connection, only: MetaData | None) -> bool:
+    there = inspect(connection).get_table_names()
+    if only is None:
+        return not there
+    found = [table for table in only.sorted_tables if table.name in there]
+    return not any(connection.execute(select(table).limit(1)).first() for table in found)
+
+
+def _load(connection: Connection, lines: Iterator[bytes], show: Show, only: MetaData | None) -> None:
+    if not _is_empty(connection, only):
         raise ConfigurationError("the database is not empty", fix="name one that is")
     try:
         head = msgspec.json.decode(next(lines, b""), type=Head)
-        steps.run(connection, head.revision)
-        tables = {table.name: table for table in _tables(connection)}
+        if only is None:
+            steps.run(connection, head.revision)
+        else:
+            only.create_all(connection)
+        tables = {table.name: table for table in _tables(connection, only)}
         done, of, into = 0, Of("", []), None
         for batch in _batches(lines):
             if isinstance(batch, Of):
@@ -163,15 +181,21 @@ def _row(table: Table, columns: list[str], values: list[Any]) -> dict[str, Any]:
     }
 
 
-def _tables(connection: Connection) -> list[Table]:
+def _tables(connection: Connection, only: MetaData | None) -> list[Table]:
     """As they are in the database, whatever this version thinks of them: first those that others refer to."""
-    there = MetaData()
-    there.reflect(connection)
+    there, wanted = MetaData(), None if only is None else list(only.tables)
+    if wanted is not None and not set(wanted) <= set(inspect(connection).get_table_names()):
+        raise _without_tables()
+    there.reflect(connection, only=wanted)
     return [table for table in there.sorted_tables if table.name != _VERSIONS]
 
 
 def _revision(connection: Connection) -> str:
     if not inspect(connection).has_table(_VERSIONS):
-        raise ConfigurationError("the database has no tables yet", fix="start the server first")
+        raise _without_tables()
     versions = Table(_VERSIONS, MetaData(), autoload_with=connection)
     return str(connection.scalar(select(versions.c.version_num)))
+
+
+def _without_tables() -> ConfigurationError:
+    return ConfigurationError("the database has no tables yet", fix="start the server first")

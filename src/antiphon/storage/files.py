@@ -6,10 +6,12 @@ import errno
 import os
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from antiphon.errors import AntiphonError, ConfigurationError, StorageFull
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_PIECE = 1 << 20
 
 
 def create_once(path: Path, content: bytes = b"") -> None:
@@ -24,6 +26,22 @@ def create_once(path: Path, content: bytes = b"") -> None:
             _create(path, content)
     except OSError as problem:
         raise _meaning(problem, path) from problem
+
+
+def write_over(file: IO[bytes]) -> None:
+    """Zeros for all that is in a file, durably, as far as its file system lets; open it as `r+b`."""
+    left = os.fstat(file.fileno()).st_size
+    while left > 0:
+        left -= file.write(bytes(min(left, _PIECE)))
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def wipe(path: Path) -> None:
+    """Remove a file that held secrets, of which nothing is to be left."""
+    with path.open("r+b") as file:
+        path.unlink()
+        write_over(file)
 
 
 def _create(path: Path, content: bytes) -> None:

@@ -1,6 +1,6 @@
 """What `antiphon doctor` looks at: each check is a function from the settings to one `Finding`.
 
-No check changes anything: what the first start will make (folder, database, models) may be missing.
+No check leaves anything changed: what the first start will make (folder, database, models) may be missing.
 """
 
 from __future__ import annotations
