@@ -15,11 +15,12 @@ import msgspec
 
 from antiphon.access.pepper import connected
 from antiphon.errors import ConfigurationError
+from antiphon.home import FILE_NAME
 from antiphon.operations import artefacts
 from antiphon.operations.artefacts import Manifest, Progress
 from antiphon.operations.backup import KEYS_NAME, ROWS_NAME
 from antiphon.operations.parts import Artefact
-from antiphon.settings import DATABASE_NAME, FILE_NAME
+from antiphon.settings import DATABASE_NAME
 from antiphon.storage import copies
 from antiphon.storage.migrations import upgrade
 
