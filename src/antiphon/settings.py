@@ -103,7 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10.0
     chat_objective: Annotated[
         float,
-        Meta(gt=0, description="Seconds for a chat answer in one piece, or for embeddings, to count as well"),
+        Meta(gt=0, description="Seconds for a chat answer in one piece, embeddings or moderation to count"),
     ] = 60.0
     speech_objective: Annotated[
         float,
