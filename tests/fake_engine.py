@@ -49,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--exit", type=int, help="end at the start, with this exit code")
     parser.add_argument("--lifetime", type=float, default=math.inf, help="seconds after which it crashes")
     parser.add_argument("--status", type=int, default=200, help="what /completion answers")
+    parser.add_argument("--leak", type=int, default=0, help="bytes that each answer leaves behind")
     parser.add_argument("--fault", choices=FAULTS)
     parser.add_argument("--after", type=int, default=0, help="tokens before the fault")
     return parser.parse_args()
@@ -106,6 +107,7 @@ class FakeEngine:
         self.ready_at = time.monotonic() + options.ready_after
         self.free = list(range(options.slots))
         self.slot_freed = asyncio.Condition()
+        self.leaked: list[bytes] = []
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self.guarded, self.loading])
@@ -186,6 +188,7 @@ class FakeEngine:
                 await response.write(piece)
             return response
         finally:
+            self.leaked.append(b"x" * self.options.leak)
             self.free.append(slot)
             async with self.slot_freed:
                 self.slot_freed.notify()

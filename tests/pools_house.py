@@ -43,7 +43,7 @@ def owned(
     """Pools that run their engines; what they serve follows by `follow`."""
     told = gateways or Gateways()
     runtime = LocalRuntime(home / "run", home / "logs")
-    chosen = Settings(home=str(home), **settings)
+    chosen, turn = Settings(home=str(home), **settings), asyncio.Lock()
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         replica = Replica(unit, kind, changed, settings=chosen, runtime=runtime, verify=verify, pace=pace)
@@ -51,7 +51,9 @@ def owned(
         def busy() -> int:
             return replica.busy + told.busy(unit.key)
 
-        return replica, Demand(replica, busy, idle, told.heard, spare=unit.spare)
+        return replica, Demand(
+            replica, busy, idle, told.heard, spare=unit.spare, outgrown=replica.outgrown, turn=turn
+        )
 
     pools = Pools(kinds, make, in_use=told.use, patience=patience)
     told.on_wake = pools.wake

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -18,9 +17,8 @@ from msgspec import Meta
 
 from antiphon.cores import cores
 from antiphon.errors import ConfigurationError
+from antiphon.home import FILE_NAME, PREFIX, home_folder, said
 
-FILE_NAME = "antiphon.toml"
-PREFIX = "ANTIPHON_"
 DATABASE_NAME = "antiphon.db"
 """Of SQLite, in the data folder."""
 KEYS_NAME = "content-keys.db"
@@ -105,7 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10.0
     chat_objective: Annotated[
         float,
-        Meta(gt=0, description="Seconds for a chat answer in one piece, or for embeddings, to count as well"),
+        Meta(gt=0, description="Seconds for a chat answer in one piece, embeddings or moderation to count"),
     ] = 60.0
     speech_objective: Annotated[
         float,
@@ -275,6 +273,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0, description="Memory that an engine may take for its data, in bytes; 0: as the machine has"
         ),
     ] = 0
+    engine_idle_memory: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Bytes that an idle engine may hold beyond what it began with and its models' size; "
+            "with more it is started anew; 0: never",
+        ),
+    ] = 1_073_741_824
 
     @property
     def cores(self) -> int:
@@ -345,20 +351,13 @@ def sources(
     return {row.name: source for row, source, _ in _given(flags, environment)}
 
 
-def home_folder(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Path:
-    """The data folder, absolute. Alone among the settings it cannot come from the file, which lies in it."""
-    environment = os.environ if environment is None else environment
-    home = (flags or {}).get("home") or environment.get(PREFIX + "HOME") or _default_home()
-    return Path(home).expanduser().absolute()
-
-
 def _given(
     flags: Mapping[str, Any] | None, environment: Mapping[str, str] | None
 ) -> list[tuple[Row, str, Any]]:
     """Each value that was given: its setting, where, and what; the one in force comes last."""
     environment = os.environ if environment is None else environment
     home = home_folder(flags, environment)
-    file = _from_file(home)
+    file = said(home, Settings.__struct_fields__)
     return [
         (row, source, found)
         for row in rows()
@@ -369,25 +368,6 @@ def _given(
         )
         if found is not None
     ]
-
-
-def _default_home() -> str:
-    return os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "antiphon")
-
-
-def _from_file(home: Path) -> dict[str, Any]:
-    path = home / FILE_NAME
-    try:
-        found = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"{path} cannot be read: {problem}", fix="mend or remove the file") from None
-    known = set(Settings.__struct_fields__)
-    for name in found:
-        if name not in known:
-            raise ConfigurationError(f"{path}: there is no setting '{name}'", fix="see antiphon serve --help")
-    return found
 
 
 def _checked(row: Row, value: Any, source: str) -> Any:

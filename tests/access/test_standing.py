@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from antiphon.access import standing
 from antiphon.access.api_key import Realm
 from antiphon.access.standing import Standing
+from antiphon.admission.gate import Gate
 from antiphon.admission.limits import THROTTLED_REQUESTS, Limits, throttled
 from antiphon.admission.store import RateLimits
-from antiphon.errors import InvalidRequest, Suspended
+from antiphon.errors import InvalidRequest, RateLimited, Suspended
 from antiphon.settings import Settings
+from service import CALLER
 from tenants import World
 
 
@@ -91,6 +94,38 @@ async def test_the_rates_of_a_throttled_organization_are_divided_for_a_time(worl
     assert (await limits.of(realm.project_id or "", "chat-1")).requests_per_minute == 300
     world.wall, world.monotonic = world.wall + 61, world.monotonic + 0.6
     assert await limits.of(realm.project_id or "", "chat-1") == before == Limits(requests_per_minute=3000)
+
+
+async def test_a_throttle_holds_for_instances_of_the_organization_s_own(world: World) -> None:
+    realm, other = await world.realm(), await world.realm("globex")
+    limits = RateLimits(
+        world.database, Settings(), clock=lambda: world.wall, monotonic=lambda: world.monotonic
+    )
+    gate = Gate(Settings(), lambda: world.monotonic, limits=limits.of)
+
+    async def ask(asking: Realm) -> None:
+        who = replace(CALLER, project_id=asking.project_id, organization_id=asking.organization_id)
+        async with gate.enter(who, "chat-1@own", lambda: 1, rated_as=None):
+            pass
+
+    for _ in range(THROTTLED_REQUESTS + 1):
+        await ask(realm)
+    async with world.database.begin() as connection:
+        await standing.throttle(
+            connection, realm.organization_id or "", divisor=10, seconds=60, flag_id="flag_2", now=world.wall
+        )
+    world.monotonic += 0.6
+    for _ in range(THROTTLED_REQUESTS):
+        await ask(realm)
+    with pytest.raises(
+        RateLimited, match="your dedicated instances on requests per minute: limit 60"
+    ) as told:
+        await ask(realm)
+    assert told.value.retry_after and told.value.retry_after <= 1
+    await ask(other)
+    world.wall, world.monotonic = world.wall + 61, world.monotonic + 0.6
+    assert await limits.of(realm.project_id or "", None) == Limits()
+    await ask(realm)
 
 
 def test_who_has_no_limit_gets_one() -> None:

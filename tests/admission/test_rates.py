@@ -42,7 +42,9 @@ class House:
         self._limits = Limits(**limits)
         self._rates = Rates(self._find, self.counters)
 
-    async def _find(self, project_id: str, snapshot: str) -> Limits:
+    async def _find(self, project_id: str, snapshot: str | None) -> Limits:
+        if snapshot is None:
+            return Limits()
         assert (project_id, snapshot) == ("proj_1", "model-1")
         return self._limits
 

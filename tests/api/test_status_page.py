@@ -73,7 +73,7 @@ async def test_an_empty_history_is_shown_as_such(house: House, tmp_path: Path) -
     assert "<script" not in page and "style=" not in page
     assert page.count("No data yet") >= 5 and "100 %" not in page
     assert 'aria-label="Chat, the last 90 days: no data yet."' in page
-    assert page.count("<rect") == 4 * 90 and "prefers-color-scheme: dark" in style
+    assert page.count("<rect") == 5 * 90 and "prefers-color-scheme: dark" in style
     assert '"state":"no_data"' in document
     assert kinds["content-type"].startswith("application/atom+xml")
     assert xml.fromstring(feed).findall(f"{ATOM}entry") == []

@@ -17,7 +17,7 @@ from status_house import Minutes
 
 
 async def test_what_a_server_counted_is_there_after_it(tmp_path: Path, monkeypatch: Any) -> None:
-    settings = Settings(home=str(tmp_path), probe_seconds=0)
+    settings = Settings(home=str(tmp_path), probe_seconds=0, moderation_scorers="rules")
     watched = asyncio.Event()
     look = Watcher.look
 
@@ -39,6 +39,8 @@ async def test_what_a_server_counted_is_there_after_it(tmp_path: Path, monkeypat
             assert response.status == 403
         async with session.post("/v1/chat/completions", headers=headers, json=body | {"n": 0}) as response:
             assert response.status == 400
+        async with session.post("/v1/moderations", headers=headers, json={"input": "Hello"}) as response:
+            assert response.status == 200
         assert await antiphon.edge.drain()
         async with session.post("/v1/chat/completions", headers=headers, json=body) as response:
             assert response.status == 503  # it says so to whoever asks while it ends: that counts
@@ -47,4 +49,5 @@ async def test_what_a_server_counted_is_there_after_it(tmp_path: Path, monkeypat
         counts = await Minutes(database).counted()
     found = {api: (good, bad) for (api, _), (good, bad) in counts.items()}
     assert found["chat"] == (0, 1) and found["service"][0] >= 1
-    assert set(found) <= {"chat", "service", "administration"}
+    assert found["moderation"] == (1, 0)
+    assert set(found) <= {"chat", "service", "moderation", "administration"}

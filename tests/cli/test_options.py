@@ -10,6 +10,7 @@ from antiphon import settings
 from antiphon.cli.main import app
 from antiphon.cli.options import required_key, server_address, with_settings
 from antiphon.errors import ConfigurationError
+from antiphon.home import FILE_NAME
 from antiphon.settings import Settings
 
 
@@ -46,7 +47,7 @@ def test_no_environment_variable_is_cut_off(runner: CliRunner, columns: str) -> 
 def test_flags_win_over_the_environment_and_that_over_the_file(
     runner: CliRunner, command: typer.Typer, given: list[Settings], tmp_path: Path
 ) -> None:
-    (tmp_path / settings.FILE_NAME).write_text("port = 1\nthreads = 1\nqueue_total = 5\n")
+    (tmp_path / FILE_NAME).write_text("port = 1\nthreads = 1\nqueue_total = 5\n")
     flags = ["--home", str(tmp_path), "--port", "3", "--public-metrics", "false"]
     environment = {"ANTIPHON_PORT": "2", "ANTIPHON_THREADS": "2"}
     assert runner.invoke(command, flags, env=environment).exit_code == 0
@@ -118,10 +119,10 @@ def test_no_key_says_how_to_make_one(key: str | None) -> None:
 
 
 def test_sources_tell_where_the_value_in_force_was_set(tmp_path: Path) -> None:
-    (tmp_path / settings.FILE_NAME).write_text("port = 1\nthreads = 1\n")
+    (tmp_path / FILE_NAME).write_text("port = 1\nthreads = 1\n")
     flags = {"home": str(tmp_path), "queue_total": None}
     assert settings.sources(flags, {"ANTIPHON_PORT": "2"}) == {
         "home": "--home",
         "port": "ANTIPHON_PORT",
-        "threads": str(tmp_path / settings.FILE_NAME),
+        "threads": str(tmp_path / FILE_NAME),
     }

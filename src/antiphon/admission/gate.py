@@ -27,10 +27,10 @@ COMPANY_SECONDS = 60.0
 
 
 def _same(limits: Limits) -> LimitsOf:
-    """The same limits for every project and snapshot."""
+    """The same limits for every project and snapshot; none for instances of their own."""
 
-    async def limits_of(project_id: str, snapshot: str) -> Limits:
-        return limits
+    async def limits_of(project_id: str, snapshot: str | None) -> Limits:
+        return Limits() if snapshot is None else limits
 
     return limits_of
 
@@ -124,8 +124,8 @@ class Gate:
         """Hold `weight` of the places that `capacity()` counts, for as long as the block runs.
 
         `rated_as` is what the project's limits are set for, if that is not the deployment's own name; None
-        where they do not count, since the deployment serves one organization alone. How many wait there is
-        bounded for itself.
+        where they do not count, since the deployment serves one organization alone: there is a limit while
+        that is throttled, and none else. How many wait there is bounded for itself.
 
         `greed` bounds what an organization may hold: see `queue`. `courtesy` is the greed of a deployment
         where one that is alone may have all: it holds while others ask, too. Both are always the same for

@@ -16,10 +16,13 @@ from antiphon.admission.limits import Demand, Limits
 from antiphon.errors import RateLimited
 from antiphon.values import Caller
 
-LimitsOf = Callable[[str, str], Awaitable[Limits]]
-"""The limits in force of a project, by its id, with a snapshot."""
+LimitsOf = Callable[[str, str | None], Awaitable[Limits]]
+"""The limits in force of a project, by its id, with a snapshot; None: with instances of its own."""
 Show = Callable[[Standing], None]
 """Told how the project stands, whenever that was found out: whether the request was let in or not."""
+
+
+_OWN = "your dedicated instances"
 
 
 def unseen(standing: Standing) -> None:
@@ -77,13 +80,13 @@ class Rates:
     ) -> AsyncIterator[Place]:
         """Let a request in, which counts as running for as long as the block runs. Raises `RateLimited`.
 
-        With no `snapshot` there is no limit. `advice`: seconds after which one of those that run is likely to
-        have ended.
+        With no `snapshot` it goes to an instance of its organization's own. `advice`: seconds after which one
+        of those that run is likely to have ended.
         """
-        limits = Limits() if snapshot is None else await self._limits(caller.project_id, snapshot)
+        limits = await self._limits(caller.project_id, snapshot)
         key, id = f"{caller.project_id}/{snapshot or ''}", secrets.token_hex(8)
         ask = Ask(key=key, limits=limits, demand=demand, place=id)
-        place = Place(ask, snapshot or "", self._counters, advice, show)
+        place = Place(ask, snapshot or _OWN, self._counters, advice, show)
         try:
             await place.enter()
             yield place

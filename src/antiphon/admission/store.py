@@ -27,6 +27,8 @@ LOOKUP_SECONDS = 0.45
 SPARE_SECONDS = 10.0
 """How much longer an answer counts while the database, or this process, is too busy for another one."""
 
+_INSTANCES = ""
+"""In the place of a snapshot."""
 _OWN = [rate_limit.c[name] for name in Limits.__struct_fields__]
 _FOUND = (
     select(*_OWN, organization_standing.c.throttled_until, organization_standing.c.throttle_divisor)
@@ -66,13 +68,14 @@ class RateLimits:
             clock=monotonic,
         )
 
-    async def of(self, project_id: str, snapshot: str) -> Limits:
+    async def of(self, project_id: str, snapshot: str | None) -> Limits:
         """The limits in force: half a second old at most, or ten where no newer ones can be had in time.
 
+        With None, those of its organization's own instances: their load limits them, and a throttle.
         Raises `Unavailable` within a second.
         """
         try:
-            return await self._lookups.get(f"{project_id}/{snapshot}".encode())
+            return await self._lookups.get(f"{project_id}/{snapshot or _INSTANCES}".encode())
         except TimeoutError:
             raise Unavailable("The rate limits could not be read in time.", retry_after=1) from None
 
@@ -118,7 +121,7 @@ class RateLimits:
         query = _FOUND.where(project.c.id == project_id)
         async with self._database.connect() as connection:
             row = (await connection.execute(query, {"snapshot": snapshot})).one_or_none()
-        limits = self._limits(row)
+        limits = Limits() if snapshot == _INSTANCES else self._limits(row)
         if row is not None and row.throttled_until is not None and row.throttled_until > self._clock():
             return throttled(limits, row.throttle_divisor)
         return limits

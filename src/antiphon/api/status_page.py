@@ -19,7 +19,13 @@ from antiphon.wire.status import Incident, Status, StatusApi, StatusDay
 
 KEPT_SECONDS = 5.0
 """So long all of them are shown as they were made: a crowd costs what one visitor does."""
-NAMES = {"chat": "Chat", "speech": "Speech", "embeddings": "Embeddings", "administration": "Administration"}
+NAMES = {
+    "chat": "Chat",
+    "speech": "Speech",
+    "embeddings": "Embeddings",
+    "moderation": "Moderation",
+    "administration": "Administration",
+}
 STATES = {
     "operational": "Operational",
     "degraded": "Degraded",

@@ -44,6 +44,7 @@ def own(settings: Settings, runtime: Runtime, gateways: Gateways, entry: Callabl
     idle = max(settings.engine_idle_seconds, settings.queue_seconds)
     # Whole processors are dealt out by one for all engines of this machine.
     local = runtime if isinstance(runtime, LocalRuntime) else _local(settings)
+    turn = asyncio.Lock()
 
     def make(unit: Unit, kind: EngineKind, changed: Callable[[], None]) -> tuple[Member, Keeper]:
         place, pace, first = runtime, Pace(), unit.deployments[0]
@@ -56,7 +57,9 @@ def own(settings: Settings, runtime: Runtime, gateways: Gateways, entry: Callabl
         def busy() -> int:
             return replica.busy + gateways.busy(unit.key)
 
-        return replica, Demand(replica, busy, idle, gateways.heard, spare=unit.spare)
+        return replica, Demand(
+            replica, busy, idle, gateways.heard, spare=unit.spare, outgrown=replica.outgrown, turn=turn
+        )
 
     return Pools(engines.kinds(), make, in_use=gateways.use)
 

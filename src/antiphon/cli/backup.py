@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from antiphon import settings
 from antiphon.cli.options import Home, Json
+from antiphon.home import home_folder
 
 _MAKE, _VERIFY = "make", "verify"
 Keys = Annotated[
@@ -125,7 +126,7 @@ def restore(
     from antiphon.operations.restore import keys_beside
     from antiphon.operations.restore import restore as run
 
-    folder = settings.home_folder({"home": home})
+    folder = home_folder({"home": home})
     with progress_bars() as show:
         done = asyncio.run(
             run(data, keys or keys_beside(data), folder, database, show, keys_url=content_keys)

@@ -15,6 +15,7 @@ from antiphon.cli.checks import Finding
 from antiphon.cli.options import Home, Json
 from antiphon.cli.output import ExitCode, err_console, plain
 from antiphon.errors import AntiphonError, ConfigurationError
+from antiphon.home import home_folder
 from antiphon.settings import Settings
 
 Check = Callable[[Settings], Finding]
@@ -37,7 +38,7 @@ def doctor(as_json: Json = False, home: Home = None) -> None:
 def diagnose(home: str | None) -> dict[str, Finding]:
     """Every check's finding by its name. With settings that are not valid, the others see the defaults."""
     flags = {"home": home}
-    valid = Settings(home=str(settings.home_folder(flags)))
+    valid = Settings(home=str(home_folder(flags)))
     try:
         valid = settings.load(flags)
         given = [f"{name} from {source}" for name, source in settings.sources(flags).items()]

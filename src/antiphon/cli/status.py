@@ -86,7 +86,7 @@ def open_incident(
     title: Annotated[str, typer.Argument(help="In a few words.")],
     text: Text,
     api: Annotated[
-        str, typer.Option(help="chat, speech, embeddings or administration; by default all of them.")
+        str, typer.Option(help="chat, speech, embeddings, moderation or administration; by default all.")
     ] = "",
     begin: Annotated[
         str | None, typer.Option("--from", help="Of maintenance: a day (UTC), or a time with its zone.")

@@ -16,11 +16,12 @@ import msgspec
 
 from antiphon.access.pepper import connected
 from antiphon.errors import ConfigurationError
+from antiphon.home import FILE_NAME
 from antiphon.operations import artefacts, key_rows
 from antiphon.operations.artefacts import Manifest, Progress
 from antiphon.operations.backup import KEYS_NAME, ROWS_NAME
 from antiphon.operations.parts import Artefact
-from antiphon.settings import DATABASE_NAME, FILE_NAME
+from antiphon.settings import DATABASE_NAME
 from antiphon.storage import audit, copies
 from antiphon.storage.migrations import upgrade
 

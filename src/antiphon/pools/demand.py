@@ -1,13 +1,13 @@
-"""When a replica runs: all the time, or only while it is asked for."""
+"""When a replica runs: all the time, or only while it is asked for; and when it is to start anew."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from antiphon.pools.member import Member
+from antiphon.pools.member import Member, log
 
 _LOOK = 1.0
 """Seconds between two looks at whether anybody still asks."""
@@ -15,6 +15,10 @@ _GRACE = 5.0
 _SOON = 0.1
 _LOOKS = 50
 """So often, `_SOON` seconds after one another, it is looked whether all have heard that one will end."""
+_AGAIN = 30.0
+"""Seconds after which it is tried again to start one anew, that somebody asked for in the last moment."""
+_BACK_LOOKS = 600
+"""So often it is looked whether one that was started anew is back, before the next one may go."""
 
 
 class Keeper(Protocol):
@@ -30,6 +34,10 @@ class Keeper(Protocol):
         """End it as `Member.stop` does; it starts no more by itself."""
 
 
+async def _never() -> str:
+    return ""
+
+
 class Demand:
     """The keeper of an engine of this process: it starts when it is woken, and ends once nobody has asked for
     `idle` seconds; one that is `spare` as soon as it is not required and has no requests.
@@ -37,6 +45,9 @@ class Demand:
     `busy` counts the requests that hold it. Whoever waits for it to become ready has woken it: `idle` must
     be longer than that may take. `heard` says whether the processes that use it act according to what they
     were told of it.
+
+    `outgrown` tells in a few words why it is to be started anew as soon as it has nothing to do; nothing if
+    it is not. `turn` is held by the one of several engines that is.
     """
 
     def __init__(
@@ -47,14 +58,19 @@ class Demand:
         heard: Callable[[], bool] = lambda: True,
         *,
         spare: bool = False,
+        outgrown: Callable[[], Awaitable[str]] = _never,
+        turn: asyncio.Lock | None = None,
     ) -> None:
         self._member = member
         self._busy = busy
         # Who gives a spare one up has waited already.
         self._idle = _LOOK if spare else idle
         self._heard = heard
+        self._outgrown = outgrown
+        self._turn = turn or asyncio.Lock()
         self._always = False
         self._asked = 0.0
+        self._renew_after = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def require(self, always: bool) -> None:
@@ -79,7 +95,7 @@ class Demand:
         while True:
             self._member.start()
             await self._until_idle()
-            while not await self._let_go():
+            while not await self._let_go(self._wanted):
                 await self._until_idle()
             await self._member.stop(_GRACE)
             # Who woke it while it was ending waits for the next one.
@@ -91,19 +107,44 @@ class Demand:
             await asyncio.sleep(_LOOK)
             if self._busy():
                 self._asked = time.monotonic()
+            elif self._quiet() and await self._outgrown():
+                async with self._turn:
+                    await self._renew()
 
-    async def _let_go(self) -> bool:
+    async def _renew(self) -> None:
+        """Start it anew, unless somebody asks before that. Who asks meanwhile waits, as at any start."""
+        reason, began = await self._outgrown(), time.monotonic()
+        if self._busy() or not reason:
+            return  # since it waited for its turn
+        if not await self._let_go(lambda: self._asked > began):
+            self._renew_after = time.monotonic() + _AGAIN
+            return
+        log.info("%s: it is started anew", reason)
+        await self._member.stop(_GRACE)
+        self._member.start()
+        for _ in range(_BACK_LOOKS):
+            if self._member.ready:
+                break
+            await asyncio.sleep(_SOON)
+
+    async def _let_go(self, wanted: Callable[[], bool]) -> bool:
         """Let nobody send it new requests: whether it may end, since nobody has done so meanwhile."""
         self._member.leave(True)
         for _ in range(_LOOKS):
-            if self._heard() or self._wanted():
-                break
+            # At least once: who was let in before may be on the way to it.
             await asyncio.sleep(_SOON)
-        if self._heard() and not self._busy() and not self._wanted():
+            if self._heard() or wanted():
+                break
+        if self._heard() and not self._busy() and not wanted():
             return True
         self._member.leave(False)
         self._asked = time.monotonic()
         return False
+
+    def _quiet(self) -> bool:
+        """Whether nobody has asked since the last look."""
+        now = time.monotonic()
+        return now - self._asked >= _LOOK and now >= self._renew_after
 
     def _wanted(self) -> bool:
         return self._always or time.monotonic() - self._asked < self._idle

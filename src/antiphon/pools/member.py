@@ -131,6 +131,10 @@ class Member(ABC):
         """The engine, while it is ready to serve new requests for the snapshot."""
         return None if self._leaving else self._serving.get(snapshot)
 
+    def last(self, snapshot: str) -> Serving | None:
+        """The same also of one that is leaving: for a request that was let in before that was known."""
+        return self._serving.get(snapshot)
+
     @property
     def ready(self) -> bool:
         """Whether its engine serves."""

@@ -21,6 +21,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     backoff_max: float = 30.0
     healthy: float = 5.0
     """Once it has been ready for so long, earlier failures count no more."""
+    rest: float = 600.0
+    """For so long it is ready at least before it is started anew for the memory that it holds."""
 
 
 ELSEWHERE = Pace(retry=0.5, far=True)

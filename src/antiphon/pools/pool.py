@@ -151,6 +151,8 @@ class Pool:
 
     def _chosen(self, beginning: Hashable, besides: Lease | None) -> Serving:
         serving = [one for one in self._current() if besides is None or one is not besides.serving]
+        if not serving and besides is None:
+            serving = self._leaving()
         if not serving:
             raise Unavailable("The model is not ready. Please try again shortly.", retry_after=RETRY_AFTER)
         if len(serving) == 1:
@@ -169,6 +171,11 @@ class Pool:
             if len(self._homes) > _HOMES:
                 self._homes.popitem(last=False)
         return held
+
+    def _leaving(self) -> list[Serving]:
+        """An engine that is given no new requests: it does not end under one that was let in before."""
+        found = (place.member.last(self.deployment.snapshot) for place in reversed(self.places))
+        return [serving for serving in found if serving][:1]
 
     def _newest(self) -> str | None:
         """The newest generation of which an engine is ready."""

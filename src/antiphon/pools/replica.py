@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from antiphon.engines.base import Engine, EngineKind
 from antiphon.errors import EngineFailed, EngineLost
+from antiphon.pools.growth import allowed, too_much
 from antiphon.pools.member import UNUSABLE, Ended, Member, explain, log
 from antiphon.pools.plan import Unit
 from antiphon.pools.policy import Pace, after_failure
@@ -58,12 +59,28 @@ class Replica(Member):
         self._verify = verify
         self._process: Process | None = None
         self._engine: Engine | None = None
+        self._began_at = 0.0
         self._ready_at: float | None = None
+        self._most: int | None = None
+        """Bytes that its engine may hold with nothing to do, if there is a bound."""
 
     def report(self) -> Report | None:
         if self._process is None or not self._serving:
             return None
         return Report(self._process.address, frozenset(self._serving), self.retiring, self._leaving)
+
+    async def outgrown(self) -> str:
+        """In a few words why its engine, if it has nothing to do, is to be started anew; nothing if not.
+
+        One that takes long to become ready goes on: who asks meanwhile would wait in vain.
+        """
+        process, ready_at = self._process, self._ready_at
+        if process is None or ready_at is None or time.monotonic() - ready_at < self._pace.rest:
+            return ""
+        if ready_at - self._began_at > self._settings.queue_seconds / 2:
+            return ""
+        found = await too_much(process, self._most)
+        return found and f"the engine of {self._unit.process} {found}"
 
     async def _attend(self) -> NoReturn:
         while True:
@@ -82,7 +99,7 @@ class Replica(Member):
     async def _live(self) -> float | None:
         """One life, from its start to its end; how many seconds it was ready, if it ever was."""
         self._enter("starting")
-        self._ready_at = None
+        self._began_at, self._ready_at, self._most = time.monotonic(), None, None
         try:
             await self._run()
         except asyncio.CancelledError:
@@ -108,6 +125,7 @@ class Replica(Member):
                 "the engine of %s goes on without %s", self._unit.process, ", ".join(sorted(unusable))
             )
             deployments = self._without(self._left_out | dict.fromkeys(unusable, UNUSABLE))
+        self._most = await allowed(process, deployments, self._settings.engine_idle_memory)
         self._ready_at = time.monotonic()
         self._enter("ready", engine, deployments)
         log.info("the engine of %s is ready (process %s)", self._unit.process, process.pid)

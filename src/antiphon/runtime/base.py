@@ -26,6 +26,9 @@ class Process(Protocol):
     async def stop(self, grace: float) -> int:
         """End it, by SIGTERM and `grace` seconds later by SIGKILL; its exit code."""
 
+    async def memory(self) -> int | None:
+        """Bytes that it and what it started hold for themselves alone; None where that cannot be known."""
+
 
 Command = Callable[[Address], list[str]]
 """The argument list of a process that is to listen at an address."""

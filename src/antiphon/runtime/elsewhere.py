@@ -25,6 +25,9 @@ class Foreign:
     async def stop(self, grace: float) -> int:
         return 0
 
+    async def memory(self) -> int | None:
+        return None
+
 
 class Elsewhere:
     """A `Runtime` that finds. `find` may block."""

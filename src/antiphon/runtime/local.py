@@ -19,6 +19,7 @@ from antiphon.cores import cores
 from antiphon.runtime.affinity import Affinity
 from antiphon.runtime.base import Command
 from antiphon.runtime.log import ProcessLog
+from antiphon.runtime.memory import held
 from antiphon.values import NOTHING, Capacity
 
 _SOCKET_NAME = "engine.sock"
@@ -79,13 +80,9 @@ class LocalProcess:
             self._signal(signal.SIGKILL)
         return await self.wait()
 
-    def resident_bytes(self) -> int | None:
-        """Physical memory in use; None where the system does not tell."""
-        try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError):
-            return None
-        return pages * os.sysconf("SC_PAGE_SIZE")
+    async def memory(self) -> int | None:
+        """Bytes that it and what it started hold for themselves; None where the system does not tell."""
+        return await asyncio.to_thread(held, self.pid)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process.returncode is None:

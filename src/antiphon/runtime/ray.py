@@ -79,6 +79,10 @@ class RayProcess:
             self._runtime.over(self.started.actor, LOST)
         return await self.wait()
 
+    async def memory(self) -> int | None:
+        """Nobody tells what is held on another machine."""
+        return None
+
 
 class RayRuntime:
     """Starts engine processes on the cluster at `address`, each with what it needs reserved for it.

@@ -8,7 +8,7 @@ import msgspec
 
 from antiphon.settings import Settings
 
-Api = Literal["chat", "speech", "embeddings", "administration"]
+Api = Literal["chat", "speech", "embeddings", "moderation", "administration"]
 APIS: tuple[Api, ...] = get_args(Api)
 Outcome = Literal["good", "slow", "failed", "refused", "left"]
 """Answered well; whole, but too late; not answered, or not to the end; at fault itself, or over a limit; not
@@ -69,6 +69,8 @@ def api_of(route: str) -> Api | None:
         return "speech"
     if route.endswith("/embeddings"):
         return "embeddings"
+    if route == "/v1/moderations":
+        return "moderation"
     return "chat" if route.endswith(("/completions", "/completions/render")) else None
 
 

@@ -17,7 +17,13 @@ from antiphon.storage.tables import status_mark
 SETTLE_SECONDS = 10
 """After its end a minute is looked at: by then every process has written what it counted."""
 _SHORT = max(rule.short for rule in RULES) * MINUTE
-NAMES = {"chat": "Chat", "speech": "Speech", "embeddings": "Embeddings", "administration": "Administration"}
+NAMES = {
+    "chat": "Chat",
+    "speech": "Speech",
+    "embeddings": "Embeddings",
+    "moderation": "Moderation",
+    "administration": "Administration",
+}
 WORDS = {"outage": "outage", "degraded": "degraded", "slow_burn": "more failures than promised"}
 
 

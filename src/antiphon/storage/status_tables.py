@@ -10,7 +10,7 @@ from antiphon.storage.metadata import metadata
 status_minute = Table(
     "status_minute",
     metadata,
-    Column("api", Text, primary_key=True),  # chat, speech, embeddings, administration; service
+    Column("api", Text, primary_key=True),  # as `status.outcomes.Api`; service
     Column("start", BigInteger, primary_key=True),
     Column("good", BigInteger, nullable=False),
     Column("bad", BigInteger, nullable=False),

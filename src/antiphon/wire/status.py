@@ -96,7 +96,7 @@ class IncidentCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     title: Annotated[str, Meta(min_length=1, max_length=200)]
     text: Annotated[str, Meta(min_length=1, max_length=2000)]
-    api: Literal["chat", "speech", "embeddings", "administration"] | None = None
+    api: Literal["chat", "speech", "embeddings", "moderation", "administration"] | None = None
     begins_at: Time | None = None
     ends_at: Time | None = None
 
