@@ -3,7 +3,8 @@
     python -m benchmarks.checks [--out FILE]
 
 Bad input: each fixed case is a test. Authorization: one test asks for every operation as everybody, and
-tells how many cells it looked at; in none may another organization's canary be seen.
+tells how many cells it looked at; in none may another organization's canary be seen. Canaries: what was
+kept is found until it expires, and afterwards nowhere.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from rich.console import Console
 from benchmarks.machine import machine
 from benchmarks.runs import RESULTS, ROOT
 
-GROUPS = {"bad input": ("tests/bad_input",), "authorization": ("tests/test_authorization.py",)}
+GROUPS = {
+    "bad input": ("tests/bad_input",),
+    "authorization": ("tests/test_authorization.py",),
+    "canaries": ("tests/e2e/test_canary.py",),
+}
 
 
 class Group(msgspec.Struct, frozen=True):

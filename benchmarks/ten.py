@@ -136,13 +136,13 @@ def authorized(folder: Path) -> Measured | None:
     group = checks["groups"].get("authorization") if checks else None
     if checks is None or not group or not (group["cells"] or group["failed"]):
         return None
-    met = not group["failed"]
-    text = (
-        f"100 % of {group['cells']:,} cells / 0 canaries"
-        if met
-        else "failed: see tests/test_authorization.py"
-    )
-    return Measured(text, met, True, checks["written"])
+    kept = checks["groups"].get("canaries") or {"passed": 0, "failed": 0}
+    looked = bool(kept["passed"] or kept["failed"])
+    failed = ["tests/test_authorization.py"] * bool(group["failed"])
+    failed += ["tests/e2e/test_canary.py"] * bool(kept["failed"])
+    seen = "0 canaries" if looked else "canaries not looked for"
+    text = f"failed: see {', '.join(failed)}" if failed else f"100 % of {group['cells']:,} cells / {seen}"
+    return Measured(text, not failed, looked, checks["written"])
 
 
 def grown(folder: Path) -> Measured | None:

@@ -46,6 +46,28 @@ async def test_the_newest_come_first_and_pages_lead_both_ways(world: World) -> N
     assert numbers(between.data) == [6, 5]
 
 
+@pytest.mark.fault("the wall clock jumps by an hour")
+@pytest.mark.fault("the wall clock saws by a second")
+@pytest.mark.parametrize("step", [-3600.0, 3600.0, -1.0])
+async def test_the_log_stays_in_order_whatever_the_clock_does(world: World, step: float) -> None:
+    acme = await world.organization()
+    read = world.access.audit.list
+    seen: list[int] = []
+    [newest, *_] = (await read(acme.id)).data
+    for number in range(12):
+        world.wall += 0.25 + (step if number % 2 else -step)  # there and back again
+        async with world.database.begin() as connection:
+            payload = {"id": "thing", "number": number}
+            await audit.record(
+                connection, f"kind.{number % 2}", payload, organization_id=acme.id, by=None, now=world.wall
+            )
+        # Who asks again and again for what is new misses nothing.
+        news = (await read(acme.id, before=newest.id)).data
+        newest = news[0]
+        seen += numbers(news)[::-1]
+    assert seen == [*range(12)] and numbers((await read(acme.id)).data) == [*range(11, -1, -1)]
+
+
 async def test_nobody_sees_another_organization_s_log(world: World) -> None:
     acme, other = await world.organization("acme"), await world.organization("other")
     await log(world, other.id, 1)

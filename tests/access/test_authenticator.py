@@ -396,3 +396,33 @@ async def test_a_repr_of_what_is_held_in_memory_shows_no_key(world: World) -> No
     questions = [vars(question) for question in authenticator._lookups._questions.values()]
     held = repr((key, caller, questions, vars(authenticator)))
     assert secret[8:-4] not in held
+
+
+@pytest.mark.fault("the wall clock jumps by an hour")
+@pytest.mark.fault("the wall clock saws by a second")
+async def test_keys_are_valid_for_as_long_as_the_clock_says(world: World) -> None:
+    realm = await world.realm()
+    _, lasting = await world.key(realm)
+    _, short = await world.key(realm, expires_in_seconds=1800)
+    authenticate = world.access.authenticator.authenticate
+    for wall in (START - 3600, START + 1799.0, *[START + 1798.0, START + 1799.0] * 5):
+        world.wall, world.monotonic = wall, world.monotonic + 60  # nothing is remembered for so long
+        assert (await authenticate(lasting)).key_id != (await authenticate(short)).key_id
+    world.wall = START + 3600.0
+    assert await authenticate(lasting)
+    await refused(world.access.authenticator, short)
+    _, new = await world.key(realm, expires_in_seconds=86_400)
+    world.wall = float(START)
+    # Set right again: what had not expired is valid, and what was made in what is the future now, too.
+    for secret in (lasting, short, new):
+        assert await authenticate(secret)
+
+
+async def test_no_clock_makes_a_revoked_key_valid(world: World) -> None:
+    realm = await world.realm()
+    key, secret = await world.key(realm)
+    assert await world.access.authenticator.authenticate(secret)
+    await world.access.keys.revoke(realm, key.id, by=None)
+    world.wall -= 3600
+    world.monotonic += 60
+    await refused(world.access.authenticator, secret)

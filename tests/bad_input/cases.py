@@ -21,6 +21,7 @@ ENGINE = "/v1/engines/gpt-3.5-turbo/chat/completions"
 RENDER = "/v1/chat/completions/render"
 COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
+MODERATIONS = "/v1/moderations"
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 TRANSLATIONS = "/v1/audio/translations"
 

@@ -15,11 +15,13 @@ from antiphon.wire.chat import ChatRequest, RenderRequest, RequestMessage
 from antiphon.wire.completions import CompletionRequest
 from antiphon.wire.embeddings import EmbeddingRequest
 from antiphon.wire.fields import Treatment
+from antiphon.wire.moderations import ModerationRequest
 from antiphon.wire.sampling import StreamOptions
 from bad_input.cases import (
     CHAT,
     COMPLETIONS,
     EMBEDDINGS,
+    MODERATIONS,
     MULTIPART,
     RENDER,
     TRANSCRIPTIONS,
@@ -65,6 +67,7 @@ def cases() -> Iterator[Case]:
     yield from _in_json("render", RENDER, RenderRequest, {})
     yield from _in_json("completion", COMPLETIONS, CompletionRequest, fields.COMPLETION, _COMPLETION)
     yield from _in_json("embedding", EMBEDDINGS, EmbeddingRequest, fields.EMBEDDING, _EMBEDDING)
+    yield from _in_json("moderation", MODERATIONS, ModerationRequest, {}, {"input": "x"})
     yield from _in_message()
     yield from _in_stream_options()
     yield from _combinations()

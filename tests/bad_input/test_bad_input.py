@@ -17,6 +17,7 @@ from bad_input import (
     audio_cases,
     bomb_cases,
     json_cases,
+    moderation_cases,
     multipart_cases,
     parameter_cases,
     protocol_cases,
@@ -36,6 +37,7 @@ CASES = [
     *bomb_cases.cases(),
     *schema_cases.cases(),
     *tool_cases.cases(),
+    *moderation_cases.cases(),
 ]
 GROWTH = 64 * 1024 * 1024
 """Most memory, over both processes, that a refused request may take, and that all of them may leave taken."""

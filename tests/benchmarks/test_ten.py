@@ -61,6 +61,7 @@ def test_bad_input_needs_its_fixed_and_its_generated_cases(tmp_path: Path) -> No
     groups = {
         "bad input": {"passed": 2000, "failed": 0, "cells": 0},
         "authorization": {"passed": 1, "failed": 0, "cells": 1300},
+        "canaries": {"passed": 1, "failed": 0, "cells": 0},
     }
     write(tmp_path, "checks", groups=groups, written=WRITTEN)
     assert rows(tmp_path)[8][3:5] == ("2,000/2,000 fixed, 100,000 generated", "met")
@@ -71,6 +72,14 @@ def test_bad_input_needs_its_fixed_and_its_generated_cases(tmp_path: Path) -> No
     assert rows(tmp_path)[8][4] == rows(tmp_path)[9][4] == "missed"
     authorization = FIGURES[8]
     assert not due(authorization, tmp_path, NOW, 30)
+    groups["authorization"] = {"passed": 1, "failed": 0, "cells": 1300}
+    groups["canaries"] = {"passed": 0, "failed": 1, "cells": 0}
+    write(tmp_path, "checks", groups=groups, written=WRITTEN)
+    assert rows(tmp_path)[9][3:5] == ("failed: see tests/e2e/test_canary.py", "missed")
+    del groups["canaries"]
+    write(tmp_path, "checks", groups=groups, written=WRITTEN)
+    assert rows(tmp_path)[9][3:5] == ("100 % of 1,300 cells / canaries not looked for", "too few yet")
+    assert due(authorization, tmp_path, NOW, 30)
     assert due(authorization, tmp_path, NOW + timedelta(days=30), 30), "what does not add up ages"
 
 

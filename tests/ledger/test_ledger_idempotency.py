@@ -57,6 +57,18 @@ async def test_a_day_later_it_is_free(desk: Desk) -> None:
     assert await desk.keys.claim(b"another", PRINT, "req_4") == New()
 
 
+@pytest.mark.fault("the wall clock jumps by an hour")
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+async def test_a_clock_that_jumps_frees_no_key_within_a_day(desk: Desk, jump: float) -> None:
+    await desk.keys.claim(KEY, PRINT, "req_1")
+    await desk.keys.end(KEY, "req_1")
+    desk.now += jump
+    for seconds in (0.0, 24 * 3600.0):
+        desk.now += seconds
+        await desk.keys.purge()
+        assert await desk.keys.claim(KEY, PRINT, "req_2") == Ended("req_1")
+
+
 async def test_a_closed_epoch_takes_no_keys(desk: Desk) -> None:
     def close(connection: Connection) -> None:
         epochs.close(connection, "epoch_1", None, int(desk.now))

@@ -9,8 +9,10 @@ import pytest
 
 from antiphon.errors import InvalidRequest, NotFound
 from antiphon.privacy import library
+from antiphon.privacy.keeper import keeping
 from antiphon.privacy.library import Library
 from antiphon.privacy.stored import Which
+from antiphon.values import Caller, Observation, Policy
 from privacy_house import DAY, House
 
 
@@ -93,3 +95,39 @@ async def test_metadata_is_replaced_and_one_that_is_deleted_is_gone(any_house: H
     for again in (books.get, books.delete):
         with pytest.raises(NotFound):
             await again("org-1", "proj_1", "one")
+
+
+@pytest.mark.fault("the wall clock jumps by an hour")
+@pytest.mark.fault("the wall clock saws by a second")
+@pytest.mark.parametrize("step", [-3600.0, -1.0])
+async def test_they_are_listed_as_they_ended_though_the_clock_is_set_back(house: House, step: float) -> None:
+    who = Caller(
+        key_id="key_1",
+        project_id="proj_1",
+        organization_id="org-1",
+        organization="default",
+        policy=Policy(days=30, stores=True),
+    )
+    asked = msgspec.json.encode({"model": "alias", "messages": [], "store": True})
+    names = [f"chatcmpl-{number}" for number in range(6)]
+    async with keeping(house.content, lambda: house.now) as keeper:
+        for number, name in enumerate(names):
+            house.now += step if number % 2 else 0.5 - step
+            durable = keeper.observe(
+                Observation(
+                    request_id=f"req_{number}",
+                    caller=who,
+                    kind="chat",
+                    snapshot="tiny",
+                    asked=asked,
+                    answered=msgspec.json.encode({"id": name}),
+                    whole=True,
+                    began_at=house.now,
+                )
+            )
+            assert durable is not None
+            await durable
+    books = shelf(house)
+    assert (await listed(books, order="asc"))[0] == names
+    assert (await listed(books, order="desc"))[0] == names[::-1]
+    assert await listed(books, after=names[2], order="asc") == (names[3:], False)

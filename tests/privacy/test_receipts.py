@@ -87,3 +87,18 @@ def test_a_file_without_a_key_is_complained_about(tmp_path: Path, held: bytes) -
     (tmp_path / FILE_NAME).write_bytes(held)
     with pytest.raises(ConfigurationError, match="holds no key"):
         load_signer(tmp_path)
+
+
+@pytest.mark.fault("the wall clock jumps by an hour")
+@pytest.mark.fault("the wall clock saws by a second")
+@pytest.mark.parametrize("step", [-3600, -1])
+async def test_receipts_follow_each_other_though_the_clock_is_set_back(house: House, step: int) -> None:
+    signer, now = load_signer(house.home), 10_000
+    async with house.database.begin() as connection:
+        for number in range(6):
+            now += step if number % 2 else 1 - step
+            await connection.run_sync(
+                receipts.count, [Count("org-1", "expired", 30, "chat", number + 1)], now
+            )
+            await connection.run_sync(receipts.close, signer, now)
+    assert [one.body.deleted[0].number for one in await house.receipts()] == [*range(1, 7)]

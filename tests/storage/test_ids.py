@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import string
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.storage.ids import base62, derived_id, new_id, ordered_id
+from antiphon.storage.ids import base62, derived_id, following, new_id, ordered_id
 
 
 def test_ids_are_unique_and_carry_their_prefix() -> None:
@@ -39,3 +40,18 @@ def test_ordered_ids_sort_by_time(one: float, distance: float) -> None:
 
 def test_ordered_ids_of_one_moment_differ() -> None:
     assert len({ordered_id("a-", 1.0) for _ in range(1000)}) == 1000
+
+
+@given(st.lists(st.floats(0, 4e9) | st.sampled_from([1e9, 1e9 + 1, 1e9 - 3600]), min_size=1))
+def test_what_follows_sorts_after_whatever_the_clock_says(clock: list[float]) -> None:
+    made: list[str] = []
+    for now in clock:
+        made.append(following(ordered_id("a-", now), made[-1] if made else None))
+    assert made == sorted(made) and len(set(made)) == len(made)
+    assert {len(one) for one in made} == {32} and {one[:2] for one in made} == {"a-"}
+    if clock == sorted(clock) and len(set(clock)) == len(clock) and min(_between(clock), default=1) > 1e-3:
+        assert [int(one[2:16], 16) for one in made] == [int(now * 1_000_000) for now in clock]
+
+
+def _between(clock: list[float]) -> list[float]:
+    return [later - one for one, later in pairwise(clock)]

@@ -49,7 +49,7 @@ class Restarts:
         self._former: list[Successor] = []
         """Those between this one and the last, while their requests are ending."""
         self._watching: set[asyncio.Task[None]] = set()
-        self._paused = False
+        self._paused = self._ending = False
         self._settled = False
         self._noted: list[int] = []
         """Signals that came when this process was past acting on them."""
@@ -121,7 +121,7 @@ class Restarts:
             self._become_the_next()
         if not self._is_child:
             standing.remove(self._home)
-        if self._successor is not None:
+        if self._successor is not None and not self._ending:
             raise CommandFailed("the server that was to take over has ended", fix="see its log")
 
     def _told_to_end(self) -> None:
@@ -131,7 +131,7 @@ class Restarts:
         for successor in (*self._former, self._successor):
             if successor is not None:
                 successor.send(signal.SIGTERM)
-        self._paused = False
+        self._paused, self._ending = False, True
         self._end()
 
     def _told_to_ask_elsewhere(self) -> None:
@@ -185,7 +185,8 @@ class Restarts:
     async def _watch(self, successor: Successor) -> None:
         await successor.ended()
         if successor is self._successor:
-            _log.error("the new server has ended already")
+            if not self._ending:  # both were told to
+                _log.error("the new server has ended already")
             self._end()
         else:
             self._former.remove(successor)

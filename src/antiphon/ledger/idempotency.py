@@ -7,8 +7,8 @@ from collections.abc import Callable
 from antiphon.ledger import claims
 from antiphon.ledger.store import Store
 
-KEEP_SECONDS = 24 * 3600
-"""How long a key stays used, at least."""
+KEEP_SECONDS = 25 * 3600
+"""How long a key stays used, at least: a day, though a clock be set forward by an hour."""
 PURGE_SECONDS = 60.0
 """Between two purges."""
 

@@ -22,7 +22,7 @@ from antiphon.errors import AntiphonError
 from antiphon.privacy.content import Content, Item
 from antiphon.privacy.days import SECONDS, day_of
 from antiphon.privacy.keys import KeyMissing
-from antiphon.storage.ids import ordered_id
+from antiphon.storage.ids import following, ordered_id
 from antiphon.values import Caller, Observation
 
 STORED_DAYS = 30
@@ -78,6 +78,7 @@ class Keeper:
         self._idle = asyncio.Event()
         self._idle.set()
         self._told = 0.0
+        self._last: str | None = None
         self.dropped: Counter[str] = Counter({"full": 0, "failed": 0})
         """Requests that should have been kept and were not, by why."""
 
@@ -102,7 +103,9 @@ class Keeper:
             self._drop("failed", f"a recording could not be linked ({problem.strerror})")
             return None
         durable = asyncio.get_running_loop().create_future() if asked.store else None
-        item = _item(seen, asked, recording, self._clock())
+        # Lists go by these: what ended later comes later, though the clock was set back.
+        id = self._last = following(ordered_id("cont_", self._clock()), self._last)
+        item = _item(seen, asked, recording, id)
         self._queue.append(_Waiting(item, size, recorded, durable))
         self._size += size
         self._recorded += recorded
@@ -224,12 +227,12 @@ def _asked(seen: Observation) -> _Asked:
     return asked if asked.store else _NOT_STORED
 
 
-def _item(seen: Observation, asked: _Asked, recording: Path | None, now: float) -> Item:
+def _item(seen: Observation, asked: _Asked, recording: Path | None, id: str) -> Item:
     created, days, stored = int(seen.began_at), seen.caller.policy.days, bool(asked.store)
     if stored and not days:
         days = STORED_DAYS
     return Item(
-        id=ordered_id("cont_", now),
+        id=id,
         request_id=seen.request_id,
         organization_id=seen.caller.organization_id,
         project_id=seen.caller.project_id,

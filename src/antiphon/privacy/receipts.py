@@ -12,13 +12,13 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec.structs import asdict
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from antiphon.errors import ConfigurationError
 from antiphon.storage import sql
 from antiphon.storage.content_tables import content_receipt, content_receipt_item
 from antiphon.storage.files import create_once
-from antiphon.storage.ids import ordered_id
+from antiphon.storage.ids import following, ordered_id
 
 FILE_NAME = "receipts.key"
 """In the data folder: the Ed25519 key, 32 bytes in base64."""
@@ -107,7 +107,9 @@ def count(connection: Connection, counted: Iterable[Count], now: int) -> None:
         return
     id = _open(connection)
     if id is None:
-        id = ordered_id("purge_", now)
+        # The order of receipts is that of their ids, and each names the one before.
+        last = connection.scalar(select(func.max(content_receipt.c.id)))
+        id = following(ordered_id("purge_", now), last)
         connection.execute(insert(content_receipt).values(id=id, began_at=now))
     sql.add(connection, content_receipt_item, [row | {"receipt_id": id} for row in rows], ["number"])
 

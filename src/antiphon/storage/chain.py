@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, insert, select, update
 
-from antiphon.storage.ids import ordered_id
+from antiphon.storage.ids import following, ordered_id
 from antiphon.storage.sql import insert_missing
 from antiphon.storage.tables import audit_head, audit_log
 
@@ -64,11 +64,15 @@ def fits(pepper: bytes, head: Row[Any]) -> bool:
 def append(connection: Connection, event: Mapping[str, Any]) -> None:
     """Write a row (all of `audit_log` but its place in the chain) at the end of its chain.
 
-    The lock of the chain's end is held until the transaction ends: there is one next row.
+    The lock of the chain's end is held until the transaction ends: there is one next row. Its id sorts after
+    all of the chain, whatever the clock says.
     """
     chain = event["organization_id"] or INSTALLATION
     head = _locked(connection, chain) or _begun(connection, chain, event["effective_at"])
-    row = {**event, "chain": chain, "sequence": head.sequence + 1}
+    place = (audit_log.c.chain == chain, audit_log.c.sequence == head.sequence)
+    last = connection.scalar(select(audit_log.c.id).where(*place))
+    id = following(event["id"], last)
+    row = {**event, "id": id, "chain": chain, "sequence": head.sequence + 1}
     row["digest"] = digest(head.digest, row)
     connection.execute(insert(audit_log).values(row))
     end = {"sequence": row["sequence"], "digest": row["digest"]}

@@ -28,6 +28,16 @@ def ordered_id(prefix: str, now: float) -> str:
     return f"{prefix}{int(now * 1_000_000):014x}{secrets.randbits(64):016x}"
 
 
+def following(id: str, last: str | None) -> str:
+    """An ordered id, or, if it does not sort after `last` of the same prefix, one that does by a microsecond.
+
+    For lists whose order is that of their ids: clocks are set back.
+    """
+    if last is None or id > last:
+        return id
+    return f"{id[:-30]}{int(last[-30:-16], 16) + 1:014x}{id[-16:]}"
+
+
 def base62(number: int, width: int) -> str:
     """The last `width` digits of a number, written in base 62."""
     digits = []
