@@ -14,6 +14,7 @@ from sqlalchemy import select
 from antiphon.access.access import Access
 from antiphon.access.pepper import check_pepper
 from antiphon.catalogue.catalogue import Catalogue
+from antiphon.operations import probing
 from antiphon.operations.probes import CLIP_SECONDS
 from antiphon.operations.probing import KEY_SECONDS, Prober, front_door, probed
 from antiphon.settings import Settings
@@ -21,9 +22,10 @@ from antiphon.status.counting import Counter
 from antiphon.status.outcomes import PROBES, objectives
 from antiphon.storage.database import Database
 from antiphon.storage.tables import api_key, organization, status_probe
-from antiphon.values import ChatJob, Delta, Segment, SpeechJob, Transcript, Usage
+from antiphon.values import Caller, ChatJob, Delta, Observation, Segment, SpeechJob, Transcript, Usage
 from service import CHAT, ScriptedEngine, Service, catalogue, serving
 from tenants import PEPPER, World
+from until import until
 
 
 async def says_nothing(job: ChatJob) -> AsyncIterator[Delta | Usage]:
@@ -47,11 +49,25 @@ async def hears(job: SpeechJob) -> AsyncIterator[Segment | Transcript]:
     yield Transcript(language="en", duration=3.0, usage=Usage(seconds=CLIP_SECONDS))
 
 
+class Watcher:
+    """Wants to be told of everything."""
+
+    def __init__(self) -> None:
+        self.told: list[Observation] = []
+
+    def wants(self, caller: Caller) -> bool:
+        return True
+
+    def observe(self, seen: Observation) -> None:
+        self.told.append(seen)
+
+
 class House:
     """A service, and any number of processes that would probe it."""
 
-    def __init__(self, world: World, service: Service, home: Path) -> None:
+    def __init__(self, world: World, service: Service, home: Path, watcher: Watcher) -> None:
         self.world = world
+        self.watcher = watcher
         self.service = service
         self.counter = Counter(objectives(Settings()), lambda: world.wall)
         self.settings = Settings(home=str(home), port=service.port)
@@ -95,11 +111,11 @@ async def house(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[House]:
     async with Database(f"sqlite+aiosqlite:///{path}") as database:
         await check_pepper(database, PEPPER)
         world = World(database)
-        engine = ScriptedEngine(speech=hears)
+        engine, watcher = ScriptedEngine(speech=hears), Watcher()
         async with serving(
-            tmp_path, engine, authenticator=world.access.authenticator, models=priced
+            tmp_path, engine, authenticator=world.access.authenticator, models=priced, observers=[watcher]
         ) as service:
-            yield House(world, service, tmp_path)
+            yield House(world, service, tmp_path, watcher)
 
 
 async def test_both_are_sent_and_counted_and_cost_nothing(house: House) -> None:
@@ -111,6 +127,35 @@ async def test_both_are_sent_and_counted_and_cost_nothing(house: House) -> None:
     assert {row.organization_id for row in requests} == {PROBES}
     assert {row.status for row in requests} == {"settled"} and {row.cost for row in requests} == {0}
     assert sum(row.output_tokens for row in requests) > 0
+
+
+async def test_they_are_neither_kept_nor_scored(house: House) -> None:
+    await house.prober().probe()
+    assert house.watcher.told == []
+
+
+async def test_a_server_that_starts_is_not_probed_before_it_is_ready(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "FIRST_SECONDS", 0.0)
+    house.service.pool.capacity = 0
+    probes = asyncio.create_task(house.prober().run())
+    await asyncio.sleep(0.7)
+    assert house.counted() == {}
+    house.service.pool.capacity = 2
+    await until(lambda: house.counted() == {"chat": [1, 0], "speech": [1, 0]})
+    probes.cancel()
+
+
+async def test_a_server_that_is_never_ready_is_probed_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(probing, "BEGIN_SECONDS", 0.2)
+    house.settings = Settings(home=house.settings.home, port=1)
+    probes = asyncio.create_task(house.prober().run())
+    await until(lambda: house.counted() == {"chat": [0, 1], "speech": [0, 1]})
+    probes.cancel()
 
 
 async def test_one_of_all_sends_them(house: House) -> None:

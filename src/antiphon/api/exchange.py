@@ -19,7 +19,7 @@ from antiphon.api.observing import Observer
 from antiphon.api.recording import Recording
 from antiphon.errors import ClientGone, RequestTimeout, TooLarge
 from antiphon.settings import Settings
-from antiphon.status.outcomes import Ended
+from antiphon.status.outcomes import PROBES, Ended
 from antiphon.values import Caller, Observation, ObservedKind
 
 JSON = "application/json"
@@ -163,7 +163,7 @@ class Exchange:
     @property
     def watched(self) -> bool:
         """Whether anybody wants to be told of this request's content."""
-        return any(observer.wants(self.known_caller) for observer in self._observers)
+        return bool(self._watchers())
 
     def tell(
         self,
@@ -186,9 +186,16 @@ class Exchange:
             whole=whole,
             began_at=self.began_at,
         )
-        for observer in self._observers:
-            if observer.wants(self.known_caller) and (promise := observer.observe(seen)) is not None:
+        for observer in self._watchers():
+            if (promise := observer.observe(seen)) is not None:
                 self._promised.append(promise)
+
+    def _watchers(self) -> list[Observer]:
+        """Who wants to be told. What probes ask is always the same, and nobody's."""
+        caller = self.known_caller
+        if caller.organization_id == PROBES:
+            return []
+        return [observer for observer in self._observers if observer.wants(caller)]
 
     async def settled(self) -> None:
         """Wait for what those who were told have to do before the end of the answer is sent."""

@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
@@ -30,6 +31,8 @@ KEY_SECONDS = 2 * 86_400
 """Life of a key for probes; a new one is made at half of it. None is ever written down."""
 FIRST_SECONDS = 5.0
 """After so many, and up to twice as many, comes the first probe."""
+BEGIN_SECONDS = 120.0
+"""For so long a server may be not ready yet before it is probed all the same."""
 LONGEST = 30.0
 """For so long an answer is waited for, at most."""
 JITTER = 0.1
@@ -70,6 +73,7 @@ class Prober:
         """Until cancelled. A complaint is logged once."""
         seconds = self._settings.probe_seconds
         await asyncio.sleep(min(FIRST_SECONDS, seconds) * (1 + random.random()))
+        await self._until_ready()
         complaint = ""
         while True:
             began = time.monotonic()
@@ -82,6 +86,18 @@ class Prober:
                     complaint = told
                     log.warning("no probes are sent: %s", told)
             await asyncio.sleep(_wait(seconds, time.monotonic() - began))
+
+    async def _until_ready(self) -> None:
+        """Leave a server that has just started the time for its engines to start; then it has to answer."""
+        timeout = aiohttp.ClientTimeout(total=1.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGIN_SECONDS), aiohttp.ClientSession(timeout=timeout) as session:
+                while True:
+                    with suppress(aiohttp.ClientError, TimeoutError):
+                        async with session.get(f"{front_door(self._settings)}/readyz") as answer:
+                            if answer.status == 200:
+                                return
+                    await asyncio.sleep(0.5)
 
     async def probe(self) -> None:
         """Send both, if no other process does."""
