@@ -300,7 +300,7 @@ async def test_in_company_one_place_of_eight_is_left_to_others() -> None:
     held = asyncio.Event()
 
     async def visit(organization: str) -> None:
-        async with gate.enter(caller(organization), "model", lambda: 8, courtesy=7):
+        async with gate.enter(caller(organization), "model", lambda: 8, courteous=True):
             inside.append(organization)
             if organization != "quick":
                 await held.wait()

@@ -144,16 +144,58 @@ def test_who_holds_the_fewest_places_is_next() -> None:
     assert queue.next(3) == ("loud", 1), "nobody else waits"
 
 
-def test_one_is_in_company_while_another_asks() -> None:
+def test_one_that_is_alone_may_have_all() -> None:
     company = Company()
-    assert not company.there(0.0)
-    company.see("a", 1.0)
-    company.see("a", 2.0)
-    assert not company.there(2.0)
-    company.see("b", 3.0)
-    assert company.there(3.0) and company.there(2.0 + COMPANY_SECONDS - 0.1)
-    assert not company.there(2.0 + COMPANY_SECONDS), "a has not asked any more"
-    company.see("b", 80.0)
-    assert not company.there(80.0)
-    company.see("a", 81.0)
-    assert company.there(100.0)
+    company.see("a", 9, 1.0)
+    assert company.most("a", 8, {"a": 8}) == 8
+
+
+@pytest.mark.parametrize(
+    ("wanted", "held", "most"),
+    [
+        ({"b": 1}, {}, 14),  # of eight places one is for whoever comes next
+        ({"b": 5}, {}, 11),
+        ({"b": 50}, {}, 8),  # half of them are its own, whatever others want
+        ({"b": 5, "c": 3}, {}, 8),
+        ({"b": 5, "c": 9}, {}, 6),
+        ({"b": 1}, {"b": 10}, 8),
+        ({"b": 1}, {"d": 4}, 11),  # whoever did not ask lately, and still holds some
+        ({str(n): 1 for n in range(40)}, {}, 14),  # more than there are places
+    ],
+)
+def test_others_are_left_what_they_lately_wanted(
+    wanted: dict[str, int], held: dict[str, int], most: int
+) -> None:
+    company = Company()
+    for organization, places in wanted.items():
+        company.see(organization, places, 0.0)
+    assert company.most("a", 16, held) == most
+
+
+def test_what_was_wanted_long_ago_is_forgotten() -> None:
+    company = Company()
+    company.see("b", 5, 0.0)
+    company.turn(COMPANY_SECONDS * 0.6)
+    company.see("b", 1, COMPANY_SECONDS * 0.6)
+    assert company.most("a", 16, {}) == 11
+    company.turn(COMPANY_SECONDS * 1.2)
+    assert company.most("a", 16, {}) == 14
+    company.turn(COMPANY_SECONDS * 3)
+    assert company.most("a", 16, {}) == 16
+
+
+def test_in_company_nobody_waits_for_what_was_left_to_it() -> None:
+    queue: Queue[str] = Queue()
+    company = Company()
+    company.see("quiet", 4, 0.0)
+    for _ in range(100):
+        queue.add("loud", "loud", 1)
+        company.see("loud", queue.wanted("loud"), 0.0)
+    places = 0
+    while queue.next(16, None, company):
+        places += 1
+    assert places == 12
+    for _ in range(4):
+        queue.add("quiet", "quiet", 1)
+        assert queue.next(16, None, company) == ("quiet", 1)
+    assert queue.next(16, None, company) is None

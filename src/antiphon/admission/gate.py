@@ -71,9 +71,9 @@ class Gate:
         )
         self._queues: dict[str, Queue[Ticket]] = {}
         self._capacities: dict[str, Callable[[], int]] = {}
-        self._greed: dict[str, tuple[int | None, int | None]] = {}
-        """Of each deployment, and what it is in company."""
+        self._greed: dict[str, int | None] = {}
         self._company: dict[str, Company] = {}
+        """Of the deployments where it counts."""
         self._apart: set[str] = set()
         """Deployments of which each serves one organization: their lines are nobody else's business."""
         self._lasting: dict[str, float] = {}
@@ -118,7 +118,7 @@ class Gate:
         demand: Demand = _ONE_REQUEST,
         show: Show = unseen,
         greed: int | None = None,
-        courtesy: int | None = None,
+        courteous: bool = False,
         rated_as: str | None = "",
     ) -> AsyncIterator[Place]:
         """Hold `weight` of the places that `capacity()` counts, for as long as the block runs.
@@ -127,17 +127,17 @@ class Gate:
         where they do not count, since the deployment serves one organization alone: there is a limit while
         that is throttled, and none else. How many wait there is bounded for itself.
 
-        `greed` bounds what an organization may hold: see `queue`. `courtesy` is the greed of a deployment
-        where one that is alone may have all: it holds while others ask, too. Both are always the same for
-        one deployment.
+        `greed` bounds what an organization may hold, and so does company where one is `courteous`: see
+        `queue`. Both are always the same for one deployment.
 
         `demand` is what is known by now of what the request takes; the `Place` is told what is found out
         later. `show` learns how the project stands against its limits. Raises `RateLimited` or `Unavailable`
         at once when a bound is passed, `Unavailable` after `queue_seconds`.
         """
         queue = self._queues.setdefault(deployment, Queue())
-        self._capacities[deployment], self._greed[deployment] = capacity, (greed, courtesy)
-        company = self._company.setdefault(deployment, Company())
+        self._capacities[deployment], self._greed[deployment] = capacity, greed
+        if courteous:
+            self._company.setdefault(deployment, Company())
         advice = self._predicted(deployment, queue)
         rated = deployment if rated_as == "" else rated_as
         if rated is None:
@@ -147,7 +147,6 @@ class Gate:
             self._refuse(caller, deployment, queue, 1)
         async with self._rates.enter(caller, rated, demand, advice, show) as place:
             ticket = Ticket()
-            company.see(caller.organization_id, self._clock())
             try:
                 came = self._clock()
                 with span("admission", deployment=deployment):
@@ -171,10 +170,10 @@ class Gate:
         queue = self._queues.get(deployment)
         if queue is None:
             return
-        greed, courtesy = self._greed[deployment]
-        if greed is None and self._company[deployment].there(self._clock()):
-            greed = courtesy
-        while entry := queue.next(self._capacities[deployment](), greed):
+        greed, company = self._greed[deployment], self._company.get(deployment)
+        if company is not None:
+            company.turn(self._clock())
+        while entry := queue.next(self._capacities[deployment](), greed, company):
             ticket, weight = entry
             ticket.weight = weight
             ticket.admitted.set()
@@ -184,6 +183,8 @@ class Gate:
     ) -> None:
         """Let a ticket in, or wait. Raises if too many wait already; whoever called removes it then."""
         queue.add(caller.organization_id, ticket, weight)
+        if (company := self._company.get(deployment)) is not None:
+            company.see(caller.organization_id, queue.wanted(caller.organization_id), self._clock())
         self.pump(deployment)
         if ticket.admitted.is_set():
             return

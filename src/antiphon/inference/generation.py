@@ -26,8 +26,6 @@ from antiphon.values import Caller, ChatJob, Delta, Feature, Prompt, Snapshot, U
 BEGINNING = 1024
 """Characters by which prompts are taken for the same at their beginning."""
 BEGINNING_TOKENS = 256
-_COURTESY = 7
-"""Of eight places one is left to others who ask, too, who else would wait for the end of a long answer."""
 _PARAMETERS: dict[Feature, str] = {"grammar": "response_format", "lazy_grammar": "tools"}
 """What a request says that it needs by another name."""
 
@@ -94,7 +92,7 @@ class Generation(Conductor):
                     _places(job, reading, pool),
                     demand,
                     show,
-                    courtesy=_COURTESY if way.limited else None,
+                    courteous=way.limited,  # else others would wait for the ends of one's long answers
                     rated_as=snapshot.id if way.limited else None,
                 ) as place,
             ):
