@@ -40,8 +40,9 @@ async def test_a_request_is_kept_and_purged(settings: Settings) -> None:
         assert found.row.completion_id == body["id"]
         house = House(settings.home_path, database, content.keys, content.place)
         await house.keep(house.item(created_at=0, expires_at=DAY))
-        [work] = (await purging(settings, database, content)).values()
-        running = asyncio.create_task(work)
+        work = await purging(settings, database, content)
+        assert set(work) == {"purge", "purge alarm"}
+        running = asyncio.gather(*work.values())
         async with asyncio.timeout(10):
             while len(await house.rows()) > 1 or len(await house.secrets()) > 1:
                 await asyncio.sleep(0.02)

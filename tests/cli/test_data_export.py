@@ -13,6 +13,9 @@ from typer.testing import CliRunner, Result
 from antiphon.cli.administration import opened_database
 from antiphon.cli.data import data
 from antiphon.cli.output import CommandFailed
+from antiphon.operations.purge import JOB
+from antiphon.settings import KEYS_NAME
+from antiphon.storage import leases
 from privacy_house import housed
 
 
@@ -61,3 +64,24 @@ def test_nothing_is_given_out_for_training_unless_it_was_agreed_to(home: Path, t
 def test_it_has_to_be_said_whose(home: Path, tmp_path: Path) -> None:
     problem = run(home, "export", "--out", str(tmp_path / "out")).exception
     assert isinstance(problem, CommandFailed) and "whose content" in problem.message
+
+
+def test_what_is_erased_stays_so_though_another_process_purges(home: Path, tmp_path: Path) -> None:
+    async def taken() -> None:
+        async with opened_database(str(home)) as (_, database):
+            assert await database.run(lambda c: leases.take(c, JOB, "other", 300, int(time.time())))
+
+    asyncio.run(taken())
+    done = run(home, "erase", "--org", "default", "--yes")
+    assert done.exit_code == 0 and "1 requests are erased, and nobody reads them any more" in done.stdout
+    assert "Another process is purging" in done.stdout and "within a minute" in done.stderr
+    again = run(home, "export", "--org", "default", "--out", str(tmp_path / "again"))
+    assert again.stdout.endswith("0 requests, 0 recordings\n")
+
+
+def test_what_cannot_be_read_is_left_out_and_said(home: Path, tmp_path: Path) -> None:
+    for path in home.glob(f"{KEYS_NAME}*"):
+        path.unlink()
+    done = run(home, "export", "--org", "default", "--out", str(tmp_path / "out"))
+    assert done.stdout.endswith("0 requests, 0 recordings\n")
+    assert isinstance(done.exception, CommandFailed) and "the keys of 1 requests" in done.exception.message

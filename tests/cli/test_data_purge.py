@@ -49,6 +49,17 @@ def keep(home: Path) -> None:
     asyncio.run(work())
 
 
+def test_what_cannot_be_deleted_is_said_after_all_else_was(home: Path) -> None:
+    keep(home)
+    day = next(path for path in (home / "content").iterdir() if any(path.iterdir()))
+    [file] = day.iterdir()
+    file.unlink()
+    file.mkdir()  # which is no file that could be deleted
+    problem = run(home, "purge").exception
+    assert isinstance(problem, CommandFailed) and "not everything could be deleted" in problem.message
+    assert "expired" in run(home, "receipts").stdout
+
+
 def test_nothing_is_deleted_where_nothing_is_kept(home: Path) -> None:
     done = run(home, "purge")
     assert done.exit_code == 0 and done.stderr == "There was nothing to delete.\n" and done.stdout == ""

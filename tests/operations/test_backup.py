@@ -30,11 +30,13 @@ from antiphon.operations import backup as backups
 from antiphon.operations.backup import KEYS_NAME, Backup, back_up
 from antiphon.operations.parts import PARTS, files
 from antiphon.operations.restore import DRAFT, restore, verified
+from antiphon.privacy import expiring
 from antiphon.settings import Settings
 from antiphon.storage import audit_proof, sqlite, tables
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import state, upgrade
 from ledger_house import CHAT, tokens
+from privacy_house import House, housed
 from service import listening
 
 
@@ -361,3 +363,46 @@ def test_every_part_has_its_place(tmp_path: Path) -> None:
         (tmp_path / path).write_text("x")
     [journal] = [part for part in PARTS if part.pattern == "journal"]
     assert list(files(tmp_path, journal)) == [tmp_path / "journal/epoch_1/00000001"]
+
+
+async def test_the_file_of_data_is_not_called_as_that_of_keys(settings: Settings, tmp_path: Path) -> None:
+    async with house(settings):
+        pass
+    with pytest.raises(ConfigurationError, match="what the file of keys is called") as refused:
+        await back_up(settings, tmp_path / "copies" / KEYS_NAME, silent)
+    assert "another name" in refused.value.fix and not (tmp_path / "copies").exists()
+
+
+@asynccontextmanager
+async def content_of(settings: Settings) -> AsyncIterator[House]:
+    async with await connected(settings.database_url, settings.home_path) as database:
+        await upgrade(database)
+        async with housed(settings.home_path, database, settings.database_url) as kept:
+            yield kept
+
+
+async def test_what_was_erased_after_a_backup_does_not_come_back_with_newer_keys(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async with content_of(settings) as kept:
+        await kept.keep(kept.item("erased", recording=b"sound"), kept.item("there", organization_id="org-2"))
+        first = await back_up(settings, tmp_path / "copies" / "one.tar", silent)
+        await kept.database.run(lambda c: expiring.erase(c, "org-1", kept.now))
+        await kept.purged()
+        second = await back_up(settings, tmp_path / "copies" / "two.tar", silent)
+    fresh = Settings(home=str(tmp_path / "fresh"))
+    done = await restore(first.data, second.keys, fresh.home_path, "", silent)
+    assert done.forgotten == 1
+    async with content_of(fresh) as kept:
+        assert [row.organization_id for row in await kept.rows()] == ["org-2"]
+        assert [path for path in (fresh.home_path / "content").rglob("*") if path.is_file()] == []
+        assert [row.organization_id for row in await kept.rows(tables.content_key)] == ["org-2"]
+        await kept.keep(kept.item("anew"))  # on the same day
+        [found] = await kept.content.find("org-1", kept.now)
+        assert b"anew" in found.asked
+        [there] = await kept.content.find("org-2", kept.now)
+        assert b"there" in there.asked
+        [told] = [row.payload for row in await kept.rows(tables.audit_log) if row.type == "backup.restored"]
+        assert msgspec.json.decode(told)["data"]["forgotten"] == 1
+    again = await restore(second.data, second.keys, tmp_path / "again", "", silent)
+    assert again.forgotten == 0

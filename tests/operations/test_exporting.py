@@ -137,3 +137,13 @@ def test_a_second_counts_if_all_of_it_was_agreed_to(moments: list[tuple[bool, fl
         for opted, at in moments
     ]  # fmt: skip
     assert agreed(decisions, 5) is wanted
+
+
+async def test_what_no_key_opens_is_left_out_and_counted(office: Office, tmp_path: Path) -> None:
+    await office.keep(0, "lost", days=1)
+    await office.keep(0, "there")
+    lost = (await office.house.rows())[0].sealed_with
+    await office.house.keys.destroy([lost])
+    found = await office.exporter.of_organization(office.ids[0], tmp_path / "out")
+    assert (found.requests, found.unreadable) == (1, 1)
+    assert [line["body"]["asked"] for line in lines(tmp_path / "out")] == ["there"]

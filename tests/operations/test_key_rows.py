@@ -184,3 +184,17 @@ async def test_the_database_of_the_content_gets_no_keys(
                     made.data, made.keys, tmp_path / "fresh", database_url, silent, keys_url=content.url
                 )
         assert not list((tmp_path / "fresh").iterdir())
+
+
+async def test_what_none_of_the_keys_opens_is_left_out(settings: Settings, tmp_path: Path, new: New) -> None:
+    """The data are older than the keys."""
+    chosen = msgspec.structs.replace(settings, content_keys=new("keys"))
+    async with kept(chosen) as house:
+        await house.keep(house.item("one", days=3), house.item("two", days=9))
+        first = await back_up(chosen, tmp_path / "copies" / "one.tar", silent)
+        await house.keys.destroy([(await house.rows())[0].sealed_with])
+        second = await back_up(chosen, tmp_path / "copies" / "two.tar", silent)
+    fresh, url = tmp_path / "fresh", new("restored")
+    done = await restore(first.data, second.keys, fresh, "", silent, keys_url=url)
+    assert done.forgotten == 1 and not (fresh / KEYS_NAME).exists()
+    assert await read(Settings(home=str(fresh), content_keys=url)) == [b'{"asked":"two"}']

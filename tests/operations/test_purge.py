@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,17 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from antiphon.errors import Unavailable
-from antiphon.operations.purge import AGAIN_SECONDS, LATE_SECONDS, LEASE_SECONDS, RECEIPT_SECONDS
+from antiphon.operations.purge import (
+    AGAIN_SECONDS,
+    GIVE_UP_SECONDS,
+    LATE_SECONDS,
+    LEASE_SECONDS,
+    RECEIPT_SECONDS,
+)
 from antiphon.operations.webhook import Webhook, load_secret
 from antiphon.privacy import expiring, purging
 from antiphon.privacy.days import day_of, end_of
+from antiphon.privacy.keys import KeyMissing
 from antiphon.privacy.places import FOLDER, Folder
 from antiphon.privacy.receipts import Body, Count
 from antiphon.settings import KEYS_NAME
@@ -77,7 +85,7 @@ async def test_what_has_expired_is_gone_and_its_key_when_the_day_is_over(any_hou
     assert [receipt.body.began_at for receipt in await house.receipts()] == [NOON + DAY, body.began_at]
 
 
-STEPS = ("sweep", "recordings", "rows", "names", "keys", "destroyed", "move", "moved", "leave", "sign")
+STEPS = ("recordings", "rows", "names", "keys", "destroyed", "move", "moved", "leave", "sign", "sweep")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -211,14 +219,26 @@ async def test_a_key_that_nothing_was_ever_named_under_goes_too(house: House) ->
 
 
 class Away(Folder):
-    """Storage that deletes nothing for now."""
+    """Storage that cannot be used for now, but to put something there."""
 
     away = True
 
+    def pieces(self, name: str) -> Iterator[bytes]:
+        self._check()
+        return super().pieces(name)
+
     def delete(self, names: Sequence[str]) -> None:
-        if self.away and names:
-            raise OSError("S3 cannot be used: EndpointConnectionError")
+        if names:
+            self._check()
         super().delete(names)
+
+    def sweep(self, before: str) -> None:
+        self._check()
+        super().sweep(before)
+
+    def _check(self) -> None:
+        if self.away:
+            raise OSError("S3 cannot be used: EndpointConnectionError")
 
 
 async def test_recordings_that_cannot_be_deleted_keep_no_key_alive(
@@ -242,6 +262,123 @@ async def test_recordings_that_cannot_be_deleted_keep_no_key_alive(
         place.away = False
         await house.purged()
         assert files(house) == [] and await house.rows() == []
+
+
+async def test_storage_that_is_away_keeps_nothing_from_being_erased(
+    tmp_path: Path, database: Database, database_url: str
+) -> None:
+    """The sweep deletes the recording when its day is over; until then nothing opens it."""
+    place = Away(tmp_path)
+    async with housed(tmp_path, database, database_url, place) as house:
+        await house.keep(house.item("mine", recording=b"sound"))
+        await house.keep(*(house.item("other", organization_id="org-2", recording=b"x") for _ in range(5)))
+        await house.keep(house.item("no sound", organization_id="org-2", project_id="proj_2"))
+        await house.database.run(lambda c: expiring.erase(c, "org-1", house.now))
+        await house.database.run(lambda c: expiring.erase(c, "org-2", house.now, "proj_2"))
+        with pytest.raises(OSError, match="S3"):
+            await house.purged()
+        # What has to be read to be moved keeps its key, and is waited for.
+        assert {row.organization_id for row in await house.rows()} == {"org-2"}
+        assert len(await house.secrets()) == 1
+        assert totals(one.body for one in await house.receipts()) == {
+            ("org-1", "erased", -1, "chat"): 1,
+            ("org-1", "erased", -1, "recording"): 1,
+            ("org-1", "retired", -1, "key"): 1,
+            ("org-2", "erased", -1, "chat"): 1,
+        }
+        old = await house.secrets()
+        place.away = False
+        await house.purged()
+        assert len(await house.rows()) == 5 and not old.keys() & (await house.secrets()).keys()
+        house.now += 31 * DAY
+        await house.purged()
+        assert files(house) == []
+
+
+async def test_a_row_that_cannot_be_moved_keeps_no_other_from_it(any_house: House) -> None:
+    """Of some the key is lost, and one was changed."""
+    house = any_house
+    await house.keep(house.item("lost", days=3, organization_id="org-2", recording=b"sound"))
+    await house.keep(
+        house.item("changed"), house.item("stays"), house.item("erased", project_id="proj_2", recording=b"x")
+    )
+    rows = {row.id: row for row in await house.rows()}
+    [lost, changed, *_] = [rows[id] for id in sorted(rows)]
+    await house.keys.destroy([lost.sealed_with])
+    same = tables.content.update().where(tables.content.c.id == changed.id)
+    await house.database.run(lambda c: c.execute(same.values(payload=b"changed")))
+    old = await house.secrets()
+    for organization in ("org-1", "org-2"):
+        await house.database.run(lambda c, o=organization: expiring.erase(c, o, house.now, "proj_2"))
+    with pytest.raises(KeyMissing, match="set content_keys"):
+        await house.purged()  # another machine may have it
+    assert not old.keys() & (await house.secrets()).keys() and len(await house.receipts()) == 1
+    assert [row.id for row in await house.rows()] == [lost.id, sorted(rows)[2]]
+    house.now += GIVE_UP_SECONDS
+    await house.purged()
+    [kept] = await house.content.find("org-1", house.now)
+    assert b"stays" in kept.asked and len(await house.rows()) == 1 and files(house) == []
+    sums = totals(one.body for one in await house.receipts())
+    assert {place: number for place, number in sums.items() if place[1] == "unreadable"} == {
+        ("org-1", "unreadable", -1, "chat"): 1,
+        ("org-2", "unreadable", -1, "chat"): 1,
+        ("org-2", "unreadable", -1, "recording"): 1,
+    }
+    assert await house.purge().late() == 0
+
+
+async def test_a_recording_that_is_damaged_is_given_up_and_its_request_is_not(house: House) -> None:
+    await house.keep(house.item("stays", recording=b"sound"), house.item("erased", project_id="proj_2"))
+    [file] = files(house)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    await house.database.run(lambda c: expiring.erase(c, "org-1", house.now, "proj_2"))
+    await house.purged()
+    [kept] = await house.content.find("org-1", house.now)
+    assert b"stays" in kept.asked and kept.row.recording is None and files(house) == []
+
+
+@pytest.mark.parametrize("change", ["metadata", "erased", "deleted"])
+async def test_what_is_changed_while_it_is_moved_stays_changed(any_house: House, change: str) -> None:
+    house = any_house
+    await house.keep(
+        house.item("stays", stored=True, metadata={"a": "b"}, recording=b"x"),
+        house.item("erased", project_id="proj_2"),
+    )
+    await house.database.run(lambda c: expiring.erase(c, "org-1", house.now, "proj_2"))
+    purge = house.purge()
+    write = purge._written
+    changes = 0
+
+    async def meanwhile(*moving: Any) -> bool:
+        nonlocal changes
+        changes += 1
+        if changes > 1:
+            pass
+        elif change == "metadata":
+            [kept] = await house.content.find("org-1", house.now)
+            assert await house.content.set_metadata(kept.row, {"c": "d"})
+        elif change == "erased":
+            await house.database.run(lambda c: expiring.erase(c, "org-1", house.now, "proj_1"))
+        else:
+            ids = [row.id for row in await house.rows()]
+            await house.database.run(lambda c: expiring.delete(c, "org-1", ids, house.now))
+        return await write(*moving)
+
+    purge._written = meanwhile  # type: ignore[method-assign]
+    old = await house.secrets()
+    house.keys.forget(old)  # or the first try would be under the retired key, and come to nothing
+    await purge.look(sign=True)
+    if change == "metadata":
+        [kept] = await house.content.find("org-1", house.now)
+        assert kept.metadata == {"c": "d"} and len(files(house)) == 1
+        assert b"".join([piece async for piece in house.content.recording(kept.row)]) == b"x"
+    else:
+        assert await house.content.find("org-1", house.now) == []
+        # It is under its old key for as long as it is there.
+        assert [row.sealed_with for row in await house.rows()] == list(old)
+        await house.purged()
+        assert await house.rows() == [] and files(house) == []
+    assert not old.keys() & (await house.secrets()).keys()
 
 
 async def late(house: House, seconds: int) -> None:
@@ -289,26 +426,67 @@ async def test_a_key_that_outlives_its_day_is_late_too(house: House) -> None:
     assert await house.purge().late() == 0
 
 
+async def test_a_retired_key_that_is_not_destroyed_is_late_too(house: House) -> None:
+    await house.keep(house.item("stays"), house.item("erased", project_id="proj_2"))
+    await house.database.run(lambda c: expiring.erase(c, "org-1", house.now, "proj_2"))
+    house.dies_at = "move"
+    with pytest.raises(Killed):
+        await house.purged()
+    house.now += 100
+    await house.database.run(lambda c: expiring.erase(c, "org-1", house.now))  # it is so since the first time
+    assert await house.purge().late() == 100
+    house.dies_at = ""
+    await house.purged()
+    assert await house.purge().late() == 0
+
+
+async def test_the_alarm_does_not_wait_for_a_purge_that_hangs(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("antiphon.operations.purge._LOOK", 0.01)
+    hangs, entered = threading.Event(), threading.Event()
+
+    def delete(names: Sequence[str]) -> None:
+        entered.set()
+        assert hangs.wait(30)
+
+    monkeypatch.setattr(house.place, "delete", delete)
+    house.now -= 11 * 3600  # the day is long
+    await late(house, 0)
+    purge = house.purge()
+    running = asyncio.gather(purge.run(), purge.watch())
+    try:
+        async with asyncio.timeout(10):
+            assert await asyncio.to_thread(entered.wait, 10)
+            house.now += LATE_SECONDS + 1
+            while "is still there" not in caplog.text:
+                await asyncio.sleep(0.01)
+    finally:
+        hangs.set()
+        running.cancel()
+    assert "content that should be gone for 3601 seconds" in caplog.text
+
+
 async def test_it_goes_on_after_whatever_goes_wrong(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("antiphon.operations.purge._LOOK", 0.01)
-    place = Folder(house.home)
-    failures: Iterator[Any] = iter([OSError("the disk is on fire")] * 3)
+    failures = [OSError("the disk is on fire")] * 3
+    swept = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def sweep(before: str) -> None:
-        for problem in failures:
-            raise problem
-        place.sweep(before)
+        if failures:
+            raise failures.pop()
+        loop.call_soon_threadsafe(swept.set)
 
     monkeypatch.setattr(house.place, "sweep", sweep)
     await late(house, 0)
     running = asyncio.create_task(house.purge().run())
     try:
         async with asyncio.timeout(10):
-            while await house.rows():
-                await asyncio.sleep(0.01)
+            await swept.wait()
     finally:
         running.cancel()
-    assert caplog.text.count("the disk is on fire") == 1
+    assert await house.rows() == [] and caplog.text.count("the disk is on fire") == 1
     assert await house.database.run(lambda c: c.scalar(select(tables.content_receipt.c.id))) is not None

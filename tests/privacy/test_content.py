@@ -72,6 +72,24 @@ async def test_a_row_given_to_somebody_else_is_unreadable(house: House) -> None:
         await house.content.find("org-2", house.now)
 
 
+async def test_what_no_key_opens_any_more_is_gone(house: House) -> None:
+    await house.keep(house.item("lost", days=1, stored=True, metadata={}), house.item("there"))
+    [lost, there] = await house.rows()
+    await house.keys.destroy([lost.sealed_with])
+    assert [one.row.id for one in await house.content.find("org-1", house.now)] == [there.id]
+    assert not await house.content.set_metadata(lost, {"a": "b"})
+
+
+async def test_what_is_moved_after_its_row_was_read_is_read_where_it_is(any_house: House) -> None:
+    house = any_house
+    await house.keep(house.item("mine"), house.item("other", project_id="proj_2"))
+    rows = [row for row in await house.rows() if row.project_id == "proj_2"]
+    await house.database.run(lambda c: expiring.erase(c, "org-1", house.now, "proj_1"))
+    await house.purged()
+    [kept] = await house.content.read(rows)
+    assert b"other" in kept.asked and kept.row.sealed_with != rows[0].sealed_with
+
+
 async def test_metadata_can_be_given_anew(house: House) -> None:
     await house.keep(house.item(stored=True, metadata={"a": "b"}))
     [kept] = await house.content.find("org-1", house.now)

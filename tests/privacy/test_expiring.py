@@ -108,6 +108,19 @@ async def test_what_is_erased_is_gone_with_every_key(any_house: House) -> None:
     assert len(await house.secrets()) == 1
 
 
+@pytest.mark.parametrize("project", [None, "proj_1"])
+async def test_keys_of_what_was_deleted_before_are_destroyed_too(house: House, project: str | None) -> None:
+    """Nothing is under them, and backups hold what they open."""
+    one = house.item(recording=b"sound")
+    await house.keep(one, house.item("elsewhere", organization_id="org-2"))
+    await house.database.run(lambda c: expiring.delete(c, "org-1", [one.id], house.now))
+    await house.purged()
+    await house.database.run(lambda c: expiring.erase(c, "org-1", house.now, project))
+    await house.purged()
+    assert [row.organization_id for row in await house.rows(content_key)] == ["org-2"]
+    assert len(await house.secrets()) == 1
+
+
 async def test_a_project_can_be_erased_alone(house: House) -> None:
     await house.keep(house.item("mine"), house.item("other", project_id="proj_2"))
     old = await house.secrets()

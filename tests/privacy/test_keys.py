@@ -105,3 +105,11 @@ async def test_what_is_over_is_forgotten_in_memory(house: House) -> None:
     house.keys.forget(before="2026-11-28")
     assert list(house.keys._known) == [new.id]
     assert await house.keys.past("2026-11-28") == [old.id]
+
+
+async def test_those_that_are_named_and_not_here_are_known(house: House) -> None:
+    lost, there = [await house.keys.current("org-1", day) for day in ("2026-11-27", "2026-11-28")]
+    assert await house.keys.lost() == []
+    await house.keys.destroy([lost.id])
+    assert await house.keys.lost() == [lost.id]
+    assert await house.keys.there([lost.id, there.id]) == {there.id: there}

@@ -131,3 +131,13 @@ async def test_they_are_listed_as_they_ended_though_the_clock_is_set_back(house:
     assert (await listed(books, order="asc"))[0] == names
     assert (await listed(books, order="desc"))[0] == names[::-1]
     assert await listed(books, after=names[2], order="asc") == (names[3:], False)
+
+
+async def test_one_whose_key_is_gone_is_gone_and_the_others_are_listed(house: House) -> None:
+    await stored(house, "lost", days=1)
+    await stored(house, "there", days=30)
+    [lost] = [row for row in await house.rows() if row.completion_id == "lost"]
+    await house.keys.destroy([lost.sealed_with])
+    assert await listed(shelf(house)) == (["there"], False)
+    with pytest.raises(NotFound):
+        await shelf(house).get("org-1", "proj_1", "lost")

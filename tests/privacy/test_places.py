@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from antiphon.errors import StorageFull
 from antiphon.privacy.places import FOLDER, Folder, Missing
+from antiphon.privacy.sealing import Unreadable
 
 
 def files(home: Path) -> list[str]:
@@ -31,14 +31,18 @@ def test_what_is_put_is_there_until_it_is_deleted(tmp_path: Path) -> None:
 
 
 def test_half_a_file_is_none(tmp_path: Path) -> None:
-    def broken(problem: OSError) -> Iterator[bytes]:
+    def broken(problem: Exception) -> Iterator[bytes]:
         yield b"a"
         raise problem
 
     place = Folder(tmp_path)
-    for number, kind in ((errno.ENOSPC, StorageFull), (errno.EIO, OSError)):
+    for problem, kind in (
+        (OSError(errno.ENOSPC, "full"), StorageFull),
+        (OSError(errno.EIO, "broken"), OSError),
+        (Unreadable("changed"), Unreadable),
+    ):
         with pytest.raises(kind):
-            place.put("2026-11-28/one", broken(OSError(number, os.strerror(number))))
+            place.put("2026-11-28/one", broken(problem))
     assert files(tmp_path) == []
 
 
@@ -50,3 +54,13 @@ def test_a_sweep_takes_what_is_of_days_before(tmp_path: Path) -> None:
     for _ in range(2):
         place.sweep("2026-11-28")
     assert files(tmp_path) == ["2026-11-28/one"]
+
+
+def test_a_sweep_leaves_alone_what_is_no_day(tmp_path: Path) -> None:
+    place = Folder(tmp_path)
+    place.put("2026-11-27/one", [b"a"])
+    place.put("2026-1/one", [b"a"])
+    for name in (".DS_Store", "2026-11-26"):
+        (tmp_path / FOLDER / name).write_bytes(b"a")  # a file, though it may be called as a day is
+    place.sweep("2026-11-28")
+    assert files(tmp_path) == [".DS_Store", "2026-1/one", "2026-11-26"]

@@ -62,6 +62,19 @@ def test_a_sweep_takes_what_is_of_days_before(bucket: Bucket) -> None:
             next(bucket.pieces(f"{day}/one"))
 
 
+def test_a_sweep_leaves_alone_what_is_not_ours(bucket: Bucket) -> None:
+    """A bucket without a prefix is shared by others; this one is as far as its names go."""
+    whole = Bucket("s3://kept")
+    whole.put("0-backups/one", [b"a"])
+    whole.put("2026-11-27/one", [b"a"])
+    whole.sweep("2026-11-28")
+    assert next(whole.pieces("0-backups/one")) == b"a"
+    with pytest.raises(Missing):
+        next(whole.pieces("2026-11-27/one"))
+    whole.delete(["0-backups/one"])
+    whole.close()
+
+
 def test_what_is_not_allowed_or_not_there_is_an_error_of_the_disk(environment: str) -> None:
     absent = Bucket("s3://absent")
     with pytest.raises(OSError, match="NoSuchBucket"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -119,6 +120,19 @@ async def test_what_an_older_version_stored_is_kept(empty: Database) -> None:
         "chat audio models",
     )
     assert (secret.key_id, secret.digest) == ("key_1", b"\x01" * 32)
+
+
+async def test_keys_that_an_older_version_retired_are_retired_from_now_on(empty: Database) -> None:
+    async with empty.begin() as connection:
+        await connection.run_sync(steps_to, "0009")
+    await execute(empty, "insert into content_key values ('ckey_1', 'org-1', '2026-11-28', true)")
+    await execute(empty, "insert into content_key values ('ckey_2', 'org-1', '2026-11-28', null)")
+    began = int(time.time())
+    await upgrade(empty)
+    async with empty.connect() as connection:
+        query = text("select id, retired_at from content_key order by id")
+        [current, retired] = (await connection.execute(query)).all()
+    assert current.retired_at is None and began <= retired.retired_at <= time.time()
 
 
 async def test_the_log_of_an_older_version_is_chained_and_sealed(empty: Database) -> None:

@@ -49,8 +49,9 @@ async def opened_content(settings: Settings, database: Database) -> AsyncIterato
 async def purging(
     settings: Settings, database: Database, content: Content
 ) -> dict[str, Coroutine[Any, Any, None]]:
-    """What deletes what has expired."""
-    return {"purge": (await new_purge(settings, database, content)).run()}
+    """What deletes what has expired, and what looks whether that is done."""
+    purge = await new_purge(settings, database, content)
+    return {"purge": purge.run(), "purge alarm": purge.watch()}
 
 
 async def new_purge(settings: Settings, database: Database, content: Content) -> Purge:

@@ -136,6 +136,8 @@ def restore(
         return
     made = datetime.fromtimestamp(done.made_at, UTC)
     typer.echo(f"{done.home} is as it was on {made:%Y-%m-%d %H:%M:%S} UTC: {done.files} files.")
+    if done.forgotten:
+        typer.echo(f"{done.forgotten} requests are left out: their keys were destroyed since then.")
     if done.note:
         typer.echo(done.note)
     typer.echo("Check the books with `antiphon ledger verify` after the first start.")

@@ -13,6 +13,7 @@ from antiphon import settings
 from antiphon.cli.administration import PAGE, every, opened_database
 from antiphon.cli.options import Home
 from antiphon.cli.output import CommandFailed, ExitCode, err_console
+from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
     from antiphon.access.access import Access
@@ -45,6 +46,11 @@ def export(
         )
     found = asyncio.run(_exported(home, out, organization, training))
     typer.echo(f"{out}: {found.requests} requests, {found.recordings} recordings")
+    if found.unreadable:
+        raise CommandFailed(
+            f"the keys of {found.unreadable} requests are not in the key store, and these were left out",
+            fix="set content_keys to the same database on every machine; antiphon doctor tells more",
+        )
     if found.missing:
         raise CommandFailed(
             f"{found.missing} recordings are not where they should be, and were left out",
@@ -97,13 +103,23 @@ def erase(
     whose = f"{organization}, project {project}" if project else organization
     if not yes:
         typer.confirm(f"Erase all content that is kept of {whose}, for good?", abort=True, err=True)
-    gone = asyncio.run(_erased(home, organization, project))
-    typer.echo(f"{whose}: {gone} requests are erased; see antiphon data receipts")
+    gone, left = asyncio.run(_erased(home, organization, project))
+    if not left:
+        typer.echo(f"{whose}: {gone} requests are erased; see antiphon data receipts")
+        return
+    typer.echo(f"{whose}: {gone} requests are erased, and nobody reads them any more. {left}")
+    typer.echo(
+        "Not all of it is deleted, nor every key destroyed: a running server does so within a minute, "
+        "and tries again for as long as it takes (antiphon data purge, antiphon data receipts).",
+        err=True,
+    )
 
 
-async def _erased(home: str | None, organization: str, project: str | None) -> int:
+async def _erased(home: str | None, organization: str, project: str | None) -> tuple[int, str]:
+    """How many requests it was, and what keeps the rest from being done at once, if anything does."""
     from antiphon.app.data import new_purge, opened_content
     from antiphon.operations.erasing import erase
+    from antiphon.privacy.keys import KeyMissing
 
     chosen = settings.load({"home": home})
     async with opened_database(home) as (access, database), opened_content(chosen, database) as content:
@@ -111,5 +127,9 @@ async def _erased(home: str | None, organization: str, project: str | None) -> i
         part = await access.projects.find(whole.id, project) if project is not None else None
         async with database.begin() as connection:
             gone = await erase(connection, whole.id, part.id if part else None, time.time())
-        await (await new_purge(chosen, database, content)).look(sign=True)
-    return gone
+        # What was said is done, and a server goes on with it, whatever comes now.
+        try:
+            await (await new_purge(chosen, database, content)).look(sign=True)
+        except (AntiphonError, OSError, KeyMissing) as problem:
+            return gone, str(problem)
+    return gone, ""

@@ -37,10 +37,17 @@ def purge(as_json: Json = False, home: Home = None) -> None:
 
     async def run() -> Body | None:
         from antiphon.app.data import new_purge, opened_content
+        from antiphon.privacy.keys import KeyMissing
 
         chosen = settings.load({"home": home})
         async with opened_database(home) as (_, database), opened_content(chosen, database) as content:
-            return await (await new_purge(chosen, database, content)).look(sign=True)
+            try:
+                return await (await new_purge(chosen, database, content)).look(sign=True)
+            except (OSError, KeyMissing) as problem:
+                raise CommandFailed(
+                    f"not everything could be deleted: {problem}",
+                    fix="mend that; all else was deleted, and the rest is tried again every minute",
+                ) from problem
 
     from antiphon.privacy.receipts import shown
 

@@ -72,6 +72,11 @@ async def back_up(settings: Settings, given: Path, show: Progress, *, models: bo
         raise ConfigurationError(
             f"there is no database at {sqlite}", fix="name the data folder with --home (ANTIPHON_HOME)"
         )
+    if target.name == KEYS_NAME:
+        raise ConfigurationError(
+            f"{KEYS_NAME} is what the file of keys is called, which lies beside that of data",
+            fix="choose another name for the file of data, or name a folder",
+        )
     if target.exists():
         raise ConfigurationError(f"{target} is there already", fix="choose another name")
     if key_rows.address(settings):

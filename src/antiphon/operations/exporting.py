@@ -21,6 +21,7 @@ from sqlalchemy import select
 from antiphon.errors import ConfigurationError, StorageFull
 from antiphon.privacy.consent import Consents, Decision
 from antiphon.privacy.content import Content, Kept
+from antiphon.privacy.keys import KeyMissing
 from antiphon.privacy.places import Missing
 from antiphon.storage import audit
 from antiphon.storage.content_tables import content as rows
@@ -40,11 +41,13 @@ _ROUTES = {
 
 
 class Exported(msgspec.Struct):
-    """How much was given out; `missing` recordings are not where they should be, and left out."""
+    """How much was given out; `missing` recordings are not where they should be, and left out, and of
+    `unreadable` requests the keys are not."""
 
     requests: int = 0
     recordings: int = 0
     missing: int = 0
+    unreadable: int = 0
 
 
 class Exporter:
@@ -106,7 +109,10 @@ class Exporter:
             if not batch:
                 return
             last = batch[-1].id
-            for kept in await self._content.read([row for row in batch if allowed(row)]):
+            wanted = [row for row in batch if allowed(row)]
+            readable = await self._content.read(wanted)
+            found.unreadable += len(wanted) - len(readable)
+            for kept in readable:
                 name = await self._recording(kept.row, folder, found)
                 await asyncio.to_thread(file.write, msgspec.json.encode(_line(kept, name)) + b"\n")
                 found.requests += 1
@@ -120,7 +126,7 @@ class Exporter:
             with await asyncio.to_thread(_created, path) as file:
                 async for piece in self._content.recording(row):
                     await asyncio.to_thread(file.write, piece)
-        except Missing:
+        except (Missing, KeyMissing):
             path.unlink()
             found.missing += 1
             return None

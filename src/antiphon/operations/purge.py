@@ -1,5 +1,7 @@
 """Deletes what has expired, on time: recordings, rows and what was made of them, then keys; signs for it.
 
+What keeps one thing from being deleted keeps nothing else: it is told at the end, and done later.
+
 Each step may be done again, and notes what it did in the transaction that does it; so whoever comes after one
 that was killed goes on. Of all processes over a database one purges at a time.
 """
@@ -7,24 +9,24 @@ that was killed goes on. Of all processes over a database one purges at a time.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
-from antiphon.errors import Unavailable
+from antiphon.errors import StorageFull, Unavailable
 from antiphon.operations.webhook import Webhook
 from antiphon.privacy import purging, receipts
 from antiphon.privacy.content import Content, KeyRetired, check_current, opened, put, sealed, unsealed
 from antiphon.privacy.days import day_of
-from antiphon.privacy.keys import Key
+from antiphon.privacy.keys import Key, KeyMissing
 from antiphon.privacy.places import Missing
 from antiphon.privacy.purging import Derived, Moved
 from antiphon.privacy.receipts import Body, Signer
+from antiphon.privacy.sealing import Unreadable
 from antiphon.storage import leases
 from antiphon.storage.database import Database
 from antiphon.storage.ids import new_id
@@ -36,12 +38,18 @@ LATE_SECONDS = 3600
 """What should have been gone for so long is an alarm."""
 RECEIPT_SECONDS = 3600
 """What one receipt is about, unless it is asked for earlier."""
+GIVE_UP_SECONDS = 1800
+"""After this time a retired key that is not here is on no other machine either: whoever has it would have
+moved what is under it."""
 AGAIN_SECONDS = 6 * 3600
 """Between two alarms."""
 _RETRY_SECONDS = 60
 _LOOK = 60.0
 _SWEEP_SECONDS = 3600
 _MOVED_AT_ONCE = 20
+_PASSES = 3
+"""Over what is to be moved, where it is changed meanwhile; what is left then is moved a minute later."""
+_STORAGE_TRIES = 3
 
 T = TypeVar("T")
 
@@ -74,44 +82,27 @@ class Purge:
 
     async def run(self) -> NoReturn:
         """Until cancelled. What cannot be done now is tried again; a complaint is logged once."""
-        complaint = ""
-        while True:
-            try:
-                await self.warn()
-                await self.look()
-                complaint = ""
-            except Exception as problem:  # whatever it is: nobody else deletes
-                told = str(problem) or type(problem).__name__
-                if told != complaint:
-                    complaint = told
-                    log.error("what has expired is not deleted: %s", told)
-            await asyncio.sleep(_LOOK)
+        await _again(self.look, "what has expired is not deleted: %s")
+
+    async def watch(self) -> NoReturn:
+        """Warn where it is late, until cancelled: beside `run`, which may hang."""
+        await _again(self.warn, "it is not known whether content is deleted on time: %s")
 
     async def look(self, *, sign: bool = False) -> Body | None:
         """Delete what is to be gone now; the receipt, if one was signed: with `sign` at once.
 
-        Raises `Unavailable` if with `sign` another process is at it, or if one has taken over, and `OSError`
-        where recordings could not be deleted.
+        Raises `Unavailable` if with `sign` another process is at it, or if one has taken over; `OSError`,
+        `StorageFull` or `KeyMissing` for what could not be deleted or moved, after all else was.
         """
-        await self._sweep(now=sign)
-        if not await self._database.run(self._take):
-            if sign:
-                raise Unavailable("Another process is purging.", retry_after=LEASE_SECONDS)
-            return None
+        body: Body | None = None
+        failed: Exception | None = None
         try:
-            problem = await self._rows()
-            await self._keys()
-            if await self._move():
-                await self._keys()
-            self._step("sign")
-            closing = partial(receipts.close, signer=self._signer, now=self._now)
-            body = await self._run(partial(closing, older_than=0 if sign else RECEIPT_SECONDS))
-        finally:
-            await self._database.run(lambda c: leases.give_back(c, JOB, self._holder))
-        if problem is not None:
+            body, failed = await self._deleted(sign)
+        except Exception as found:  # whatever it is: the sweep needs nothing of it
+            failed = found
+        swept = await self._sweep(now=sign)
+        if problem := failed or swept:
             raise problem
-        if body is not None:
-            log.info("the receipt %s was signed: %d kinds of deletion", body.id, len(body.deleted))
         return body
 
     async def late(self) -> int:
@@ -154,74 +145,143 @@ class Purge:
 
         return await self._database.run(held)
 
-    async def _sweep(self, *, now: bool) -> None:
+    async def _deleted(self, sign: bool) -> tuple[Body | None, Exception | None]:
+        """The receipt, if one was signed, and what could not be deleted or moved, though all else was."""
+        if not await self._database.run(self._take):
+            if sign:
+                raise Unavailable("Another process is purging.", retry_after=LEASE_SECONDS)
+            return None, None
+        try:
+            problem: Exception | None = await self._rows()
+            await self._keys()
+            anything, kept = await self._move()
+            if anything:
+                await self._keys()
+            self._step("sign")
+            closing = partial(receipts.close, signer=self._signer, now=self._now)
+            body = await self._run(partial(closing, older_than=0 if sign else RECEIPT_SECONDS))
+        finally:
+            await self._database.run(lambda c: leases.give_back(c, JOB, self._holder))
+        if body is not None:
+            log.info("the receipt %s was signed: %d kinds of deletion", body.id, len(body.deleted))
+        return body, problem or kept
+
+    async def _sweep(self, *, now: bool) -> OSError | None:
         """Delete recordings of past days that no row speaks of, on this machine, whoever purges."""
         if now or self._now - self._swept >= _SWEEP_SECONDS:
             self._step("sweep")
-            await asyncio.to_thread(self._content.place.sweep, day_of(self._now))
+            try:
+                await asyncio.to_thread(self._content.place.sweep, day_of(self._now))
+            except OSError as problem:
+                return problem
             self._swept = self._now
+        return None
 
     async def _rows(self) -> OSError | None:
         """Delete rows, recordings first: it is the rows that know what these are called. What kept some from
         being deleted, which must not keep anything else."""
+        problem: OSError | None = None
         while True:
+            expired = partial(purging.expired, now=self._now, without=problem is not None)
             async with self._database.connect() as connection:
-                rows = await connection.run_sync(partial(purging.expired, now=self._now))
+                rows = await connection.run_sync(expired)
             if not rows:
-                return None
-            self._step("recordings")
-            names = [row.recording for row in rows if row.recording is not None]
-            problem = None
-            try:
-                await asyncio.to_thread(self._content.place.delete, names)
-            except OSError as found:
-                # Of days that are over the keys are destroyed now, and the sweep deletes the recordings.
-                problem, today = found, day_of(self._now)
-                rows = [row for row in rows if row.recording is None or row.recording < today]
-                if not rows:
-                    return problem
+                return problem
+            if problem is None:
+                self._step("recordings")
+                problem = await self._unrecorded(row.recording for row in rows)
+                if problem is not None:
+                    continue
             self._step("rows")
             ids = [row.id for row in rows]
             await self._run(partial(purging.delete_rows, ids=ids, derived=self._derived, now=self._now))
 
-    async def _move(self) -> bool:
-        """Move what stays behind under retired keys to others, so that these can be destroyed; whether there
-        was anything."""
-        for number in itertools.count():
-            async with self._database.connect() as connection:
-                rows = await connection.run_sync(partial(purging.left_under_retired, most=_MOVED_AT_ONCE))
-            if not rows:
-                return number > 0
-            self._step("move")
-            known = await self._content.keys.of({row.sealed_with for row in rows})
-            moved = []
-            for row in rows:
-                key = await self._content.keys.current(row.organization_id, day_of(row.expires_at))
-                moved.append(await asyncio.to_thread(self._moved, row, known[row.sealed_with], key))
-            self._step("moved")
-            done: list[str] = []
-            try:
-                done = await self._run(partial(_write_moved, moved=moved))
-            except KeyRetired as problem:  # meanwhile: they are moved to yet another one
-                self._content.keys.forget(problem.ids)
-            self._step("leave")
-            left = [row.recording for row in rows if row.id in done]
-            left += [one.columns.get("recording") for one in moved if one.id not in done]
-            await asyncio.to_thread(self._content.place.delete, [name for name in left if name])
-        return False
+    async def _unrecorded(self, names: Iterable[str | None]) -> OSError | None:
+        """Delete recordings; why that was not possible."""
+        try:
+            await asyncio.to_thread(self._content.place.delete, [name for name in names if name])
+        except OSError as problem:
+            return problem
+        return None
 
-    def _moved(self, row: object, before: Key, key: Key) -> Moved:
+    async def _move(self) -> tuple[bool, Exception | None]:
+        """Move what stays behind under retired keys to others, so that these can be destroyed; whether there
+        was anything, and what kept some from being moved, which must not keep anything else."""
+        anything, problems = False, _Problems()
+        for _ in range(_PASSES):
+            after, changed = "", False
+            while rows := await self._left(after):
+                after, anything = rows[-1].id, True
+                self._step("move")
+                moved, lost = await self._tried(rows, problems)
+                self._step("moved")
+                changed |= not await self._written(rows, moved, problems)
+                if lost:
+                    await self._give_up(lost)
+            if not changed:
+                break
+        return anything, problems.first
+
+    async def _left(self, after: str) -> list[Any]:
+        query = partial(purging.left_under_retired, now=self._now, after=after, most=_MOVED_AT_ONCE)
+        async with self._database.connect() as connection:
+            return await connection.run_sync(query)
+
+    async def _tried(self, rows: Sequence[Any], problems: _Problems) -> tuple[list[Moved], list[Any]]:
+        """Rows as they are to be, and those that nobody can read any more."""
+        keys = self._content.keys
+        known = await keys.there({row.sealed_with for row in rows})
+        moved, lost = [], []
+        for row in rows:
+            before = known.get(row.sealed_with)
+            if before is None and (row.retired_at or 0) <= self._now - GIVE_UP_SECONDS:
+                lost.append(row)
+            elif before is None:
+                problems.add(KeyMissing([row.sealed_with]))
+            elif row.recording is None or not problems.away:
+                try:
+                    key = await keys.current(row.organization_id, day_of(row.expires_at))
+                    moved.append(await asyncio.to_thread(self._moved, row, before, key))
+                    problems.fine(row)
+                except Unreadable:
+                    lost.append(row)
+                except (OSError, StorageFull, KeyMissing) as problem:
+                    problems.add(problem)
+        return moved, lost
+
+    def _moved(self, row: Any, before: Key, key: Key) -> Moved:
         kept = opened(row, before)
         columns = sealed(kept, key)
-        if kept.row.recording is not None:
-            place, whose = self._content.place, kept.row.organization_id
+        if row.recording is not None:
+            place = self._content.place
             try:
-                name = put(place, whose, kept.row.id, key, unsealed(place, row, before))
-            except Missing:
-                log.warning("the recording of %s is on another machine, and is given up", kept.row.id)
+                name = put(place, row.organization_id, row.id, key, unsealed(place, row, before))
+            except (Missing, Unreadable):
+                log.warning("the recording of %s is on another machine or damaged, and is given up", row.id)
                 name = None
             columns["recording"] = name
-        return Moved(kept.row.id, before.id, columns)
+        return Moved(row, columns)
+
+    async def _written(self, rows: Sequence[Any], moved: Sequence[Moved], problems: _Problems) -> bool:
+        """Whether all were written: none was changed meanwhile, nor a key retired."""
+        done: list[str] = []
+        try:
+            done = await self._run(partial(_write_moved, moved=moved))
+        except KeyRetired as problem:  # meanwhile: they are moved to yet another one
+            self._content.keys.forget(problem.ids)
+        self._step("leave")
+        left = [row.recording for row in rows if row.id in done]
+        left += [one.columns.get("recording") for one in moved if one.before.id not in done]
+        if left_there := await self._unrecorded(left):
+            problems.add(left_there)
+        return len(done) == len(moved)
+
+    async def _give_up(self, lost: Sequence[Any]) -> None:
+        """Delete what can be read by nobody any more; recordings that cannot be deleted now are swept."""
+        log.error("%d requests can be read by nobody any more, and are given up", len(lost))
+        await self._unrecorded(row.recording for row in lost)
+        ids = [row.id for row in lost]
+        await self._run(partial(purging.give_up, ids=ids, derived=self._derived, now=self._now))
 
     async def _keys(self) -> None:
         now = self._now
@@ -243,3 +303,38 @@ class Purge:
 def _write_moved(connection: Connection, moved: Sequence[Moved]) -> list[str]:
     check_current(connection, {one.columns["sealed_with"] for one in moved})
     return purging.move_rows(connection, moved)
+
+
+class _Problems:
+    """What kept rows from being moved. After a few failures in a row storage is `away`, and is not tried."""
+
+    def __init__(self) -> None:
+        self.first: Exception | None = None
+        self._in_a_row = 0
+
+    @property
+    def away(self) -> bool:
+        return self._in_a_row >= _STORAGE_TRIES
+
+    def add(self, problem: Exception) -> None:
+        self.first = self.first or problem
+        self._in_a_row += not isinstance(problem, KeyMissing)
+
+    def fine(self, row: Any) -> None:
+        if row.recording is not None:
+            self._in_a_row = 0
+
+
+async def _again(work: Callable[[], Awaitable[object]], told: str) -> NoReturn:
+    """Do it every minute, until cancelled; one complaint is logged once."""
+    complaint = ""
+    while True:
+        try:
+            await work()
+            complaint = ""
+        except Exception as problem:  # whatever it is: nobody else does it
+            found = str(problem) or type(problem).__name__
+            if found != complaint:
+                complaint = found
+                log.error(told, found)
+        await asyncio.sleep(_LOOK)

@@ -19,10 +19,16 @@ from antiphon.errors import ConfigurationError
 from antiphon.home import FILE_NAME
 from antiphon.operations import artefacts, key_rows
 from antiphon.operations.artefacts import Manifest, Progress
-from antiphon.operations.backup import KEYS_NAME, ROWS_NAME
+from antiphon.operations.backup import KEYS_NAME as KEYS_FILE
+from antiphon.operations.backup import ROWS_NAME
 from antiphon.operations.parts import Artefact
-from antiphon.settings import DATABASE_NAME
+from antiphon.privacy.keys import Keys
+from antiphon.privacy.places import Folder
+from antiphon.privacy.purging import forget
+from antiphon.settings import DATABASE_NAME, KEYS_NAME
 from antiphon.storage import audit, copies
+from antiphon.storage.content_tables import key_metadata
+from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
 
 DRAFT = ".restoring"
@@ -41,6 +47,8 @@ class Restored(msgspec.Struct, frozen=True):
     files: int
     note: str = ""
     """What is left for the operator to do."""
+    forgotten: int = 0
+    """Requests in the backup that were left out: their keys were destroyed since."""
 
 
 def verified(data: Path, keys: Path | None, show: Progress) -> tuple[Manifest, Manifest | None]:
@@ -50,7 +58,7 @@ def verified(data: Path, keys: Path | None, show: Progress) -> tuple[Manifest, M
 
 
 def keys_beside(data: Path) -> Path:
-    return data.with_name(KEYS_NAME)
+    return data.with_name(KEYS_FILE)
 
 
 async def restore(
@@ -71,15 +79,17 @@ async def restore(
         await key_rows.check_room(draft, keys_url, database_url)
         restored = await _restore_database(draft, manifest, database_url, show)
         await key_rows.load(draft, keys_url, show)
+        forgotten = 0
         if restored:
-            await _record(restored, draft, data.name, manifest)
+            forgotten = await _forget(restored, draft, keys_url)
+            await _record(restored, draft, data.name, manifest, forgotten)
         await asyncio.to_thread(_move, draft, home)
     except OSError as problem:
         raise artefacts.unusable(home, problem) from problem
     finally:
         await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
     count = len(manifest.files) + len(opening.files)
-    return Restored(home, manifest.made_at, manifest.revision, count, note)
+    return Restored(home, manifest.made_at, manifest.revision, count, note, forgotten)
 
 
 def _read(path: Path, artefact: Artefact, take: Callable[[str, IO[bytes]], None], show: Progress) -> Manifest:
@@ -169,9 +179,24 @@ async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Pro
     return own
 
 
-async def _record(url: str, draft: Path, name: str, manifest: Manifest) -> None:
+async def _forget(url: str, draft: Path, keys_url: str) -> int:
+    """Leave out what nothing opens any more, with the names of keys that there are no more: nothing could be
+    written under these. How many requests it was."""
+    own = f"sqlite+aiosqlite:///{draft / KEYS_NAME}"
+    async with await connected(url, draft, _STATEMENT_SECONDS) as database:
+        async with Database(keys_url or own, _STATEMENT_SECONDS) as store:
+            async with store.alone() as connection:
+                await connection.run_sync(key_metadata.create_all)
+            lost = await Keys(database, store).lost()
+        number, recordings = await database.run(partial(forget, keys=lost))
+    await asyncio.to_thread(Folder(draft).delete, recordings)
+    return number
+
+
+async def _record(url: str, draft: Path, name: str, manifest: Manifest, forgotten: int) -> None:
     """Say in the restored audit log what it is from: what came after that is not in it."""
     about = {"made_at": manifest.made_at, "version": manifest.version, "revision": manifest.revision}
+    about |= {"forgotten": forgotten}
     async with await connected(url, draft) as database, database.begin() as connection:
         await audit.record(
             connection,

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from antiphon.errors import Unavailable
-from antiphon.privacy import policies, recordings
+from antiphon.privacy import erased, policies, recordings
 from antiphon.privacy.days import day_of
 from antiphon.privacy.expiring import shorten
 from antiphon.privacy.keys import Key, Keys
@@ -105,7 +105,7 @@ class Content:
 
     async def find(self, organization_id: str, now: float, *conditions: ColumnElement[bool]) -> list[Kept]:
         """What is kept of an organization under these conditions on the columns of `content`, the oldest
-        first, read. What has expired by `now` is gone, whether it was deleted or not. Raises `KeyMissing`."""
+        first, read. What has expired by `now` is gone, whether it was deleted or not."""
         live = (content.c.organization_id == organization_id, content.c.expires_at > int(now))
         query = select(content).where(*live, *conditions).order_by(content.c.id)
         async with self._database.connect() as connection:
@@ -113,9 +113,15 @@ class Content:
         return await self.read(rows)
 
     async def read(self, rows: Sequence[Any]) -> list[Kept]:
-        """Rows of `content`, decrypted. Raises `KeyMissing`, or `Unreadable`."""
-        keys = await self.keys.of({row.sealed_with for row in rows})
-        return await asyncio.to_thread(lambda: [opened(row, keys[row.sealed_with]) for row in rows])
+        """Rows of `content`, decrypted. One whose key is gone is gone, too. Raises `Unreadable`."""
+        keys = await self.keys.there({row.sealed_with for row in rows})
+        if lost := [row.id for row in rows if row.sealed_with not in keys]:
+            # Or it was moved to another key since it was read.
+            moved = {row.id: row for row in await self._rows(lost)}
+            rows = [moved.get(row.id, row) for row in rows]
+            keys |= await self.keys.there({row.sealed_with for row in moved.values()})
+        there = [row for row in rows if row.sealed_with in keys]
+        return await asyncio.to_thread(lambda: [opened(row, keys[row.sealed_with]) for row in there])
 
     async def recording(self, row: Any) -> AsyncIterator[bytes]:
         """The recording of a row, in pieces. Raises `Missing`, `Unreadable`, `KeyMissing` or `OSError`."""
@@ -126,7 +132,9 @@ class Content:
 
     async def set_metadata(self, row: Any, metadata: Mapping[str, str]) -> bool:
         """Give a row other metadata; False if it is gone, or was moved meanwhile."""
-        key = (await self.keys.of([row.sealed_with]))[row.sealed_with]
+        key = (await self.keys.there([row.sealed_with])).get(row.sealed_with)
+        if key is None:
+            return False
         sealed = seal(
             key.secret, msgspec.json.encode(metadata), bound(row.organization_id, row.id, "metadata")
         )
@@ -134,6 +142,13 @@ class Content:
         async with self._database.begin() as connection:
             done = await connection.execute(update(content).where(same).values(metadata=sealed))
         return bool(done.rowcount)
+
+    async def _rows(self, ids: Sequence[str]) -> list[Any]:
+        found: list[Any] = []
+        async with self._database.connect() as connection:
+            for some in chunks(ids):
+                found += (await connection.execute(select(content).where(content.c.id.in_(some)))).all()
+        return found
 
     async def _key(self, item: Item) -> Key:
         return await self.keys.current(item.organization_id, day_of(item.expires_at))
@@ -208,6 +223,7 @@ def _rows(items: Sequence[Item], keys: Mapping[str, Key], names: Mapping[str, st
 def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]], now: float) -> None:
     check_current(connection, {row["sealed_with"] for row in rows})
     write(connection, _INSERT, rows)
+    erased.catch_up(connection, rows, now)
     # Whose policy became stricter since their request began: what was there before was shortened already.
     wanted = {of(row) for row in rows}
     for whose, policy in policies.in_force(connection, wanted).items():

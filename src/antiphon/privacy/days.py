@@ -12,6 +12,14 @@ def day_of(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
+def is_day(name: str) -> bool:
+    """Whether it is a day as `day_of` writes it."""
+    try:
+        return date.fromisoformat(name).isoformat() == name
+    except ValueError:
+        return False
+
+
 def end_of(day: str) -> int:
     """The moment (unix seconds) at which a day is over."""
     after = date.fromisoformat(day) + timedelta(days=1)

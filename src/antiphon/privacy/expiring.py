@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
+from antiphon.privacy import erased
 from antiphon.privacy.days import SECONDS
 from antiphon.storage.content_tables import content, content_key
 from antiphon.storage.sql import chunks
@@ -39,7 +40,7 @@ def shorten(
     if not stored:
         which.append(content.c.stored.is_(False))
     limit = content.c.created_at + days * SECONDS
-    _retire(connection, *which, content.c.expires_at > limit)
+    _retire(connection, *which, content.c.expires_at > limit, now=now)
     at_once = update(content).where(*which, limit <= int(now), content.c.expires_at > int(now))
     gone = connection.execute(at_once.values(expires_at=int(now), cause="shortened", days=days)).rowcount
     earlier = update(content).where(*which, limit > int(now), content.c.expires_at > limit)
@@ -47,11 +48,17 @@ def shorten(
 
 
 def erase(connection: Connection, organization_id: str, now: float, project_id: str | None = None) -> int:
-    """Have all that is kept of an organization, or of one of its projects, expire now; how many rows."""
+    """Have all that is kept of an organization, or of one of its projects, expire now, and what is still on
+    its way there as soon as it is written (`erased`); how many rows.
+
+    All keys of the organization are retired: backups hold what was deleted before, and these open it.
+    """
+    erased.note(connection, project_id or organization_id, now)
+    mine = (content_key.c.organization_id == organization_id) & content_key.c.current
+    connection.execute(update(content_key).where(mine).values(current=None, retired_at=int(now)))
     which = [content.c.organization_id == organization_id, content.c.expires_at > int(now)]
     if project_id is not None:
         which.append(content.c.project_id == project_id)
-    _retire(connection, *which)
     now_ = {"expires_at": int(now), "cause": "erased", "days": -1}
     return connection.execute(update(content).where(*which).values(now_)).rowcount
 
@@ -69,10 +76,11 @@ def delete(connection: Connection, organization_id: str, ids: Collection[str], n
     return gone
 
 
-def _retire(connection: Connection, *which: ColumnElement[bool]) -> None:
+def _retire(connection: Connection, *which: ColumnElement[bool], now: float) -> None:
     """Have nothing new written under the keys of these rows."""
     for some in chunks(list(_keys(connection, *which))):
-        connection.execute(update(content_key).where(content_key.c.id.in_(some)).values(current=None))
+        mine = content_key.c.id.in_(some) & content_key.c.current
+        connection.execute(update(content_key).where(mine).values(current=None, retired_at=int(now)))
 
 
 def _keys(connection: Connection, *which: ColumnElement[bool]) -> Iterator[str]:

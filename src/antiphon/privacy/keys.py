@@ -62,10 +62,11 @@ class Keys:
             made = Key(new_id("ckey_"), day, new_secret())
             # First the key, then its name: what has a name can be used.
             async with self._store.begin() as connection:
-                row = {"id": made.id, "day": day, "secret": made.secret}
-                await connection.execute(insert(sealing_key).values(row))
-            name = {"id": made.id, "organization_id": organization_id, "day": day, "current": True}
-            await self._database.run(partial(insert_missing, table=content_key, rows=[name]))
+                kept = {"id": made.id, "day": day, "secret": made.secret}
+                await connection.execute(insert(sealing_key).values(kept))
+            name = {"id": made.id, "organization_id": organization_id, "day": day}
+            row = name | {"current": True, "retired_at": None}
+            await self._database.run(partial(insert_missing, table=content_key, rows=[row]))
             id = await self._named(organization_id, day)
             if id is None:
                 raise KeyMissing([made.id])
@@ -74,6 +75,13 @@ class Keys:
 
     async def of(self, ids: Collection[str]) -> dict[str, Key]:
         """These keys, by id. Raises `KeyMissing`."""
+        found = await self.there(ids)
+        if lacking := set(ids) - found.keys():
+            raise KeyMissing(lacking)
+        return found
+
+    async def there(self, ids: Collection[str]) -> dict[str, Key]:
+        """Those of these keys that there are, by id."""
         wanted = set(ids)
         found = {id: self._known[id] for id in wanted if id in self._known}
         if missing := wanted - found.keys():
@@ -85,8 +93,6 @@ class Keys:
                 self._known[id] = found[id]
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        if lacking := wanted - found.keys():
-            raise KeyMissing(lacking)
         return found
 
     def forget(self, ids: Collection[str] = (), *, before: str = "") -> None:
@@ -112,6 +118,14 @@ class Keys:
         async with self._store.connect() as connection:
             query = select(sealing_key.c.id).where(sealing_key.c.day < before)
             return list((await connection.scalars(query)).all())
+
+    async def lost(self) -> list[str]:
+        """Those that the content names, and that are not here."""
+        async with self._store.connect() as connection:
+            there = set(await connection.scalars(select(sealing_key.c.id)))
+        async with self._database.connect() as connection:
+            named = (await connection.scalars(select(content_key.c.id))).all()
+        return [id for id in named if id not in there]
 
     async def lacking(self, day: str) -> bool:
         """Whether content of this day or later names a key that is not here."""

@@ -61,8 +61,9 @@ class Library:
                 size += len(kept.asked) + len(kept.answered)
 
     async def get(self, organization_id: str, project_id: str, id: str) -> StoredCompletion:
-        [kept] = await self._kept.read([await self._row(organization_id, project_id, id)])
-        return _completion(kept)
+        for kept in await self._kept.read([await self._row(organization_id, project_id, id)]):
+            return _completion(kept)
+        raise NotFound("There is no such stored completion.")
 
     async def update_metadata(
         self, organization_id: str, project_id: str, id: str, metadata: Mapping[str, str]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from antiphon.errors import StorageFull
+from antiphon.privacy.days import is_day
 from antiphon.privacy.recordings import read
 from antiphon.storage.files import NO_SPACE
 
@@ -38,7 +39,7 @@ class Place(Protocol):
         """See that these are gone; one that is not there is."""
 
     def sweep(self, before: str) -> None:
-        """Delete whatever expired on days before this one (YYYY-MM-DD)."""
+        """Delete whatever expired on days before this one (YYYY-MM-DD), and nothing that has another name."""
 
 
 class Folder:
@@ -57,9 +58,9 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
             draft.rename(path)
-        except OSError as problem:
+        except Exception as problem:  # of the disk, or of where the pieces come from
             draft.unlink(missing_ok=True)
-            if problem.errno in NO_SPACE:
+            if isinstance(problem, OSError) and problem.errno in NO_SPACE:
                 raise StorageFull("There is no space left to store this.") from problem
             raise
 
@@ -77,6 +78,7 @@ class Folder:
         if not self._root.exists():
             return
         for day in self._root.iterdir():
-            if day.name < before:
+            # Whatever else lies here is not ours to delete.
+            if is_day(day.name) and day.name < before and day.is_dir():
                 with suppress(FileNotFoundError):  # another process sweeps as well
                     shutil.rmtree(day)

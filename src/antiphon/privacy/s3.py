@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from antiphon.errors import ConfigurationError
+from antiphon.privacy.days import is_day
 from antiphon.privacy.places import Missing
 from antiphon.privacy.recordings import PIECE
 
@@ -68,9 +69,10 @@ class Bucket:
             pages = self._client.get_paginator("list_objects_v2")
             found = pages.paginate(Bucket=self._bucket, Prefix=self._prefix, Delimiter="/")
             days = [day["Prefix"] for page in found for day in page.get("CommonPrefixes", ())]
-            for day in days:
-                if day.removeprefix(self._prefix).rstrip("/") < before:
-                    for page in pages.paginate(Bucket=self._bucket, Prefix=day):
+            for folder in days:
+                day = folder.removeprefix(self._prefix).removesuffix("/")
+                if is_day(day) and day < before:
+                    for page in pages.paginate(Bucket=self._bucket, Prefix=folder):
                         self._delete([one["Key"] for one in page.get("Contents", ())])
 
     def close(self) -> None:

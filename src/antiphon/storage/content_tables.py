@@ -25,6 +25,7 @@ content_key = Table(
     Column("organization_id", Text, nullable=False),
     Column("day", Text, nullable=False),  # YYYY-MM-DD (UTC): on it everything under the key expires
     Column("current", Boolean),  # none: nothing new is written under it, what is left is moved to another
+    Column("retired_at", BigInteger),  # since when it is so, before its day
     UniqueConstraint("organization_id", "day", "current"),
     Index("ix_content_key_day", "day"),
 )
@@ -35,6 +36,14 @@ content_key_end = Table(
     metadata,
     Column("id", Text, primary_key=True),  # ckey_…
     Column("ended_at", BigInteger, nullable=False),
+)
+
+# When all was erased that was kept of an organization or a project, the last time.
+content_erasure = Table(
+    "content_erasure",
+    metadata,
+    Column("scope", Text, primary_key=True),  # the id of an organization or a project
+    Column("erased_at", BigInteger, nullable=False),
 )
 
 # A request and its answer. Nothing in here but `payload` and `metadata`, which are encrypted, is content.
