@@ -273,7 +273,7 @@ class ScriptedPools:
         return self.pool.capacity > 0
 
     def status(self) -> dict[str, list[Any]]:
-        state = SimpleNamespace(state="ready" if self.ready else "starting", restarts=0)
+        state = SimpleNamespace(state="ready" if self.ready else "starting", restarts=0, renewed=0)
         return {CHAT: [state], SPEECH: [state]}
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,24 @@ async def test_an_appeal_is_told_as_well(house: House) -> None:
     [told] = house.receiver.told(house.home)
     assert (told["type"], told["data"]["flag"]) == ("flag.appealed", flag) and "quote" not in str(told)
     assert house.receiver.messages[0][0]["webhook-id"] == f"{flag}.appeal"
+
+
+@pytest.mark.parametrize("answer", [200, 500])
+async def test_an_appeal_that_comes_while_its_flag_is_told_is_told_next(house: House, answer: int) -> None:
+    flag = await house.raised("req_1")
+    house.receiver.answers = [answer]
+    machine = house.machine()
+    post = machine._webhook.post
+
+    async def while_posting(*message: Any) -> str:
+        machine._webhook.post = post  # type: ignore[method-assign]
+        await house.moderating.appeal(house.id, flag, "It was a quote.", by=None)
+        return await post(*message)
+
+    machine._webhook.post = while_posting  # type: ignore[method-assign]
+    for _ in range(3):
+        await machine.look()
+    assert house.receiver.types[-1] == "flag.appealed" and len(house.receiver.messages) == 2
 
 
 async def test_what_did_not_arrive_is_sent_again_with_the_same_id_and_given_up_in_the_end(

@@ -51,6 +51,21 @@ async def test_an_outage_is_told_and_resolved(house: House, caplog: pytest.LogCa
     assert [one for one in types if one.startswith("incident")] == ["incident.opened", "incident.resolved"]
 
 
+async def test_an_outage_within_an_incident_is_told_as_well(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    watcher = house.watcher()
+    await house.pass_by(240, chat=(88, 1))
+    await watcher.look()
+    await house.pass_by(10, chat=(0, 1))
+    await watcher.look()
+    errors = [one.getMessage().partition(":")[2] for one in caplog.records if one.levelname == "ERROR"]
+    assert [one.split(":")[0] for one in errors] == [" degraded", " outage"]
+    async with house.database.connect() as connection:
+        types = (await connection.execute(select(audit_log.c.type).order_by(audit_log.c.id))).scalars().all()
+    assert [one for one in types if one.startswith("incident")] == ["incident.opened", "incident.escalated"]
+
+
 async def test_one_of_two_watches_and_the_other_takes_over(house: House) -> None:
     one, other = house.watcher("a"), house.watcher("b")
     await house.pass_by(60, chat=(1, 0))

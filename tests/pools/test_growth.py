@@ -105,7 +105,9 @@ async def test_one_that_has_grown_is_started_anew_and_no_request_fails(
         async with serve() as pools:
             door = Door(pools.get(SNAPSHOT))
             await many(door, lambda: pools.status()[SNAPSHOT][0].pid)
-            assert pools.status()[SNAPSHOT][0].restarts == 0, "nothing failed"
+            [status] = pools.status()[SNAPSHOT]
+            assert status.restarts == 0, "nothing failed"
+            assert status.renewed >= 2
     told = [record.getMessage() for record in caplog.records if "MiB" in record.getMessage()]
     assert len(told) >= 2 and told[0].startswith("the engine of fake-2024 holds")
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
@@ -124,6 +126,9 @@ async def test_nor_does_one_of_another_process_that_uses_it(
                 pool = users.get(SNAPSHOT)
                 await until(lambda: pool.ready)
                 await many(Door(pool), lambda: pools.status()[SNAPSHOT][0].pid)
+                await until(
+                    lambda: users.status()[SNAPSHOT][0].renewed == pools.status()[SNAPSHOT][0].renewed
+                )
             finally:
                 await users.stop(1.0)
 

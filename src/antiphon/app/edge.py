@@ -115,6 +115,12 @@ def _measure(metrics: Metrics, gate: Gate, pools: Pools, ledger: Ledger) -> None
         "snapshot",
         lambda: {name: sum(one.restarts for one in all) for name, all in pools.status().items()},
     )
+    metrics.counter(
+        "antiphon_engine_renewals",
+        "Times that engines were started anew since they held too much memory with nothing to do",
+        "snapshot",
+        lambda: {name: sum(one.renewed for one in all) for name, all in pools.status().items()},
+    )
     metrics.gauge(
         "antiphon_ledger_unposted",
         "Records of the journal that are not in the database yet",

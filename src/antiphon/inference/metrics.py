@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -54,7 +55,11 @@ class Metrics:
 
     def gauge(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """A gauge whose values are read when Prometheus asks: one for each value of `label`."""
-        self.registry.register(_Reading(name, text, label, read))
+        self.registry.register(_Reading(GaugeMetricFamily(name, text, labels=[label]), read))
+
+    def counter(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """As `gauge`, of what only grows while the process lives; `_total` is added to its name."""
+        self.registry.register(_Reading(CounterMetricFamily(name, text, labels=[label]), read))
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
@@ -79,11 +84,14 @@ class _Named(Collector):
 
 
 class _Reading(Collector):
-    def __init__(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        self._name, self._text, self._label, self._read = name, text, label, read
+    def __init__(
+        self, family: GaugeMetricFamily | CounterMetricFamily, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._family, self._read = family, read
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
+        family = copy(self._family)
+        family.samples = []
         for value, reading in self._read().items():
             family.add_metric([value], reading)
         yield family

@@ -58,9 +58,13 @@ class Alerter:
     async def _tell(self, row: Any) -> None:
         now = int(self._clock())
         lease = {"attempts": row.attempts + 1, "next_at": now + LEASE_SECONDS}
-        mine = update(flag).where(flag.c.id == row.id, flag.c.next_at == row.next_at)
+        same = update(flag).where(
+            flag.c.id == row.id, flag.c.appealed_at.is_not_distinct_from(row.appealed_at)
+        )
         async with self._database.begin() as connection:
-            if not (await connection.execute(mine.values(lease))).rowcount:
+            if not (
+                await connection.execute(same.where(flag.c.next_at == row.next_at).values(lease))
+            ).rowcount:
                 return  # another one tells it
         id = row.id if row.appealed_at is None else f"{row.id}.appeal"
         failure = await self._webhook.post(id, now, body(row))
@@ -71,8 +75,9 @@ class Alerter:
             log.warning(
                 "the webhook was not told of %s: %s%s", row.id, failure, "" if later else "; given up"
             )
+        # An appeal that came meanwhile is due: it stays so.
         async with self._database.begin() as connection:
-            await connection.execute(update(flag).where(flag.c.id == row.id).values(over))
+            await connection.execute(same.where(flag.c.next_at == lease["next_at"]).values(over))
 
 
 def body(row: Any) -> bytes:

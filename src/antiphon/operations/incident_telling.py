@@ -1,4 +1,4 @@
-"""Tells the operator's webhook that an incident was opened, or is over; each once, as `telling` does."""
+"""Tells the operator's webhook of incidents: opened, become worse, over; each once, as `telling` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches how requests are answered: adds minutes up, opens and resolves incidents. One of all processes."""
+"""Watches how requests are answered: adds minutes up, keeps incidents of alerts. One of all processes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Watcher:
     async def _note(self, incident: Incident, now: int) -> None:
         over = incident.resolved_at is not None
         (log.info if over else log.error)("%s: %s", incident.title, incident.notes[-1].text)
-        type = "incident.resolved" if over else "incident.opened"
+        type = f"incident.{incident.notes[-1].event}"
         payload = {"id": incident.id, "data": {"title": incident.title, "api": incident.api, "by": "alert"}}
         async with self._database.begin() as connection:
             organization_id = await default_organization(connection, now)

@@ -83,7 +83,7 @@ class AttachedReplica(Member):
         now = self._told.of(self._key)
         if now is None or (now.address, now.serves) != (report.address, report.serves):
             return False
-        self.retiring = now.retiring
+        self.retiring, self.renewed = now.retiring, now.renewed
         self.leave(now.leaving)
         return True
 

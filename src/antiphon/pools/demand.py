@@ -121,6 +121,7 @@ class Demand:
             return
         log.info("%s: it is started anew", reason)
         await self._member.stop(_GRACE)
+        self._member.renewed += 1
         self._member.start()
         for _ in range(_BACK_LOOKS):
             if self._member.ready:

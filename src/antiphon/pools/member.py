@@ -38,6 +38,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """When it entered the state, in Unix seconds."""
     pid: int | None
     restarts: int
+    renewed: int
+    """Times that it was started anew since it held too much with nothing to do: no failures."""
     busy: int
     """Requests that hold a lease."""
     error: str | None
@@ -90,6 +92,8 @@ class Member(ABC):
         self._since = time.time()
         self._pid: int | None = None
         self._restarts = 0
+        self.renewed = 0
+        """Times that it was started anew in good order."""
         self.failures = 0
         """Ends one after another, but for those after a good while of service."""
         self._error: str | None = None
@@ -159,6 +163,7 @@ class Member(ABC):
             since=self._since,
             pid=None if left_out else self._pid,
             restarts=self._restarts,
+            renewed=self.renewed,
             busy=serving.busy if serving else 0,
             error=reason or self._error,
         )

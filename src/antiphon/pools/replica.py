@@ -67,7 +67,8 @@ class Replica(Member):
     def report(self) -> Report | None:
         if self._process is None or not self._serving:
             return None
-        return Report(self._process.address, frozenset(self._serving), self.retiring, self._leaving)
+        serves = frozenset(self._serving)
+        return Report(self._process.address, serves, self.retiring, self._leaving, self.renewed)
 
     async def outgrown(self) -> str:
         """In a few words why its engine, if it has nothing to do, is to be started anew; nothing if not.

@@ -22,6 +22,8 @@ class Report(msgspec.Struct, frozen=True):
     """Whether others of its kind are to be given new requests."""
     leaving: bool = False
     """Whether it ends as soon as it has no requests: it is given no new ones."""
+    renewed: int = 0
+    """Times that one was started anew since it held too much."""
 
 
 class Engines(msgspec.Struct, frozen=True):

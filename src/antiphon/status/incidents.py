@@ -15,7 +15,7 @@ from antiphon.storage.sql import insert_missing
 from antiphon.storage.tables import status_incident, status_message, status_note
 
 Kind = Literal["alert", "manual", "maintenance"]
-Event = Literal["opened", "noted", "resolved"]
+Event = Literal["opened", "noted", "escalated", "resolved"]
 TITLE_CHARACTERS = 200
 NOTE_CHARACTERS = 2000
 LONGEST_MAINTENANCE = 7 * 86_400
@@ -92,11 +92,13 @@ def open_by_alert(
 
 def escalate(
     connection: Connection, incident: Incident, severity: str, title: str, text: str, now: int
-) -> None:
-    """It has become worse."""
+) -> Incident:
+    """It has become worse: whoever slept through what it was is told of what it is."""
     change = update(status_incident).where(status_incident.c.id == incident.id)
     connection.execute(change.values(severity=severity, title=title))
-    _add_note(connection, incident.id, "noted", text, now)
+    _add_note(connection, incident.id, "escalated", text, now)
+    _tell(connection, incident.id, "escalated", now)
+    return get(connection, incident.id)
 
 
 def note(connection: Connection, incident_id: str, text: str, now: int) -> Incident:

@@ -1,4 +1,4 @@
-"""What alerts say now, and the incidents that they open and resolve."""
+"""What alerts say now, and the incidents that they open, make worse and resolve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy import Connection, update
 
 from antiphon.status import incidents
 from antiphon.status.alerts import LONGEST, RULES, Rule, burn, firing
-from antiphon.status.arithmetic import HOUR, MINUTE, budget, losses
+from antiphon.status.arithmetic import HOUR, MINUTE, Counts, budget, losses
 from antiphon.status.incidents import Incident
 from antiphon.status.outcomes import APIS
 from antiphon.status.rolling import known, since, sums
@@ -17,6 +17,11 @@ from antiphon.storage.tables import status_mark
 SETTLE_SECONDS = 10
 """After its end a minute is looked at: by then every process has written what it counted."""
 _SHORT = max(rule.short for rule in RULES) * MINUTE
+SILENT_SECONDS = _SHORT
+"""So long after it failed an API that nobody asks again is what an incident says of it."""
+ANSWERED = "Requests are answered as they should be again."
+BACK = "Servers run again; nobody has asked since."
+SILENT = "Nobody has asked for six hours: whether requests are answered again is not known."
 NAMES = {
     "chat": "Chat",
     "speech": "Speech",
@@ -42,18 +47,26 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     burns: list[Burn]
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """`lost`: by minutes in the longest short window, by whole hours before; `counts`: of that window."""
+
+    lost: dict[int, int]
+    counts: Counts
+
+
 def watch(connection: Connection, objective: float, now: int) -> list[Incident]:
-    """Look at the alerts of all whole minutes before `now`: the incidents that were opened or resolved."""
+    """Look at the alerts of all whole minutes before `now`: the incidents that were changed."""
     end = now - SETTLE_SECONDS
     end -= end % MINUTE
     found, changed = [], []
-    for api, lost in _losses(connection, end).items():
+    for api, seen in _seen(connection, end).items():
+        lost = seen.lost
         allowed = budget(objective)
         # What an incident was opened and resolved for does not open another one.
         last = incidents.last_resolved(connection, api)
         fresh = {minute: part for minute, part in lost.items() if minute >= last}
         rule = firing(fresh, allowed, end)
-        changed += _decide(connection, api, rule, objective, now)
+        changed += _decide(connection, api, rule, seen, objective, now)
         rates: dict[str, float] = {
             one.severity: round(burn(lost, one.long, allowed, end), 2) for one in RULES
         }
@@ -65,9 +78,9 @@ def watch(connection: Connection, objective: float, now: int) -> list[Incident]:
     return changed
 
 
-def _losses(connection: Connection, end: int) -> dict[str, dict[int, int]]:
-    """What each API lost: by minutes in the longest short window, by whole hours before."""
-    cut = end - _SHORT
+def _seen(connection: Connection, end: int) -> dict[str, Seen]:
+    """Of each API that was ever asked, what is there before `end`."""
+    cut = end - _SHORT - HOUR  # silence that long is looked at with what was before it
     cut -= cut % HOUR
     first, found = since(connection), known(connection, cut, end)
     lost: dict[str, dict[int, int]] = {api: {} for api in APIS if api in first}
@@ -76,11 +89,11 @@ def _losses(connection: Connection, end: int) -> dict[str, dict[int, int]]:
             lost[api][start] = hour.lost
     for api in lost:
         lost[api] |= losses(found.counts.get(api, {}), found.life, max(cut, first[api]), end)
-    return lost
+    return {api: Seen(lost=lost[api], counts=found.counts.get(api, {})) for api in lost}
 
 
 def _decide(
-    connection: Connection, api: str, rule: Rule | None, objective: float, now: int
+    connection: Connection, api: str, rule: Rule | None, seen: Seen, objective: float, now: int
 ) -> list[Incident]:
     open_now = incidents.going(connection, api)
     if open_now is None:
@@ -92,13 +105,31 @@ def _decide(
         return [made] if made else []
     if rule is None or (rule.severity == "slow_burn" != open_now.severity):
         # The last rule goes on for six hours after any outage: that is no incident that goes on.
-        text = "Requests are answered as they should be again."
-        return [incidents.resolve(connection, open_now.id, text, now)]
+        text = over(seen, open_now.severity, budget(objective), now)
+        return [incidents.resolve(connection, open_now.id, text, now)] if text else []
     if _rank(rule.severity) < _rank(open_now.severity):
-        incidents.escalate(
-            connection, open_now, rule.severity, _title(api, rule), _text(rule, objective), now
-        )
+        words = (rule.severity, _title(api, rule), _text(rule, objective))
+        return [incidents.escalate(connection, open_now, *words, now)]
     return []
+
+
+def over(seen: Seen, severity: str, allowed: int, now: int) -> str:
+    """Why an incident is over at `now`, for which no alert fires any more; empty: it is not.
+
+    Silence is no proof: clients that were refused ask less. `allowed` in millionths of a minute.
+    """
+    # As much as may be lost without the last alert that holds such an incident open.
+    tenths = RULES[-1 if severity == "slow_burn" else -2].tenths
+    lost = {minute for minute, part in seen.lost.items() if 10 * part > tenths * allowed}
+    good = max(
+        (minute for minute, (well, _) in seen.counts.items() if well and minute not in lost), default=0
+    )
+    last = max(lost, default=0)
+    if good > last:
+        return ANSWERED
+    if not any(minute in lost and minute > good for minute in seen.counts):
+        return BACK
+    return SILENT if last + MINUTE <= now - SILENT_SECONDS else ""
 
 
 def _rank(severity: str) -> int:

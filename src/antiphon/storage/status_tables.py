@@ -73,7 +73,7 @@ status_note = Table(
     Column("id", Text, primary_key=True),  # note_…, in their order
     Column("incident_id", ForeignKey("status_incident.id"), nullable=False, index=True),
     Column("at", BigInteger, nullable=False),
-    Column("event", Text, nullable=False),  # opened, noted, resolved
+    Column("event", Text, nullable=False),  # opened, noted, escalated, resolved
     Column("text", Text, nullable=False),
 )
 
@@ -83,7 +83,7 @@ status_message = Table(
     metadata,
     Column("id", Text, primary_key=True),  # msg_…, in their order
     Column("incident_id", ForeignKey("status_incident.id"), nullable=False),
-    Column("event", Text, nullable=False),  # opened, resolved
+    Column("event", Text, nullable=False),  # opened, escalated, resolved
     Column("created_at", BigInteger, nullable=False),
     Column("attempts", BigInteger, nullable=False),
     Column("next_at", BigInteger, index=True),  # the next try; none: it was told, or is given up

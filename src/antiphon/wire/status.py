@@ -55,7 +55,7 @@ class StatusApi(msgspec.Struct, frozen=True, kw_only=True):
 
 class IncidentNote(msgspec.Struct, frozen=True, kw_only=True):
     at: int
-    event: Literal["opened", "noted", "resolved"]
+    event: Literal["opened", "noted", "escalated", "resolved"]
     text: str
 
 
