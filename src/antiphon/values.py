@@ -381,20 +381,20 @@ ObservedKind = Literal["chat", "completion", "embedding", "transcription", "tran
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """One request that was taken and its answer, as whoever watches the service sees them: content, so it is
-    never logged, and kept only as its organization's policy says."""
+    never logged, and kept only as its organization's policy says. `request_id` as `x-request-id` shows it."""
 
     request_id: str
-    """As `x-request-id` shows it."""
     caller: Caller
     kind: ObservedKind
     snapshot: str
     asked: bytes
     """The request as JSON: a body as it was sent, or the fields of a form."""
     answered: bytes
-    """The answer as JSON, as far as it came: streamed or not, of the shape of a whole one. Empty: none."""
+    """The answer as JSON, streamed or not, as far as it came: to its end if `whole`. Empty: none."""
+    heard: Mapping[str, str] = {}
+    """What is said in recordings, by their places: `messages[0].content[1]`."""
     recording: Path | None = None
     """The upload, which is there for as long as an observer's call lasts."""
     whole: bool
-    """Whether the answer came to its end."""
     began_at: float
     """Unix seconds."""

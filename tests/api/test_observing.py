@@ -13,6 +13,7 @@ import pytest
 
 from antiphon.api import exchange
 from antiphon.errors import EngineFailed
+from antiphon.moderation.texts import pieces
 from antiphon.values import Caller, ChatJob, Delta, Observation, Segment, SpeechJob, Transcript, Usage
 from service import CALLER, CHAT, SPEECH, ScriptedEngine, Service, hello, serving, spoken
 from until import until
@@ -69,6 +70,15 @@ async def test_a_chat_is_told_as_it_was_asked_and_as_one_that_is_not_streamed(
         first[name] for name in ("id", "created", "model")
     ]
     assert stream or answered == body
+
+
+async def test_of_recordings_in_messages_it_is_told_what_they_say(tmp_path: Path, watcher: Watcher) -> None:
+    sound = {"type": "input_audio", "input_audio": {"data": "c291bmQ=", "format": "wav"}}
+    parts = [{"type": "text", "text": "What is said here?"}, sound]
+    async with serving(tmp_path, observers=[watcher]) as service:
+        status, _, _ = await service.chat(messages=[{"role": "user", "content": parts}])
+    assert status == 200 and watcher.only.heard == {"messages[0].content[1]": "Hello."}
+    assert [one.text for one in pieces(watcher.only)] == ["Hello you", "Hello.", "What is said here?"]
 
 
 async def test_of_what_is_broken_off_it_is_told_what_came(tmp_path: Path, watcher: Watcher) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.app.data import Lateness, kept, opened_content, purging
+from antiphon.app.data import Evidence, Lateness, kept, opened_content, purging
 from antiphon.errors import ConfigurationError, Unavailable
 from antiphon.inference.metrics import Metrics
 from antiphon.privacy.keeper import keeping
@@ -47,6 +47,15 @@ async def test_a_request_is_kept_and_purged(settings: Settings) -> None:
             while len(await house.rows()) > 1 or len(await house.secrets()) > 1:
                 await asyncio.sleep(0.02)
         running.cancel()
+
+
+async def test_evidence_is_a_line_for_the_request_and_one_for_its_answer(settings: Settings) -> None:
+    async with Database(settings.database_url) as database, opened_content(settings, database) as content:
+        house = House(settings.home_path, database, content.keys, content.place)
+        house.now = time.time()
+        await house.keep(house.item(request_id="req_1", asked=b'{\n  "a": 1\n}'))
+        text = await Evidence(content).text("org-1", "req_1")
+    assert text == '{"a":1}\n{"answered":"hello"}'
 
 
 async def test_what_is_kept_and_deleted_is_among_the_metrics(settings: Settings) -> None:

@@ -24,7 +24,12 @@ class Book:
             return await connection.run_sync(partial(function, **named), *arguments)
 
     async def add(
-        self, name: str, *, at: int = START, organization: str = "", category: str = "hate"
+        self,
+        name: str,
+        *findings: Found,
+        at: int = START,
+        organization: str = "",
+        category: str = "hate",
     ) -> Flag:
         raised = Flag(
             id=flags.id_of(at, name),
@@ -32,7 +37,7 @@ class Book:
             request_id=name,
             category=category,
             score=0.75,
-            findings=[Found("input", category, 0.75, "rules")],
+            findings=[*(findings or [Found("input", category, 0.75, "rules")])],
             action="alert",
             created_at=at,
         )
@@ -104,10 +109,15 @@ async def test_an_appeal_is_made_once_and_answered(book: Book) -> None:
             await book.do(function, *words, now=START, **more)
 
 
-async def test_flags_of_a_day_are_counted_without_those_that_were_dismissed(book: Book) -> None:
+async def test_scores_of_flags_of_a_day_are_read_without_those_that_were_dismissed(book: Book) -> None:
     made = [await book.add(f"req_{at}", at=START + at) for at in range(3)]
     await book.add("req_8", at=START - DAY)
     await book.add("req_9", organization=book.theirs)
     await book.do(flags.resolve, made[0].id, "dismissed", "", now=START)
     await book.do(flags.resolve, made[1].id, "upheld", "", now=START)
-    assert await book.do(flags.counts, book.ours, START + 10) == {"hate": 2}
+    weak, strong = Found("output", "sexual", 0.2, "rules"), Found("input", "sexual", 0.9, "rules")
+    await book.add("req_5", strong, weak, Found("input", "hate", 0.3, "rules"), at=START + 5)
+    found = await book.do(flags.scores, book.ours, START + 10)
+    assert {name: sorted(scores) for name, scores in found.items()} == {
+        "hate": [0.3, 0.75, 0.75], "sexual": [0.9],
+    }  # fmt: skip

@@ -38,9 +38,11 @@ class Gated(RulesScorer):
     def __init__(self) -> None:
         super().__init__(load(Path("/nowhere")))
         self.may, self.failures, self.texts = asyncio.Event(), 0, list[str]()
+        self.seconds = 0.0
 
     async def score(self, texts: Sequence[str]) -> list[Scores]:
         await self.may.wait()
+        await asyncio.sleep(self.seconds)
         self.texts += texts
         if self.failures:
             self.failures -= 1
@@ -52,11 +54,15 @@ class Watch:
     """A monitor that runs, and what it acted on."""
 
     def __init__(self, **options: Any) -> None:
-        self.scorer, self.acted = Gated(), list[Seen]()
+        self.scorer, self.acted, self.refusals = Gated(), list[Seen](), 0
         settings = {"rate": 1000.0, "queue": 5, "repeats": 3} | options
-        self.monitor = Monitor(Panel([self.scorer]), self.act, **settings)
+        scorers = [self.scorer, *settings.pop("beside", [])]
+        self.monitor = Monitor(Panel(scorers), self.act, **settings)
 
     async def act(self, found: Seen) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise Unavailable("The database is away.")
         self.acted.append(found)
 
     @asynccontextmanager
@@ -151,6 +157,47 @@ async def test_scorers_that_are_away_are_waited_for(monkeypatch: pytest.MonkeyPa
     assert watch.monitor.outcomes == {"scored": 1, "unseen": 0, "failed": 1, "unheard": 0}
 
 
+async def test_one_scorer_that_is_away_is_waited_for_though_others_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_AGAIN", 0.01)
+    beside = Gated()
+    beside.may.set()
+    watch = Watch(beside=[beside])
+    watch.scorer.may.set()
+    async with watch.running():
+        beside.failures = 2
+        watch.monitor.observe(asking("Hello"))
+        await watch.settled()
+        assert len(beside.texts) == 3 and watch.monitor.outcomes["scored"] == 1
+        # In the end what the others found counts, but it is not taken for scored, nor remembered.
+        beside.failures = 100
+        watch.monitor.observe(asking(BAD, request_id="req_2"))
+        watch.monitor.observe(asking(BAD, request_id="req_3"))
+        await watch.settled()
+        assert [one.request_id for one in watch.acted] == ["req_2", "req_3"]
+        assert watch.monitor.outcomes == {"scored": 1, "unseen": 0, "failed": 2, "unheard": 0}
+        # While it stays away nobody waits for it in vain: one try, and one without it.
+        assert len(beside.texts) == 3 + (module.TRIES + 1) + 2
+        beside.failures = 0
+        watch.monitor.observe(asking(BAD, "Please talk to somebody.", "I did.", request_id="req_4"))
+        await watch.settled()
+    assert beside.texts[-3:] == ["I did.", "Please talk to somebody.", BAD]
+    assert [one.request_id for one in watch.acted] == ["req_2", "req_3", "req_4"]
+    assert watch.monitor.outcomes["scored"] == 2
+
+
+async def test_new_texts_beyond_the_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_TEXTS", 3)
+    watch = Watch()
+    watch.scorer.may.set()
+    async with watch.running():
+        watch.monitor.observe(seen({"input": ["a", "b", "c", "d"]}, kind="embedding"))
+        await watch.settled()
+    assert watch.scorer.texts == ["d", "c", "b"]
+    assert watch.monitor.outcomes == {"scored": 1, "unseen": 1, "failed": 0, "unheard": 0}
+
+
 async def test_a_shutdown_loses_nothing_that_can_be_scored_in_time() -> None:
     watch = Watch()
     async with watch.running():
@@ -175,6 +222,59 @@ async def test_the_rate_is_bounded() -> None:
             watch.monitor.observe(asking("Hello"))
         await watch.settled()
         assert time.monotonic() - began > 4 / 20 * 0.9
+
+
+async def test_the_rate_is_held_where_scoring_takes_most_of_it() -> None:
+    watch = Watch(rate=10.0)
+    watch.scorer.may.set()
+    watch.scorer.seconds = 0.08
+    async with watch.running():
+        began = time.monotonic()
+        for _ in range(5):
+            watch.monitor.observe(asking("Hello"))
+        await watch.settled()
+        assert 4 / 10 * 0.9 < time.monotonic() - began < 0.75
+
+
+async def test_recordings_that_wait_are_bounded_in_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_RECORDED", 25)
+    watch, upload = Watch(), tmp_path / "upload"
+    upload.write_bytes(b"x" * 10)
+    for at in range(4):
+        watch.monitor.observe(seen({"prompt": "names"}, recording=upload, request_id=f"req_{at}"))
+    assert len(os.listdir(tmp_path)) == 3 and watch.monitor.outcomes["unheard"] == 2
+    watch.scorer.may.set()
+    async with watch.running():
+        await watch.settled()
+        assert os.listdir(tmp_path) == ["upload"] and watch.monitor.outcomes["scored"] == 4
+        watch.monitor.observe(seen({}, recording=upload))
+        assert watch.monitor.outcomes["unheard"] == 2
+        await watch.settled()
+
+
+async def test_a_repeated_recording_is_told_of_though_the_database_is_away_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AGAIN", 0.01)
+    watch, upload = Watch(repeats=2), tmp_path / "upload"
+    upload.write_bytes(b"the same sound")
+    watch.scorer.may.set()
+    async with watch.running():
+        watch.monitor.observe(seen({}, recording=upload, request_id="req_0"))
+        await watch.settled()
+        watch.refusals = 1
+        watch.monitor.observe(seen({}, recording=upload, request_id="req_1"))
+        await watch.settled()
+        assert [one.findings[0].category for one in watch.acted] == [REPEATED]
+        # All tries in vain: the next of its kind tells.
+        watch.refusals = module.TRIES
+        upload.write_bytes(b"another sound")
+        for at in range(3):
+            watch.monitor.observe(seen({}, recording=upload, request_id=f"req_2{at}"))
+            await watch.settled()
+    assert [one.request_id for one in watch.acted] == ["req_1", "req_22"]
 
 
 async def test_the_same_recording_over_and_over_is_found_and_no_link_is_left(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def found(category: str, score: float, side: str = "input") -> Found:
     return Found(side, category, score, "rules")  # type: ignore[arg-type]
 
 
-def none(category: str) -> int:
+def none(category: str, score: float) -> int:
     return 0
 
 
@@ -55,7 +55,7 @@ def test_a_layer_may_say_never() -> None:
 def test_an_action_may_need_several_times(before: int, action: str) -> None:
     thresholds = in_force({("hate", "throttle"): Threshold(0.5, times=3)})
     counts: Mapping[str, int] = {"hate": before}
-    decided = decide([found("hate", 0.8)], thresholds, lambda category: counts.get(category, 0))
+    decided = decide([found("hate", 0.8)], thresholds, lambda category, score: counts.get(category, 0))
     assert decided is not None and decided[1] == action
 
 
@@ -83,7 +83,7 @@ def test_what_is_decided_meets_its_threshold_and_nothing_stronger_does(findings,
         threshold = thresholds.get((one.category, action))  # type: ignore[call-overload]
         return threshold is not None and one.score >= threshold.score and before + 1 >= threshold.times
 
-    decided = decide(findings, thresholds, lambda category: before)
+    decided = decide(findings, thresholds, lambda category, score: before)
     called = {action for one in findings for action in ACTIONS if meets(one, action)}
     assert (decided is None) == (not called)
     if decided is not None:

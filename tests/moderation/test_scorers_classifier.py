@@ -56,7 +56,9 @@ async def test_a_sentence_within_a_long_text_is_seen(scorer: ClassifierScorer) -
     assert found["violence"] > 0.5
 
 
-async def test_a_process_that_ends_is_told_and_started_again(scorer: ClassifierScorer) -> None:
+async def test_a_process_that_ends_is_told_and_started_again(
+    scorer: ClassifierScorer, caplog: pytest.LogCaptureFixture
+) -> None:
     await scorer.score(["Hello"])
     asking = asyncio.create_task(scorer.score([THREAT * 500] * 16))
     await asyncio.sleep(0.2)
@@ -65,19 +67,52 @@ async def test_a_process_that_ends_is_told_and_started_again(scorer: ClassifierS
     with pytest.raises(Unavailable):
         async with asyncio.timeout(10):
             await asking
+    assert scorer.problem == "its process broke off"
+    [line] = caplog.messages
+    assert "the classifier of moderation fails: its process broke off" in line
     [found] = await scorer.score([THREAT])
-    assert found["violence"] > 0.5 and scorer._process is not process
+    assert found["violence"] > 0.5 and scorer._process is not process and scorer.problem == ""
 
 
 async def test_a_cancelled_question_is_not_answered_to_the_next(scorer: ClassifierScorer) -> None:
     await scorer.score(["Hello"])
     asking = asyncio.create_task(scorer.score([THREAT] * 16))
     await asyncio.sleep(0.02)
+    process = scorer._process
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
     [found] = await scorer.score(["What time is it in Tokyo?"])
     assert max(found.values()) < 0.5
+    # It is everybody's: it was not ended because one of them is gone.
+    assert scorer._process is process
+
+
+async def test_one_who_is_gone_while_waiting_asks_nothing(scorer: ClassifierScorer) -> None:
+    await scorer.score(["Hello"])
+    first = asyncio.create_task(scorer.score([THREAT] * 16))
+    await asyncio.sleep(0.02)
+    second = asyncio.create_task(scorer.score([THREAT]))
+    await asyncio.sleep(0)
+    asked = scorer._asking
+    second.cancel()
+    assert len(await first) == 16
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert scorer._asking is asked
+    [found] = await scorer.score(["What time is it in Tokyo?"])
+    assert max(found.values()) < 0.5
+
+
+async def test_what_is_asked_at_the_end_is_given_up(scorer: ClassifierScorer) -> None:
+    await scorer.score(["Hello"])
+    process: Any = scorer._process
+    asking = asyncio.create_task(scorer.score([THREAT * 500] * 16))
+    await asyncio.sleep(0.2)
+    await scorer.close()
+    with pytest.raises(Unavailable):
+        await asking
+    assert process.returncode is not None
 
 
 async def test_where_its_package_is_missing_it_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ async def test_it_asks_in_the_apis_shape_and_reads_what_it_knows(server: Server,
 
 @pytest.mark.parametrize("wrong", ["500", "few", "elsewhere", "long", "silent"])
 async def test_what_is_wrong_is_told_in_time_and_then_not_asked_again_for_a_while(
-    server: Server, wrong: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, wrong: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(endpoint, "SECONDS", 0.3)
     scorer, server.wrong = EndpointScorer(server.url, "", ""), wrong
@@ -92,4 +92,6 @@ async def test_what_is_wrong_is_told_in_time_and_then_not_asked_again_for_a_whil
         assert server.url not in str(told.value) and server.url not in scorer.problem
     assert time.monotonic() - began < 5
     assert len(server.bodies) == 3  # the fourth was not asked
+    [line] = caplog.messages
+    assert "the endpoint of moderation fails" in line and server.url not in line
     await scorer.close()

@@ -40,20 +40,30 @@ async def test_the_highest_share_of_each_category_counts_and_says_whose_it_is() 
     assert panel.unscored == [name for name in CATEGORIES if name not in ("hate", "sexual")]
 
 
-async def test_one_that_fails_is_left_out_unless_all_do() -> None:
+async def test_what_others_find_is_not_taken_for_everything_where_one_fails() -> None:
     broken = Fixed("b", {"hate": 0.9}, fails=Unavailable("It is away."))
-    [found] = await Panel([Fixed("a", {"hate": 0.2}), broken]).score(["x"])
+    both = Panel([Fixed("a", {"hate": 0.2}), broken])
+    with pytest.raises(Unavailable, match="It is away"):
+        await both.score(["x"])
+    [found] = await both.score(["x"], partly=True)
     assert found["hate"] == Finding(0.2, "a")
     for panel in (Panel([broken]), Panel([])):
         with pytest.raises(Unavailable):
-            await panel.score(["x"])
+            await panel.score(["x"], partly=True)
 
 
-async def test_a_bug_of_a_scorer_is_not_hidden() -> None:
+async def test_one_that_cannot_be_had_is_not_asked() -> None:
+    missing = Fixed("b", {}, fails=Unavailable("It is away."))
+    [found] = await Panel([Fixed("a", {"hate": 0.2}), missing]).score(["x"])
+    assert found["hate"] == Finding(0.2, "a")
+
+
+@pytest.mark.parametrize("partly", [False, True])
+async def test_a_bug_of_a_scorer_is_not_hidden(partly: bool) -> None:
+    away = Fixed("a", {"hate": 0.2}, fails=Unavailable("It is away."))
+    broken = Fixed("b", {"hate": 1}, fails=ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        await Panel([Fixed("a", {"hate": 0.2}), Fixed("b", {"hate": 1}, fails=ZeroDivisionError())]).score(
-            ["x"]
-        )
+        await Panel([away, broken]).score(["x"], partly=partly)
 
 
 async def test_the_models_name_changes_with_whoever_scores() -> None:

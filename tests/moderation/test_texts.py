@@ -41,12 +41,55 @@ def test_prompts_inputs_and_transcripts_are_texts_and_tokens_are_none() -> None:
     ]  # fmt: skip
 
 
+def test_what_is_said_in_recordings_stands_where_they_do() -> None:
+    sound = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+    messages = [
+        {"role": "user", "content": [sound]},
+        {"role": "assistant", "content": "two"},
+        {"role": "user", "content": [{"type": "text", "text": "three"}, sound, sound]},
+    ]
+    heard = {
+        "messages[0].content[0]": "one",
+        "messages[2].content[1]": "four",
+        "messages[2].content[2]": "",
+    }
+    assert pieces(seen({"messages": messages}, heard=heard)) == [
+        Piece("input", "four", True),
+        Piece("input", "three", True),
+        Piece("input", "two", False),
+        Piece("input", "one", False),
+    ]
+
+
+def test_calls_are_texts_in_both_of_their_forms() -> None:
+    calls = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"function": {"arguments": '{"a": 1}'}}],
+        "function_call": {"name": "f", "arguments": '{"b": 2}'},
+    }
+    answer = {"choices": [{"message": calls}]}
+    assert pieces(seen({}, answer)) == [Piece("output", '{"a": 1}', True), Piece("output", '{"b": 2}', True)]
+    assert [one.text for one in pieces(seen({"messages": [calls]}))] == ['{"b": 2}', '{"a": 1}']
+
+
+def test_nothing_new_is_left_out() -> None:
+    """One bad message does not hide behind many harmless ones."""
+    old = [{"role": "user", "content": f"old {at}"} for at in range(10)]
+    new = [{"role": "user", "content": f"new {at}"} for at in range(MOST_PIECES + 10)]
+    messages = [*old, {"role": "assistant", "content": "x"}]
+    found = pieces(seen({"messages": [*messages, *new]}))
+    assert [one.text for one in found] == [f"new {at}" for at in reversed(range(MOST_PIECES + 10))]
+    found = pieces(seen({"messages": [*messages, *new[: MOST_PIECES - 3]]}))
+    assert [one.text for one in found[-3:]] == ["x", "old 9", "old 8"] and len(found) == MOST_PIECES
+
+
 def test_what_is_long_is_cut_and_what_is_much_is_read_from_its_end() -> None:
     long = "x" * (MOST_CHARACTERS + 1)
     assert [len(one.text) for one in pieces(seen({"prompt": long}))] == [MOST_CHARACTERS, 1]
     many = [{"role": "user", "content": str(at)} for at in range(MOST_PIECES + 10)]
-    found = pieces(seen({"messages": many}))
-    assert len(found) == MOST_PIECES and found[0].text == str(MOST_PIECES + 9)
+    found = pieces(seen({"messages": [*many, {"role": "assistant", "content": "last"}]}))
+    assert len(found) == MOST_PIECES and [one.text for one in found[:2]] == ["last", str(MOST_PIECES + 9)]
 
 
 JSON = st.recursive(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,13 @@ from sqlalchemy import select
 
 from antiphon.access.access import Access, build
 from antiphon.errors import ConfigurationError
-from antiphon.operations.exporting import Exporter, agreed
+from antiphon.operations import exporting
+from antiphon.operations.exporting import Exported, Exporter, agreed
 from antiphon.privacy.consent import CURRENT, Consents, Decision
+from antiphon.privacy.expiring import shorten
+from antiphon.privacy.keys import opened_keys
+from antiphon.privacy.places import Folder
+from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.storage.tables import audit_log
 from privacy_house import DAY, House, housed
@@ -29,7 +36,7 @@ class Office:
         self.exporter = Exporter(house.database, house.content, lambda: house.now)
         self.ids: list[str] = []
 
-    async def keep(self, whose: int, text: str, **fields: Any) -> None:
+    async def keep(self, whose: int, text: str = "hello", **fields: Any) -> None:
         await self.house.keep(self.house.item(text, organization_id=self.ids[whose], **fields))
 
     async def agree(self, whose: int) -> None:
@@ -114,6 +121,79 @@ async def test_for_training_there_is_only_what_was_asked_while_opted_in(
     assert found.requests <= 3 and "before" not in (tmp_path / "in" / "content.jsonl").read_text()
     assert "while out" not in (tmp_path / "in" / "content.jsonl").read_text()
     assert await office.audited("data.exported_for_training") == [office.ids[0]]
+
+
+async def test_who_opts_out_meanwhile_is_left(
+    office: Office, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_BATCH", 2)
+    for whose in (0, 1):
+        await office.agree(whose)
+    office.house.now += 10
+    for whose in (0, 1):
+        for at in range(5):
+            await office.keep(whose, f"{whose}.{at}")
+    office.house.now += 10
+
+    async def opt_out() -> None:
+        async with Database(database_url) as database:
+            for id in office.ids:
+                await Consents(database, lambda: office.house.now).opt_out(id, given_by="Ann", by=None)
+
+    def show(found: Exported) -> None:
+        if found.requests == 1:
+            office.house.now += 10
+            with ThreadPoolExecutor(1) as beside:
+                beside.submit(asyncio.run, opt_out()).result()
+
+    exporter = Exporter(office.house.database, office.house.content, lambda: office.house.now, show)
+    found = await exporter.for_training(office.ids, tmp_path / "out")
+    assert found.requests == 2
+    assert [line["body"]["asked"] for line in lines(tmp_path / "out")] == ["0.0", "0.1"]
+    assert await office.audited("data.exported_for_training") == [office.ids[0]]
+
+
+async def test_a_body_that_was_sent_in_several_lines_is_one(office: Office, tmp_path: Path) -> None:
+    await office.keep(0, asked=b'{\n  "price": 1.50,\n  "text": "a  \\n b"\r\n}', answered=b'{\n"a": 1\n}')
+    await office.keep(0, "next")
+    await office.exporter.of_organization(office.ids[0], tmp_path / "out")
+    first, second = (tmp_path / "out" / "content.jsonl").read_text().splitlines()
+    assert '"body":{"price":1.50,"text":"a  \\n b"}' in first and '"body":{"a":1}' in first
+    assert json.loads(second)["body"] == {"asked": "next"}
+
+
+@pytest.mark.parametrize("fate", ["moved", "deleted"])
+async def test_what_the_purge_moves_meanwhile_is_not_missing(
+    office: Office, tmp_path: Path, database_url: str, fate: str
+) -> None:
+    """By another process, between two lines of one batch."""
+    house, settings = office.house, Settings(home=str(tmp_path), database=database_url)
+    for text in ("first", "second"):
+        await office.keep(0, text, kind="transcription", recording=text.encode() * 1000)
+    before = {row.sealed_with for row in await house.rows()}
+
+    async def purge() -> None:
+        async with Database(database_url) as database, opened_keys(settings, database) as keys:
+            other = House(tmp_path, database, keys, Folder(tmp_path))
+            other.now = house.now + (31 * DAY if fate == "deleted" else 0)
+            if fate == "moved":
+                await database.run(lambda each: shorten(each, office.ids[0], "proj_1", 10, other.now))
+            await other.purged()
+
+    def show(found: Exported) -> None:
+        if found.requests == 1:
+            with ThreadPoolExecutor(1) as beside:
+                beside.submit(asyncio.run, purge()).result()
+            if fate == "deleted":
+                house.now += 31 * DAY
+
+    exporter = Exporter(house.database, house.content, lambda: house.now, show)
+    found = await exporter.of_organization(office.ids[0], tmp_path / "out")
+    assert not before & {row.sealed_with for row in await house.rows()}
+    assert (found.requests, found.recordings, found.missing) == (2, 1 + (fate == "moved"), 0)
+    if fate == "moved":
+        second = tmp_path / "out" / lines(tmp_path / "out")[1]["recording"]
+        assert second.read_bytes() == b"second" * 1000
 
 
 @pytest.mark.parametrize(

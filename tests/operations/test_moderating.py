@@ -120,6 +120,18 @@ async def test_several_flags_within_a_day_throttle(house: House) -> None:
     assert standing.suspended_at is None
 
 
+async def test_weak_findings_do_not_make_up_the_times_of_a_threshold(house: House) -> None:
+    """A category that was hardly found beside another one was not found for the first and second time."""
+    await house.set("suspend", 0.9, times=3)
+    other, weak = Found("input", "violence", 0.8, "rules"), Found("input", "hate", 0.25, "rules")
+    actions = []
+    for at, found in enumerate([(other, weak), (other, weak), (BAD,), (BAD,), (BAD,)]):
+        house.world.wall += 1
+        raised = await house.see(f"req_{at}", *found)
+        actions.append(raised and raised.action)
+    assert actions == ["note", "note", "note", "note", "suspend"]
+
+
 async def test_the_operators_own_hand_leaves_a_flag_to_appeal_against(house: House) -> None:
     flag = await house.moderating.suspend(house.id, "unpaid bills", by=None)
     assert await house.moderating.suspend(house.id, "again", by=None) == flag

@@ -63,7 +63,7 @@ class ChatApi:
             hears := self._chat.hears(exchange.known_caller, request.model)
         ):
             chat_job(request, job_id, dict.fromkeys(found, ""))  # what is wrong shall be told first
-            heard = await self._hearing.texts(exchange, hears, found)
+            exchange.heard = heard = await self._hearing.texts(exchange, hears, found)
         if request.tools or request.functions or request.response_format:
             # The grammar of a large schema takes a good part of a second.
             job = await asyncio.to_thread(chat_job, request, job_id, heard)

@@ -87,12 +87,12 @@ class Exchange:
         self.turn: Callable[[], Awaitable[None]] | None = None
         """What to await between receiving a request and reading it; it may refuse."""
         self.asked = b""
-        """The request as JSON, for who watches it."""
+        self.heard: Mapping[str, str] = {}
+        """The request as JSON, for who watches it, and what its recordings say, by their places."""
         self._caller_headers = caller_headers
         self._observers = observers
         self._promised: list[asyncio.Future[None]] = []
-        self._receive = receive
-        self._send = send
+        self._receive, self._send = receive, send
         self._read = asyncio.Event()
         if "transfer-encoding" not in self.headers and self.headers.get("content-length", "0") == "0":
             self._whole()  # a request without a body is whole at once
@@ -181,6 +181,7 @@ class Exchange:
             kind=kind,
             snapshot=snapshot,
             asked=self.asked,
+            heard=self.heard,
             answered=answered,
             recording=recording,
             whole=whole,

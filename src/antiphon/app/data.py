@@ -16,7 +16,7 @@ from antiphon.errors import AntiphonError
 from antiphon.inference.metrics import Metrics
 from antiphon.operations.purge import Purge
 from antiphon.operations.webhook import Webhook, load_secret
-from antiphon.privacy.content import Content
+from antiphon.privacy.content import Content, one_line
 from antiphon.privacy.days import day_of
 from antiphon.privacy.keeper import Keeper, keeping
 from antiphon.privacy.keys import KeyMissing, opened_keys
@@ -90,7 +90,7 @@ class Evidence(msgspec.Struct, frozen=True):
         """The request and its answer, a line of JSON each."""
         same = rows.c.request_id == request_id
         found = await self.content.find(organization_id, time.time(), same)
-        lines = [line.decode() for kept in found for line in (kept.asked, kept.answered) if line]
+        lines = [one_line(each).decode() for kept in found for each in (kept.asked, kept.answered) if each]
         return "\n".join(lines) or None
 
 

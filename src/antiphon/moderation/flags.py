@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -75,17 +74,22 @@ def add(connection: Connection, raised: Flag) -> bool:
     return bool(connection.execute(statement).rowcount)
 
 
-def counts(connection: Connection, organization_id: str, now: int) -> Counter[str]:
-    """How many flags of a day, those that were dismissed left out, had a finding of each category."""
+def scores(connection: Connection, organization_id: str, now: int) -> dict[str, list[float]]:
+    """Of the flags of a day, those that were dismissed left out, the highest score of each category, by
+    category."""
     query = (
         select(flag.c.findings)
         .where(flag.c.organization_id == organization_id, flag.c.created_at > now - DAY)
         .where(flag.c.outcome.is_distinct_from("dismissed"))
         .limit(_MOST_COUNTED)
     )
-    found: Counter[str] = Counter()
+    found: dict[str, list[float]] = {}
     for findings in connection.scalars(query):
-        found.update({one.category for one in msgspec.json.decode(findings, type=list[Found])})
+        highest: dict[str, float] = {}
+        for one in msgspec.json.decode(findings, type=list[Found]):
+            highest[one.category] = max(one.score, highest.get(one.category, 0.0))
+        for category, score in highest.items():
+            found.setdefault(category, []).append(score)
     return found
 
 

@@ -28,9 +28,15 @@ from antiphon.values import Caller, Observation
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of content that waits: beside the number of requests, which may be long."""
+MOST_RECORDED = 256 * 1024 * 1024
+"""And of recordings that wait, on the disk."""
+MOST_TEXTS = 2048
+"""Of one request, new ones: as many as a request for embeddings may have."""
 TRIES = 5
 _AGAIN = 2.0
 """Seconds until what failed is tried again, and twice as long after each further time."""
+_BEHIND = 1.0
+"""Seconds that are made up for, at most, where requests took longer than the rate allows for each."""
 _TELL_SECONDS = 60.0
 _REMEMBERED = 20_000
 _FLOOR = 0.2
@@ -53,11 +59,24 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 Act = Callable[[Seen], Awaitable[object]]
 
 
+class _Waiting(msgspec.Struct, frozen=True):
+    """`size` is of its content in memory. `recording` is a link of the monitor's own, to `recorded` bytes."""
+
+    seen: Observation
+    size: int
+    recording: Path | None
+    recorded: int
+
+
+class _Away(Exception):
+    """A scorer could not be asked."""
+
+
 class Monitor:
     """An `Observer`. `act` is called with every request in which something was found.
 
-    `outcomes` counts requests: scored, unseen (there was no room), failed (no scorer could be asked, again
-    and again), and those whose recording could not be kept long enough to be looked at.
+    `outcomes` counts requests: scored, unseen (there was no room, for it or for all of its texts), failed
+    (not every scorer could be asked), and those whose recording could not be kept until it was looked at.
     """
 
     def __init__(self, panel: Panel, act: Act, *, rate: float, queue: int, repeats: int) -> None:
@@ -65,8 +84,10 @@ class Monitor:
         self._act = act
         self._pause = 1 / rate
         self._most = queue
-        self._waiting: deque[tuple[Observation, Path | None]] = deque()
-        self._bytes = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = self._recorded = 0
+        self._due = 0.0
+        self._away = False
         self._came = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -83,26 +104,31 @@ class Monitor:
 
     def observe(self, seen: Observation) -> None:
         """Put it into the queue, if there is room."""
-        size = len(seen.asked) + len(seen.answered)
+        size = len(seen.asked) + len(seen.answered) + sum(map(len, seen.heard.values()))
         if len(self._waiting) >= self._most or self._bytes + size > MOST_BYTES:
             self.outcomes["unseen"] += 1
             return
+        one = _Waiting(seen, size, *self._kept(seen.recording))
         self._bytes += size
-        self._waiting.append((seen, self._kept(seen.recording)))
+        self._recorded += one.recorded
+        self._waiting.append(one)
         self._came.set()
         self._idle.clear()
 
-    def _kept(self, recording: Path | None) -> Path | None:
-        """A link to an upload, which is removed in a moment."""
+    def _kept(self, recording: Path | None) -> tuple[Path | None, int]:
+        """A link to an upload, which is removed in a moment, and its bytes, if there is room."""
         if recording is None:
-            return None
+            return None, 0
         kept = recording.with_name(f"monitored-{secrets.token_hex(8)}")
         try:
-            os.link(recording, kept)
-        except OSError:
-            self.outcomes["unheard"] += 1
-            return None
-        return kept
+            size = recording.stat().st_size
+            if self._recorded + size <= MOST_RECORDED:
+                os.link(recording, kept)
+                return kept, size
+        except OSError as problem:
+            log.warning("a recording could not be linked (%s)", problem.strerror)
+        self.outcomes["unheard"] += 1
+        return None, 0
 
     # --- beside them ----------------------------------------------------------------------------------------
 
@@ -112,7 +138,8 @@ class Monitor:
 
     async def run(self) -> NoReturn:
         """Until cancelled: one request after the other."""
-        tell_at = time.monotonic() + _TELL_SECONDS
+        self._due = time.monotonic()
+        tell_at = self._due + _TELL_SECONDS
         while True:
             await self._next()
             if time.monotonic() >= tell_at:
@@ -124,42 +151,57 @@ class Monitor:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._waiting:
-                    await self._next(pause=0)
+                    await self._next(paced=False)
         self.outcomes["unseen"] += len(self._waiting)
         while self._waiting:
-            await _forget(self._take()[1])
+            await self._forget(self._waiting.popleft())
         self._tell()
 
     async def settled(self) -> None:
         """Return once nothing waits, nor is looked at."""
         await self._idle.wait()
 
-    async def _next(self, pause: float | None = None) -> None:
+    async def _next(self, *, paced: bool = True) -> None:
         while not self._waiting:
             self._came.clear()
             await self._came.wait()
-        seen, recording = self._take()
+            self._due = time.monotonic()  # nothing is saved up while there is nothing to do
+        self._due = max(self._due, time.monotonic() - _BEHIND) + self._pause
+        one = self._waiting.popleft()
         try:
-            await self._look(seen, recording)
+            await self._look(one)
         except asyncio.CancelledError:
             # Nothing is lost by a shutdown, which goes on with `drain`.
-            self._bytes += len(seen.asked) + len(seen.answered)
-            self._waiting.appendleft((seen, recording))
+            self._waiting.appendleft(one)
             raise
-        await _forget(recording)
+        await self._forget(one)
         if not self._waiting:
             self._idle.set()
-        await asyncio.sleep(self._pause if pause is None else pause)
+        await asyncio.sleep(max(0.0, self._due - time.monotonic()) if paced else 0)
 
-    def _take(self) -> tuple[Observation, Path | None]:
-        seen, recording = self._waiting.popleft()
-        self._bytes -= len(seen.asked) + len(seen.answered)
-        return seen, recording
+    async def _forget(self, one: _Waiting) -> None:
+        """It takes up no room any more."""
+        self._bytes -= one.size
+        self._recorded -= one.recorded
+        if one.recording is not None:
+            await asyncio.to_thread(one.recording.unlink, missing_ok=True)
 
-    async def _look(self, seen: Observation, recording: Path | None) -> None:
+    async def _look(self, one: _Waiting) -> None:
+        """Try until all was scored; while a scorer stays away, nobody waits for it in vain."""
+        recording = one.recording
         for turn in range(TRIES):
             try:
-                await self._score(seen, recording if turn == 0 else None)
+                if recording is not None:
+                    await self._hear(one.seen, recording)
+                    recording = None
+                await self._score(one.seen)
+            except _Away:
+                if self._away or turn + 1 == TRIES:
+                    self._away = True
+                    with suppress(Exception):  # counted as failed, whatever comes of it
+                        await self._score(one.seen, partly=True)
+                    break
+                await asyncio.sleep(_AGAIN * 2**turn)
             except AntiphonError:
                 if turn + 1 < TRIES:
                     await asyncio.sleep(_AGAIN * 2**turn)
@@ -172,14 +214,26 @@ class Monitor:
                 return
         self.outcomes["failed"] += 1
 
-    async def _score(self, seen: Observation, recording: Path | None) -> None:
-        if recording is not None:
-            await self._hear(seen, recording)
+    async def _score(self, seen: Observation, *, partly: bool = False) -> None:
+        """Score what is new, and act on it; `partly`: by the scorers that can be asked, to be forgotten."""
         found = await asyncio.to_thread(pieces, seen)
         wanted = [one for one in found if one.new or not self._is_known(seen.caller, one)]
         if not wanted:
             return
-        scores = await self._panel.score([one.text for one in wanted])
+        await self._act_on(seen, wanted[:MOST_TEXTS], partly)
+        if partly:
+            return
+        for one in wanted[:MOST_TEXTS]:
+            self._remember(seen.caller, one)
+        self.outcomes["unseen"] += len(wanted) > MOST_TEXTS
+
+    async def _act_on(self, seen: Observation, wanted: Sequence[Piece], partly: bool) -> None:
+        try:
+            scores = await self._panel.score([one.text for one in wanted], partly=partly)
+        except AntiphonError as problem:
+            raise _Away from problem
+        if not partly:
+            self._away = False
         findings = [
             Found(piece.side, category, finding.score, finding.scorer)
             for piece, by_category in zip(wanted, scores, strict=True)
@@ -188,17 +242,19 @@ class Monitor:
         ]
         if findings:
             await self._act(_told(seen, strongest(findings)))
-        for one in wanted:
-            self._remember(seen.caller, one)
 
     async def _hear(self, seen: Observation, recording: Path) -> None:
-        times = self._repeats.add(
-            seen.caller.organization_id, await asyncio.to_thread(digest, recording), seen.began_at
-        )
-        if times:
+        try:
+            heard = await asyncio.to_thread(digest, recording)
+        except OSError:
+            self.outcomes["unheard"] += 1
+            return
+        whose = seen.caller.organization_id
+        if times := self._repeats.add(whose, heard, seen.request_id, seen.began_at):
             found = Found("usage", REPEATED, 1.0, "repeats")
             detail = f"the same recording {times} times within an hour"
             await self._act(msgspec.structs.replace(_told(seen, [found]), detail=detail))
+            self._repeats.told(whose, heard, seen.began_at)
 
     def _is_known(self, caller: Caller, piece: Piece) -> bool:
         return self._digest(caller, piece) in self._known
@@ -222,8 +278,8 @@ class Monitor:
         self._told = Counter(self.outcomes)
         if any(lost.values()):
             log.warning(
-                "the monitor has not seen everything: %d requests had no room, %d could not be scored, %d "
-                "recordings could not be kept",
+                "the monitor has not seen everything: %d requests had no room, %d could not be scored by all "
+                "scorers, %d recordings could not be kept",
                 *lost.values(),
             )
 
@@ -236,8 +292,3 @@ def _told(seen: Observation, findings: Sequence[Found]) -> Seen:
         findings=findings,
         at=seen.began_at,
     )
-
-
-async def _forget(recording: Path | None) -> None:
-    if recording is not None:
-        await asyncio.to_thread(recording.unlink, missing_ok=True)

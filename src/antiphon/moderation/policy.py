@@ -61,11 +61,11 @@ def in_force(*layers: Thresholds) -> Thresholds:
 
 
 def decide(
-    findings: Iterable[Found], thresholds: Thresholds, earlier: Callable[[str], int]
+    findings: Iterable[Found], thresholds: Thresholds, earlier: Callable[[str, float], int]
 ) -> tuple[Found, Action] | None:
     """The strongest action that a finding calls for, with that finding; None where nothing follows.
 
-    `earlier` says how many flags there were for a category within a day.
+    `earlier` says how many flags there were within a day for a category, from a score on.
     """
     called = [
         (found, action)
@@ -74,7 +74,7 @@ def decide(
         if (threshold := thresholds.get((found.category, action))) is not None
         and threshold.score is not None
         and found.score >= threshold.score
-        and (threshold.times <= 1 or earlier(found.category) + 1 >= threshold.times)
+        and (threshold.times <= 1 or earlier(found.category, threshold.score) + 1 >= threshold.times)
     ]
     return max(called, key=lambda one: (ACTIONS.index(one[1]), one[0].score), default=None)
 

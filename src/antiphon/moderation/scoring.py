@@ -61,7 +61,7 @@ Findings = Mapping[str, Finding]
 
 
 class Panel:
-    """Several scorers, asked side by side. One that fails is left out, unless all of them do."""
+    """Several scorers, asked side by side: all of those that can score something."""
 
     def __init__(self, scorers: Sequence[Scorer]) -> None:
         self.scorers = tuple(scorers)
@@ -84,18 +84,26 @@ class Panel:
     async def close(self) -> None:
         await asyncio.gather(*(one.close() for one in self.scorers), return_exceptions=True)
 
-    async def score(self, texts: Sequence[str]) -> list[dict[str, Finding]]:
-        """The findings in each text, of every category. Raises `Unavailable` if nobody can tell."""
+    async def score(self, texts: Sequence[str], *, partly: bool = False) -> list[dict[str, Finding]]:
+        """The findings in each text, of every category.
+
+        Raises `Unavailable` if one of the scorers fails, since what the others find would be taken for all
+        that there is; with `partly` only if all of them do.
+        """
         asked = [one for one in self.scorers if one.categories]
-        answers = await asyncio.gather(*(one.score(texts) for one in asked), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, AntiphonError):
-                raise answer
-        told = [
-            (one.name, answer) for one, answer in zip(asked, answers, strict=True) if isinstance(answer, list)
-        ]
-        if not told:
+        if not asked:
             raise Unavailable("No scorer of moderation can be asked now.", retry_after=1)
+        answers = await asyncio.gather(*(one.score(texts) for one in asked), return_exceptions=True)
+        told, failures = [], []
+        for one, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, BaseException):
+                failures.append(answer)
+            else:
+                told.append((one.name, answer))
+        # A bug is not hidden behind a scorer that is away.
+        for failure in sorted(failures, key=lambda one: isinstance(one, AntiphonError)):
+            if not (partly and told and isinstance(failure, AntiphonError)):
+                raise failure
         return [_highest([(name, scores[at]) for name, scores in told]) for at in range(len(texts))]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ from antiphon.moderation.scoring import MOST_CHARACTERS
 from antiphon.values import Observation
 
 MOST_PIECES = 256
-"""Of one request; a longer conversation is read from its end."""
+"""Of one request, unless more of it are new: a longer conversation is read from its end."""
 
 
 class Piece(NamedTuple):
@@ -23,12 +24,15 @@ class Piece(NamedTuple):
 
 
 def pieces(seen: Observation) -> list[Piece]:
-    """Every text worth scoring, the newest first; what cannot be read has none."""
+    """Every text worth scoring, the newest first; what cannot be read has none. All that is new is among
+    them, and of the rest as much as there is room for."""
     asked, answered = _document(seen.asked), _document(seen.answered)
     found = [Piece("output", text, True) for text in _answers(answered)]
-    found += reversed([*_questions(asked)])
+    found += reversed([*_questions(asked, seen.heard)])
     whole = [one for one in found if one.text.strip()]
-    return [cut for one in whole[:MOST_PIECES] for cut in _cut(one)]
+    room = max(0, MOST_PIECES - sum(one.new for one in whole))
+    old = count()
+    return [cut for one in whole if one.new or next(old) < room for cut in _cut(one)]
 
 
 def _cut(piece: Piece) -> Iterator[Piece]:
@@ -45,12 +49,12 @@ def _document(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _questions(asked: dict[str, Any]) -> Iterator[Piece]:
-    messages = [one for one in _list(asked.get("messages")) if isinstance(one, dict)]
+def _questions(asked: dict[str, Any], heard: Mapping[str, str]) -> Iterator[Piece]:
+    messages = [one if isinstance(one, dict) else {} for one in _list(asked.get("messages"))]
     answers = [at for at, one in enumerate(messages) if one.get("role") == "assistant"]
     last = answers[-1] if answers else -1
     for at, message in enumerate(messages):
-        for text in _texts(message.get("content")):
+        for text in _said(message, heard, f"messages[{at}]"):
             yield Piece("input", text, at > last)
     for name in ("prompt", "input", "suffix"):
         for text in _texts(asked.get(name)):
@@ -62,13 +66,22 @@ def _answers(answered: dict[str, Any]) -> Iterator[str]:
         if not isinstance(choice, dict):
             continue
         message = choice.get("message")
-        message = message if isinstance(message, dict) else {}
         yield from _texts(choice.get("text"))
-        yield from _texts(message.get("content"))
-        for call in _list(message.get("tool_calls")):
-            function = call.get("function") if isinstance(call, dict) else None
-            yield from _texts(function.get("arguments") if isinstance(function, dict) else None)
+        yield from _said(message if isinstance(message, dict) else {})
     yield from _texts(answered.get("text"))
+
+
+def _said(message: dict[str, Any], heard: Mapping[str, str] = {}, where: str = "") -> Iterator[str]:
+    """The texts of a message, and what it calls functions with; `heard` is what its recordings say."""
+    content = message.get("content")
+    for number, part in enumerate(content if isinstance(content, list) else [content]):
+        yield from _texts(part)
+        if (said := heard.get(f"{where}.content[{number}]")) is not None:
+            yield said
+    calls = [one.get("function") for one in _list(message.get("tool_calls")) if isinstance(one, dict)]
+    for function in (*calls, message.get("function_call")):
+        if isinstance(function, dict):
+            yield from _texts(function.get("arguments"))
 
 
 def _texts(content: Any) -> Iterator[str]:

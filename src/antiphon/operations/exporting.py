@@ -2,7 +2,7 @@
 
 A folder with `content.jsonl`, a line for each request in the shape of OpenAI's batches, and the recordings as
 they were uploaded. Nothing is ever read for training of whom has not opted in: at the time of the request,
-and now.
+and now. Who opts out meanwhile is left with the next batch.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from antiphon.errors import ConfigurationError, StorageFull
 from antiphon.privacy.consent import Consents, Decision
-from antiphon.privacy.content import Content, Kept
+from antiphon.privacy.content import Content, Kept, one_line
 from antiphon.privacy.keys import KeyMissing
 from antiphon.privacy.places import Missing
 from antiphon.storage import audit
@@ -38,6 +38,10 @@ _ROUTES = {
     "transcription": "/v1/audio/transcriptions",
     "translation": "/v1/audio/translations",
 }
+
+
+Allowed = Callable[[Any], bool]
+"""Whether a row may be read."""
 
 
 class Exported(msgspec.Struct):
@@ -70,20 +74,27 @@ class Exporter:
         await self._record("data.exported", organization_id, {"id": organization_id})
         found = Exported()
         with await asyncio.to_thread(_opened, folder) as file:
-            await self._write(organization_id, folder, file, found, lambda row: True)
+            await self._write(organization_id, folder, file, found, _everything)
         return found
 
     async def for_training(self, organization_ids: Sequence[str], folder: Path) -> Exported:
         """What may be trained on: of those that are opted in now, what they asked while they were."""
-        consents, now, found = Consents(self._database, self._clock), self._clock(), Exported()
+        found = Exported()
         with await asyncio.to_thread(_opened, folder) as file:
             for organization_id in organization_ids:
-                if not await consents.opted_in(organization_id, now):
+                may = partial(self._agreed_now, organization_id)
+                if await may() is None:
                     continue
-                decisions = await _decisions(consents, organization_id)
                 await self._record("data.exported_for_training", organization_id, {"id": organization_id})
-                await self._write(organization_id, folder, file, found, partial(_agreed, decisions))
+                await self._write(organization_id, folder, file, found, may)
         return found
+
+    async def _agreed_now(self, organization_id: str) -> Allowed | None:
+        """What may be trained on, by what was decided until now; None: nothing."""
+        consents = Consents(self._database, self._clock)
+        if not await consents.opted_in(organization_id, self._clock()):
+            return None
+        return partial(_agreed, await _decisions(consents, organization_id))
 
     async def _record(self, type: str, organization_id: str, payload: dict[str, str]) -> None:
         """Before anything is read."""
@@ -98,14 +109,13 @@ class Exporter:
         folder: Path,
         file: IO[bytes],
         found: Exported,
-        allowed: Callable[[Any], bool],
+        may: Callable[[], Awaitable[Allowed | None]],
     ) -> None:
+        """`may` says before each batch which rows may be read; None: nothing any more."""
         last = ""
-        while True:
-            live = (rows.c.organization_id == organization_id, rows.c.expires_at > int(self._clock()))
-            query = select(rows).where(*live, rows.c.id > last).order_by(rows.c.id).limit(_BATCH)
-            async with self._database.connect() as connection:
-                batch = (await connection.execute(query)).all()
+        while (allowed := await may()) is not None:
+            after = (rows.c.organization_id == organization_id, rows.c.id > last)
+            batch = await self._rows(*after, most=_BATCH)
             if not batch:
                 return
             last = batch[-1].id
@@ -118,20 +128,41 @@ class Exporter:
                 found.requests += 1
                 self._show(found)
 
+    async def _rows(self, *conditions: ColumnElement[bool], most: int) -> Sequence[Any]:
+        live = rows.c.expires_at > int(self._clock())
+        query = select(rows).where(live, *conditions).order_by(rows.c.id).limit(most)
+        async with self._database.connect() as connection:
+            return (await connection.execute(query)).all()
+
     async def _recording(self, row: Any, folder: Path, found: Exported) -> str | None:
         if row.recording is None:
             return None
         path = folder / _RECORDINGS / row.request_id
+        if not await self._copied(row, path):
+            # The purge may have moved it to another key, or deleted it, since its row was looked up.
+            again = await self._rows(rows.c.id == row.id, most=1)
+            if not again:
+                return None
+            if again[0].recording is None or not await self._copied(again[0], path):
+                found.missing += 1
+                return None
+        found.recordings += 1
+        return f"{_RECORDINGS}/{row.request_id}"
+
+    async def _copied(self, row: Any, path: Path) -> bool:
+        """Write a row's recording to a new file, as it was uploaded; False if it is not there."""
         try:
             with await asyncio.to_thread(_created, path) as file:
                 async for piece in self._content.recording(row):
                     await asyncio.to_thread(file.write, piece)
         except (Missing, KeyMissing):
-            path.unlink()
-            found.missing += 1
-            return None
-        found.recordings += 1
-        return f"{_RECORDINGS}/{row.request_id}"
+            await asyncio.to_thread(path.unlink)
+            return False
+        return True
+
+
+async def _everything() -> Allowed:
+    return lambda row: True
 
 
 def _agreed(decisions: Sequence[Decision], row: Any) -> bool:
@@ -156,16 +187,17 @@ async def _decisions(consents: Consents, organization_id: str) -> list[Decision]
 
 
 def _line(kept: Kept, recording: str | None) -> dict[str, Any]:
+    """As JSON it is one line: a body may have been sent in several."""
     row = kept.row
     return {
         "custom_id": row.request_id,
         "method": "POST",
         "url": _ROUTES[row.kind],
-        "body": msgspec.Raw(kept.asked),
+        "body": msgspec.Raw(one_line(kept.asked)),
         "response": {
             "request_id": row.request_id,
             "complete": row.whole,
-            "body": msgspec.Raw(kept.answered) if kept.answered else None,
+            "body": msgspec.Raw(one_line(kept.answered)) if kept.answered else None,
         },
         "organization_id": row.organization_id,
         "project_id": row.project_id,

@@ -184,10 +184,12 @@ class Moderating:
 
 def _raised(connection: Connection, seen: Seen) -> Flag | None:
     organization_id, now = seen.caller.organization_id, int(seen.at)
-    counted = flags.counts(connection, organization_id, now)
-    decided = policy.decide(
-        seen.findings, thresholds.read(connection, organization_id), lambda category: counted[category]
-    )
+    before = flags.scores(connection, organization_id, now)
+
+    def earlier(category: str, score: float) -> int:
+        return sum(one >= score for one in before.get(category, ()))
+
+    decided = policy.decide(seen.findings, thresholds.read(connection, organization_id), earlier)
     if decided is None:
         return None
     found, action = decided

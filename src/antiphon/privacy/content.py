@@ -165,6 +165,11 @@ class Content:
         return names
 
 
+def one_line(content: bytes) -> bytes:
+    """JSON without white space between its tokens, which are left as they were sent."""
+    return msgspec.json.format(content, indent=-1)
+
+
 def put(place: Place, organization_id: str, id: str, key: Key, pieces: Any) -> str:
     """Keep a recording of a row under a key; what it is called there, never twice the same."""
     name = f"{key.day}/{id}-{secrets.token_hex(4)}"

@@ -57,6 +57,7 @@ class ClassifierScorer:
         self._order: list[str] = []
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._asking: asyncio.Task[list[Scores]] | None = None
         self._breaker = Breaker(seconds=5.0)
 
     async def start(self) -> None:
@@ -71,11 +72,20 @@ class ClassifierScorer:
         found: list[Scores] = []
         for at in range(0, len(texts), _BATCH):
             # One batch at a time, in the order of coming: a long list of texts lets others in between.
-            async with self._turn:
-                found += await self._batch(texts[at : at + _BATCH])
+            await self._turn.acquire()
+            # A task of its own: who asked may be gone before the answer, and the process is everybody's.
+            asking = self._asking = asyncio.create_task(self._batch_in_turn(texts[at : at + _BATCH]))
+            asking.add_done_callback(_noticed)
+            await asyncio.wait([asking])
+            if asking.cancelled():
+                raise Unavailable("The classifier of moderation is closed.", retry_after=1)
+            found += asking.result()
         return found
 
     async def close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
@@ -87,6 +97,12 @@ class ClassifierScorer:
         except TimeoutError:
             await _end(process)
 
+    async def _batch_in_turn(self, texts: Sequence[str]) -> list[Scores]:
+        try:
+            return await self._batch(texts)
+        finally:
+            self._turn.release()
+
     async def _batch(self, texts: Sequence[str]) -> list[Scores]:
         process = await self._ready()
         try:
@@ -97,10 +113,12 @@ class ClassifierScorer:
             self._process = None
             await _end(process)
             if isinstance(problem, TimeoutError | OSError | ValueError | msgspec.DecodeError):
-                self._breaker.failed(time.monotonic())
+                late = isinstance(problem, TimeoutError)
+                self._failed("it does not answer in time" if late else "its process broke off")
                 raise Unavailable("The classifier of moderation broke off.", retry_after=1) from None
             raise
         self._breaker.succeeded()
+        self.problem = ""
         return [dict(zip(self._order, row, strict=True)) for row in scores]
 
     async def _ask(self, process: asyncio.subprocess.Process, texts: Sequence[str]) -> list[list[float]]:
@@ -133,15 +151,26 @@ class ClassifierScorer:
             await _end(process)
             raise
         if hello.missing or not hello.categories:
-            self._breaker.failed(time.monotonic())
             await _end(process)
-            self.problem = hello.missing or "its process ended at once"
+            self._failed(hello.missing or "its process ended at once")
             if hello.missing:
                 self.categories = frozenset()
             raise Unavailable("The classifier of moderation cannot be asked now.", retry_after=5)
-        self._order, self.problem = hello.categories, ""
-        self._process = process
+        self._order, self._process = hello.categories, process
         return process
+
+    def _failed(self, why: str) -> None:
+        """Told once, until it answers again."""
+        self._breaker.failed(time.monotonic())
+        if not self.problem:
+            log.warning("the classifier of moderation fails: %s", why)
+        self.problem = why
+
+
+def _noticed(task: asyncio.Task[list[Scores]]) -> None:
+    """What came of it is nobody's, if who asked is gone."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _greeted(process: asyncio.subprocess.Process) -> _Hello:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ SECONDS = 10.0
 _BATCH = 32
 _MOST_BYTES = 1_048_576
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
+
+log = logging.getLogger(__name__)
 
 
 class EndpointScorer:
@@ -63,6 +66,8 @@ class EndpointScorer:
             raise
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as problem:
             self._breaker.failed(time.monotonic())
+            if not self.problem:
+                log.warning("the endpoint of moderation fails: %s", type(problem).__name__)
             # Its text may hold the address.
             self.problem = f"it failed ({type(problem).__name__})"
             raise Unavailable("The endpoint of moderation failed.", retry_after=1) from None
