@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-from sqlalchemy import select
 
 from antiphon.errors import ConfigurationError, StorageFull
+from antiphon.privacy import cuts
 from antiphon.privacy.consent import Consents, Decision
 from antiphon.privacy.content import Content, Kept
+from antiphon.privacy.paging import page
 from antiphon.privacy.places import Missing
 from antiphon.storage import audit
 from antiphon.storage.content_tables import content as rows
@@ -28,6 +29,8 @@ from antiphon.storage.database import Database
 from antiphon.storage.files import NO_SPACE
 
 _BATCH = 100
+_BATCH_BYTES = 16 * 1024 * 1024
+"""Of what is encrypted, in memory at once; one that is larger is alone."""
 _FILE = "content.jsonl"
 _RECORDINGS = "recordings"
 _ROUTES = {
@@ -99,10 +102,10 @@ class Exporter:
     ) -> None:
         last = ""
         while True:
-            live = (rows.c.organization_id == organization_id, rows.c.expires_at > int(self._clock()))
-            query = select(rows).where(*live, rows.c.id > last).order_by(rows.c.id).limit(_BATCH)
             async with self._database.connect() as connection:
-                batch = (await connection.execute(query)).all()
+                live = await connection.run_sync(cuts.live, organization_id, self._clock())
+                beyond = rows.c.id > last
+                batch = await page(connection, *live, beyond, most=_BATCH, most_bytes=_BATCH_BYTES)
             if not batch:
                 return
             last = batch[-1].id

@@ -11,11 +11,15 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from antiphon.privacy import receipts
 from antiphon.privacy.days import day_of, end_of
 from antiphon.privacy.receipts import NO_POLICY, Count
-from antiphon.storage.content_tables import content, content_key, content_key_end
+from antiphon.storage.content_tables import content, content_cut, content_key, content_key_end
 from antiphon.storage.sql import chunks, insert_missing
 
 MOST = 500
 """Rows of one transaction: others write between two."""
+
+_COUNTED = [
+    content.c[name] for name in ("id", "request_id", "organization_id", "kind", "cause", "days", "recording")
+]
 
 Derived = Callable[[Connection, Sequence[str]], None]
 """Deletes what was made of the content of requests, given their ids (`req_…`)."""
@@ -40,7 +44,7 @@ def expired(connection: Connection, now: int) -> list[Any]:
 def delete_rows(connection: Connection, ids: Collection[str], derived: Sequence[Derived], now: int) -> int:
     """Delete rows that have expired, by their ids, with what was made of them, and count them."""
     mine = content.c.id.in_(list(ids)) & (content.c.expires_at <= now)
-    rows = connection.execute(select(content).where(mine)).all()
+    rows = connection.execute(select(*_COUNTED).where(mine)).all()
     for clear in derived:
         clear(connection, [row.request_id for row in rows])
     connection.execute(delete(content).where(mine))
@@ -106,6 +110,7 @@ def late(connection: Connection, now: int) -> int:
     """For how many seconds something should have been gone that is not."""
     since = [connection.scalar(select(func.min(content.c.expires_at)))]
     since.append(connection.scalar(select(func.min(content_key_end.c.ended_at))))
+    since.append(connection.scalar(select(func.min(content_cut.c.noted_at))))
     day = connection.scalar(select(func.min(content_key.c.day)))
     since.append(end_of(day) if day else None)
     return max([0, *(now - int(one) for one in since if one is not None)])

@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from antiphon.storage.content_tables import (
     content,
+    content_cut,
     content_key,
     content_key_end,
     content_receipt,
@@ -61,6 +62,7 @@ __all__ = [
     "audit_head",
     "audit_log",
     "content",
+    "content_cut",
     "content_key",
     "content_key_end",
     "content_receipt",
