@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, event, select, text
 
 from antiphon.errors import Unavailable
 from antiphon.operations.purge import AGAIN_SECONDS, LATE_SECONDS, LEASE_SECONDS, RECEIPT_SECONDS
@@ -242,6 +242,20 @@ async def test_recordings_that_cannot_be_deleted_keep_no_key_alive(
         place.away = False
         await house.purged()
         assert files(house) == [] and await house.rows() == []
+
+
+async def test_what_is_deleted_is_not_read_for_it(house: House) -> None:
+    await house.keep(house.item(), house.item())
+    house.now += 31 * DAY
+    ids = [row.id for row in await house.rows()]
+    said: list[str] = []
+
+    def work(connection: Connection) -> int:
+        event.listen(connection, "before_cursor_execute", lambda *told: said.append(told[2]))
+        return purging.delete_rows(connection, ids, [], int(house.now))
+
+    assert await house.database.run(work) == 2
+    assert said and not [words for words in said if "payload" in words]
 
 
 async def late(house: House, seconds: int) -> None:
