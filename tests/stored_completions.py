@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from antiphon.errors import InvalidRequest, NotFound
-from antiphon.privacy.stored import StoredCompletion, Which
+from antiphon.privacy.stored import Page, StoredCompletion, Which
 from antiphon.values import Caller, Observation
 
 
@@ -49,7 +49,7 @@ class InMemory:
 
     async def list(
         self, organization_id: str, project_id: str, which: Which, *, after: str | None, limit: int
-    ) -> tuple[list[StoredCompletion], bool]:
+    ) -> Page:
         found = [
             one
             for *whose, one in self.kept.values()
@@ -63,7 +63,8 @@ class InMemory:
             if after not in (ids := [one.id for one in found]):
                 raise InvalidRequest("'after' is not the id of an entry of this list.", param="after")
             begin = ids.index(after) + 1
-        return found[begin : begin + limit], len(found) > begin + limit
+        shown = found[begin : begin + limit]
+        return Page(shown, len(found) > begin + limit, shown[-1].id if shown else after)
 
     async def get(self, organization_id: str, project_id: str, id: str) -> StoredCompletion:
         found = self.kept.get(id)

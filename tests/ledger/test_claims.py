@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import Connection, select
 
 from antiphon.ledger import claims, epochs
 from antiphon.ledger.claims import Claim, Ended, InFlight, Mismatch, New
@@ -37,6 +38,24 @@ async def test_the_first_one_has_the_key(store: DatabaseStore) -> None:
     await store.run(claims.end, b"key", "req_1")
     assert await claim(store, "req_6") == Ended("req_1")
     assert await claim(store, "req_7", fingerprint=b"other") == Mismatch()
+
+
+async def test_what_was_asked_is_not_told_by_who_has_the_database_alone(
+    store: DatabaseStore, database_url: str
+) -> None:
+    written = []
+    for pepper in (b"one", b"two"):
+        async with Database(database_url, pepper=pepper) as peppered:
+            mine = DatabaseStore(peppered)
+            assert await claim(mine, "req_1", digest=pepper) == New()
+            assert await claim(mine, "req_2", digest=pepper) == InFlight("req_1")
+        written.append(await store.run(_fingerprint, pepper))
+    assert len({*written, b"body"}) == 3
+
+
+def _fingerprint(connection: Connection, digest: bytes) -> bytes | None:
+    mine = tables.idempotency.c.digest == digest
+    return connection.scalar(select(tables.idempotency.c.fingerprint).where(mine))
 
 
 async def test_after_a_failure_the_next_one_is_the_first(store: DatabaseStore) -> None:

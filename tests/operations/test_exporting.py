@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,24 @@ async def test_an_owner_gets_everything_with_its_recordings(office: Office, tmp_
     assert await office.audited("data.exported") == [office.ids[0]]
     with pytest.raises(ConfigurationError, match="is not empty"):
         await office.exporter.of_organization(office.ids[0], tmp_path / "out")
+
+
+async def test_large_ones_are_read_one_by_one(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon.operations.exporting._BATCH_BYTES", 1)
+    read: list[int] = []
+    kept_read = office.house.content.read
+
+    async def counted(rows: Sequence[Any]) -> Any:
+        read.append(len(rows))
+        return await kept_read(rows)
+
+    monkeypatch.setattr(office.house.content, "read", counted)
+    for number in range(3):
+        await office.keep(0, f"number {number}")
+    found = await office.exporter.of_organization(office.ids[0], tmp_path / "out")
+    assert found.requests == len(lines(tmp_path / "out")) == 3 and read == [1, 1, 1]
 
 
 async def test_a_recording_that_is_not_there_is_said_to_be_missing(office: Office, tmp_path: Path) -> None:

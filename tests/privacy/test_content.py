@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import insert, update
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from antiphon.errors import Unavailable
-from antiphon.privacy import expiring
+import pytest
+from sqlalchemy import Connection, Engine, event, insert, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from antiphon.access.access import build
+from antiphon.errors import StorageFull, Unavailable
+from antiphon.privacy import cuts, expiring
+from antiphon.privacy.content import Item
 from antiphon.privacy.days import day_of
 from antiphon.privacy.places import FOLDER
+from antiphon.privacy.policies import Policies
 from antiphon.privacy.sealing import Unreadable
-from antiphon.storage.content_tables import content, content_key
+from antiphon.storage.content_tables import content, content_cut, content_key
 from antiphon.storage.tables import data_retention
 from privacy_house import DAY, House
+from tenants import PEPPER
 
 CANARY = "canary-7c1f"
 
@@ -107,6 +120,7 @@ async def test_a_key_that_was_retired_meanwhile_is_replaced(any_house: House) ->
     await house.keep(house.item())
     async with house.database.begin() as connection:
         await connection.run_sync(expiring.shorten, "org-1", None, 7, house.now)
+        await connection.run_sync(cuts.step, house.now)
     await house.keep(house.item("second", recording=b"sound"))  # with the old key in memory
     first, second = await house.content.find("org-1", house.now)
     assert first.row.sealed_with != second.row.sealed_with
@@ -122,6 +136,115 @@ async def test_it_does_not_try_for_ever(house: House, monkeypatch: pytest.Monkey
     monkeypatch.setattr(house.keys, "forget", lambda *_, **__: None)
     with pytest.raises(Unavailable):
         await house.keep(house.item())
+
+
+def recordings(house: House) -> list[Path]:
+    return [path for path in (house.home / FOLDER).rglob("*") if path.is_file()]
+
+
+async def test_what_could_not_be_kept_leaves_no_recording(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = house.item(recording=b"first")
+    await house.keep(taken)
+    with pytest.raises(IntegrityError):
+        await house.keep(taken, house.item(recording=b"second"))
+    assert len(recordings(house)) == 1
+    put = house.place.put
+
+    def full(name: str, pieces: Iterable[bytes]) -> None:
+        if len(recordings(house)) == 2:
+            raise StorageFull("There is no space left to store this.")
+        put(name, pieces)
+
+    monkeypatch.setattr(house.place, "put", full)
+    with pytest.raises(StorageFull):
+        await house.keep(house.item(recording=b"third"), house.item(recording=b"fourth"))
+    [kept] = await house.content.find("org-1", house.now)
+    assert len(recordings(house)) == 1
+    assert b"".join([piece async for piece in house.content.recording(kept.row)]) == b"first"
+
+
+@pytest.mark.parametrize("committed", [False, True])
+async def test_recordings_of_what_was_perhaps_kept_go_once_it_is_known(
+    house: House, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    run, connect = house.database.run, house.database.connect
+
+    @asynccontextmanager
+    async def away() -> AsyncIterator[AsyncConnection]:
+        raise Unavailable("The database cannot be used at the moment.")
+        yield
+
+    async def lost(work: Callable[[Connection], object]) -> None:
+        if committed:
+            await run(work)
+        monkeypatch.setattr(house.database, "connect", away)
+        raise Unavailable("The database cannot be used at the moment.")
+
+    house.keys._known.clear()
+    item = house.item(recording=b"sound")
+    await house.keys.current("org-1", day_of(item.expires_at))
+    monkeypatch.setattr(house.database, "run", lost)
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await house.keep(item)
+    monkeypatch.setattr(house.database, "run", run)
+    monkeypatch.setattr(house.database, "connect", connect)
+    assert len(recordings(house)) == 1  # not one for each try
+    await house.keep(house.item("next"))
+    assert len(recordings(house)) == committed
+
+
+async def test_what_runs_while_the_policy_becomes_zero_is_never_written(
+    any_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, words = any_house, list[str]()
+
+    def note(*told: Any) -> None:
+        words.append(told[2])
+
+    strict = {"scope": "proj_1", "type": "zero_data_retention", "days": 0, "stores": False, "updated_at": 1}
+    allowed = house.content._allowed
+
+    async def before_it_changes(items: Sequence[Item]) -> list[Item]:
+        found = await allowed(items)
+        if not words:
+            async with house.database.begin() as connection:
+                await connection.execute(insert(data_retention).values(strict))
+            event.listen(Engine, "before_cursor_execute", note)
+        return found
+
+    monkeypatch.setattr(house.content, "_allowed", before_it_changes)
+    try:
+        other = house.item("other", project_id="proj_2")
+        await house.keep(house.item(recording=b"sound"), house.item(stored=True, metadata={}), other)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert [row.id for row in await house.rows()] == [other.id] and recordings(house) == []
+    assert len([said for said in words if said.startswith("INSERT INTO content ")]) == 1
+
+
+async def test_what_is_to_be_stored_is_where_nothing_else_is_kept(house: House) -> None:
+    monitored = {"scope": "org-1", "type": "modified_abuse_monitoring", "days": 0, "stores": True}
+    async with house.database.begin() as connection:
+        await connection.execute(insert(data_retention).values(monitored | {"updated_at": 1}))
+    stored = house.item(stored=True, metadata={})
+    await house.keep(stored, house.item("running"))
+    [row] = await house.rows()
+    assert (row.id, row.days) == (stored.id, 30) and await house.rows(content_cut) == []
+
+
+async def test_a_policy_waits_for_what_is_written_and_finds_it(any_house: House) -> None:
+    house = any_house
+    organization = await build(house.database, PEPPER).organizations.create("acme", by=None)
+    policies = Policies(house.database, lambda: house.now, expiring.shorten)
+    fields: dict[str, Any] = {"organization_id": organization.id}
+    setting = partial(policies.set, organization.id, None, "zero_data_retention", by=None)
+    await asyncio.gather(*(house.keep(house.item(**fields)) for _ in range(5)), setting())
+    assert await house.content.find(organization.id, house.now) == []
+    await house.purged()
+    assert await house.rows() == []
 
 
 @pytest.mark.parametrize("days", [0, 1, 30])

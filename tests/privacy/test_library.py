@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -27,8 +28,8 @@ def shelf(house: House) -> Library:
 
 
 async def listed(shelf: Library, after: str | None = None, limit: int = 20, **which: Any) -> Any:
-    found, more = await shelf.list("org-1", "proj_1", Which(**which), after=after, limit=limit)
-    return [one.id for one in found], more
+    page = await shelf.list("org-1", "proj_1", Which(**which), after=after, limit=limit)
+    return [one.id for one in page.found], page.more
 
 
 async def test_a_project_finds_its_own_until_they_expire(any_house: House) -> None:
@@ -84,6 +85,36 @@ async def test_a_page_of_large_ones_is_short(house: House, monkeypatch: pytest.M
         await stored(house, name)
     assert await listed(books) == (["one"], True)
     assert await listed(books, after="one") == (["two"], False)
+
+
+async def test_what_is_looked_through_is_bounded_and_goes_on_where_it_ended(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "_SCANNED", 2)
+    books = shelf(house)
+    for number in range(5):
+        await stored(house, f"chatcmpl-{number}", metadata={"last": str(number == 4)})
+    read = 0
+    kept_read = house.content.read
+
+    async def counted(rows: Sequence[Any]) -> Any:
+        nonlocal read
+        read += len(rows)
+        return await kept_read(rows)
+
+    monkeypatch.setattr(house.content, "read", counted)
+    which, after, pages = Which(metadata={"last": "True"}), None, []
+    while True:
+        page = await books.list("org-1", "proj_1", which, after=after, limit=20)
+        pages.append([one.id for one in page.found])
+        if not page.more:
+            break
+        after = page.last
+    assert pages == [[], [], ["chatcmpl-4"]]
+    read = 0
+    assert await listed(books, limit=1) == (["chatcmpl-0"], True) and read == 2
+    monkeypatch.setattr(library, "_SCANNED_BYTES", 1)
+    assert await listed(books, metadata={"last": "True"}) == ([], True)
 
 
 async def test_metadata_is_replaced_and_one_that_is_deleted_is_gone(any_house: House) -> None:

@@ -106,6 +106,26 @@ def url(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path}/a.db"
 
 
+def _count(folder: Path, what: bytes) -> int:
+    return sum(path.read_bytes().count(what) for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("by", ["begin", "run"])
+async def test_what_is_deleted_is_not_left_in_free_pages(url: str, tmp_path: Path, by: str) -> None:
+    rows = [{"n": number, "what": f"canary-{number}-" + "x" * 9000} for number in range(20)]
+    async with Database(url) as database:
+        async with database.begin() as connection:
+            await connection.execute(text("create table t (n integer primary key, what text)"))
+            await connection.execute(text("insert into t values (:n, :what)"), rows)
+        if by == "run":
+            await database.run(lambda connection: connection.execute(text("delete from t where n < 19")))
+        else:
+            async with database.begin() as connection:
+                await connection.execute(text("delete from t where n < 19"))
+    # Whoever closes last has written the log into the file.
+    assert _count(tmp_path, b"canary-") == 1
+
+
 async def test_two_that_read_and_then_write_take_turns(url: str) -> None:
     async def add() -> None:
         async with database.begin() as connection:

@@ -14,7 +14,7 @@ from antiphon.api.admin.answers import list_page
 from antiphon.api.exchange import JSON, Exchange
 from antiphon.api.routes import Answer, Route
 from antiphon.errors import InvalidRequest
-from antiphon.privacy.stored import StoredCompletion, StoredCompletions, Which
+from antiphon.privacy.stored import Page, StoredCompletion, StoredCompletions, Which
 from antiphon.wire.chat import ChatCompletion
 from antiphon.wire.stored import (
     AskedCompletion,
@@ -72,7 +72,7 @@ class StoredApi:
                 path=_ONE,
                 needs="chat",
                 handler=self.delete_chat_completion,
-                summary="Delete a stored completion, for good.",
+                summary="Delete a stored completion; backups hold it, encrypted, until its day.",
                 answers=(Answer(JSON, StoredCompletionDeleted),),
             ),
             Route(
@@ -89,10 +89,8 @@ class StoredApi:
     async def list_chat_completions(self, exchange: Exchange) -> None:
         wanted = query.read(exchange, StoredCompletionQuery)
         which = Which(model=wanted.model, metadata=wanted.metadata, order=wanted.order)
-        found, more = await self._stored.list(
-            *_whose(exchange), which, after=wanted.after, limit=wanted.limit
-        )
-        await _answer(exchange, lambda: list_page(StoredCompletionList, [_shown(one) for one in found], more))
+        page = await self._stored.list(*_whose(exchange), which, after=wanted.after, limit=wanted.limit)
+        await _answer(exchange, lambda: _list(page))
 
     async def retrieve_chat_completion(self, exchange: Exchange) -> None:
         found = await self._named(exchange)
@@ -146,6 +144,12 @@ def _shown(stored: StoredCompletion) -> StoredChatCompletion:
         tool_choice=asked.tool_choice,
         response_format=asked.response_format,
     )
+
+
+def _list(page: Page) -> StoredCompletionList:
+    shown = list_page(StoredCompletionList, [_shown(one) for one in page.found], page.more)
+    # Where more is to be looked through, that goes on behind the last one that was, which may not be shown.
+    return msgspec.structs.replace(shown, last_id=page.last) if page.more else shown
 
 
 def _messages(stored: StoredCompletion) -> list[StoredMessage]:

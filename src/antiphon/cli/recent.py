@@ -13,6 +13,7 @@ from antiphon.cli.administration import opened_database
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.prompts import Prompt, prompt
 from antiphon.errors import InvalidRequest
+from antiphon.privacy import cuts
 from antiphon.storage import audit
 from antiphon.storage.content_tables import content as rows
 
@@ -43,18 +44,10 @@ async def _recent(
             await audit.record(
                 connection, "data.replayed", payload, organization_id=organization.id, by=None, now=now
             )
-        query = (
-            select(rows)
-            .where(
-                rows.c.organization_id == organization.id,
-                rows.c.expires_at > int(now),
-                rows.c.kind == "chat",
-                rows.c.whole,
-            )
-            .order_by(rows.c.id.desc())
-            .limit(most)
-        )
         async with database.connect() as connection:
+            live = await connection.run_sync(cuts.live, organization.id, now)
+            query = select(rows).where(*live, rows.c.kind == "chat", rows.c.whole)
+            query = query.order_by(rows.c.id.desc()).limit(most)
             newest = (await connection.execute(query)).all()
         kept = await content.read(newest)
     found = []

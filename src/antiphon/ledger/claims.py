@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, update
 
@@ -39,10 +42,12 @@ def claim(
 ) -> Claim:
     """Take a key (`digest`: of the project and the key sent) for a request, if nobody has it.
 
-    `fingerprint` is a digest of the request's content. Raises `Unavailable` if the epoch is closed.
+    `fingerprint` is a digest of the request's content. What is written of it is made with the pepper: who has
+    the database alone cannot find out by it what was asked. Raises `Unavailable` if the epoch is closed.
     """
     if epochs.lock(connection, epoch_id, shared=True).closed:
         raise Unavailable("This process was taken for dead.", retry_after=1)
+    fingerprint = hmac.digest(_pepper(connection), b"idempotency\0" + fingerprint, hashlib.sha256)
     new = {
         "digest": digest,
         "fingerprint": fingerprint,
@@ -75,6 +80,10 @@ def drop(connection: Connection, digest: bytes, request_id: str) -> None:
 def purge(connection: Connection, before: int) -> int:
     """Forget the keys that were taken before a moment in unix seconds; the answer is how many."""
     return connection.execute(delete(idempotency).where(idempotency.c.created_at < before)).rowcount
+
+
+def _pepper(connection: Connection) -> bytes:
+    return bytes(connection.get_execution_options().get("pepper", b""))
 
 
 def _of(digest: bytes, request_id: str) -> ColumnElement[bool]:

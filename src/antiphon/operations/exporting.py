@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement
 
 from antiphon.errors import ConfigurationError, StorageFull
+from antiphon.privacy import cuts
 from antiphon.privacy.consent import Consents, Decision
 from antiphon.privacy.content import Content, Kept, one_line
 from antiphon.privacy.keys import KeyMissing
+from antiphon.privacy.paging import page
 from antiphon.privacy.places import Missing
 from antiphon.storage import audit
 from antiphon.storage.content_tables import content as rows
@@ -29,6 +31,8 @@ from antiphon.storage.database import Database
 from antiphon.storage.files import NO_SPACE
 
 _BATCH = 100
+_BATCH_BYTES = 16 * 1024 * 1024
+"""Of what is encrypted, in memory at once; one that is larger is alone."""
 _FILE = "content.jsonl"
 _RECORDINGS = "recordings"
 _ROUTES = {
@@ -114,8 +118,7 @@ class Exporter:
         """`may` says before each batch which rows may be read; None: nothing any more."""
         last = ""
         while (allowed := await may()) is not None:
-            after = (rows.c.organization_id == organization_id, rows.c.id > last)
-            batch = await self._rows(*after, most=_BATCH)
+            batch = await self._rows(organization_id, rows.c.id > last)
             if not batch:
                 return
             last = batch[-1].id
@@ -128,11 +131,11 @@ class Exporter:
                 found.requests += 1
                 self._show(found)
 
-    async def _rows(self, *conditions: ColumnElement[bool], most: int) -> Sequence[Any]:
-        live = rows.c.expires_at > int(self._clock())
-        query = select(rows).where(live, *conditions).order_by(rows.c.id).limit(most)
+    async def _rows(self, organization_id: str, *conditions: ColumnElement[bool]) -> Sequence[Any]:
+        """The next that are still to be read, the oldest first."""
         async with self._database.connect() as connection:
-            return (await connection.execute(query)).all()
+            live = await connection.run_sync(cuts.live, organization_id, self._clock())
+            return await page(connection, *live, *conditions, most=_BATCH, most_bytes=_BATCH_BYTES)
 
     async def _recording(self, row: Any, folder: Path, found: Exported) -> str | None:
         if row.recording is None:
@@ -140,7 +143,7 @@ class Exporter:
         path = folder / _RECORDINGS / row.request_id
         if not await self._copied(row, path):
             # The purge may have moved it to another key, or deleted it, since its row was looked up.
-            again = await self._rows(rows.c.id == row.id, most=1)
+            again = await self._rows(row.organization_id, rows.c.id == row.id)
             if not again:
                 return None
             if again[0].recording is None or not await self._copied(again[0], path):

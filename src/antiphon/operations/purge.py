@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from antiphon.errors import StorageFull, Unavailable
 from antiphon.operations.webhook import Webhook
-from antiphon.privacy import purging, receipts
+from antiphon.privacy import cuts, purging, receipts
 from antiphon.privacy.content import Content, KeyRetired, check_current, opened, put, sealed, unsealed
 from antiphon.privacy.days import day_of
 from antiphon.privacy.keys import Key, KeyMissing
@@ -152,6 +152,7 @@ class Purge:
                 raise Unavailable("Another process is purging.", retry_after=LEASE_SECONDS)
             return None, None
         try:
+            await self._cut()
             problem: Exception | None = await self._rows()
             await self._keys()
             anything, kept = await self._move()
@@ -176,6 +177,13 @@ class Purge:
                 return problem
             self._swept = self._now
         return None
+
+    async def _cut(self) -> None:
+        """Have expire what is noted to, some rows at a time."""
+        while True:
+            self._step("cut")
+            if not await self._run(partial(cuts.step, now=self._now)):
+                return
 
     async def _rows(self) -> OSError | None:
         """Delete rows, recordings first: it is the rows that know what these are called. What kept some from

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,20 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from antiphon.errors import Unavailable
-from antiphon.privacy import erased, policies, recordings
-from antiphon.privacy.days import day_of
-from antiphon.privacy.expiring import shorten
+from antiphon.errors import AntiphonError, Unavailable
+from antiphon.privacy import cuts, erased, policies, recordings
+from antiphon.privacy.days import SECONDS, day_of
 from antiphon.privacy.keys import Key, Keys
 from antiphon.privacy.places import Place
 from antiphon.privacy.sealing import bound, seal, unseal
 from antiphon.storage.content_tables import content, content_key
 from antiphon.storage.database import Database
 from antiphon.storage.sql import chunks, write
+from antiphon.values import Policy
 
 _TRIES = 3
+_MOST_LEFT = 10_000
+"""Names of recordings that are to be deleted and could not be. Of more, the sweep deletes them in time."""
 _INSERT = insert(content)
 
 
@@ -75,6 +78,10 @@ class KeyRetired(Exception):
         self.ids = ids
 
 
+class Stricter(Exception):
+    """The policy of some of this became stricter since it was looked at."""
+
+
 class Content:
     """`database` has the rows, `place` the recordings; `clock` gives unix seconds."""
 
@@ -85,30 +92,41 @@ class Content:
         self._clock = clock
         self.keys = keys
         self.place = place
+        self._left: dict[str, str] = {}
+        """Recordings that were put for rows which are perhaps not there: the rows' ids, by their names."""
 
     async def keep(self, items: Sequence[Item]) -> None:
-        """Keep these, all of them durably in one transaction, or none.
+        """Keep these, all of them durably in one transaction, or none. Those whose policy became stricter
+        since their request began are kept as it says now, or not at all.
 
         Raises `Unavailable`, `StorageFull`, `OSError` or `KeyMissing`: then the database has none of them.
         """
         for _ in range(_TRIES):
-            keys = {one.id: await self._key(one) for one in items}
-            names = await asyncio.to_thread(self._record, items, keys)
-            rows = await asyncio.to_thread(_rows, items, keys, names)
+            await self._tidy()
+            if not (allowed := await self._allowed(items)):
+                return
+            keys = {one.id: await self._key(one) for one in allowed}
+            names: dict[str, str] = {}
             try:
+                await asyncio.to_thread(self._record, allowed, keys, names)
+                rows = await asyncio.to_thread(_rows, allowed, keys, names)
                 await self._database.run(partial(_insert, rows=rows, now=self._clock()))
                 return
-            except KeyRetired as problem:
-                self.keys.forget(problem.ids)
-                await asyncio.to_thread(self.place.delete, list(names.values()))
+            except (KeyRetired, Stricter) as problem:
+                await self._leave(names)
+                if isinstance(problem, KeyRetired):
+                    self.keys.forget(problem.ids)
+            except Exception:
+                await self._leave(names)
+                raise
         raise Unavailable("What is to be kept is moved to other keys at the moment.", retry_after=1)
 
     async def find(self, organization_id: str, now: float, *conditions: ColumnElement[bool]) -> list[Kept]:
         """What is kept of an organization under these conditions on the columns of `content`, the oldest
         first, read. What has expired by `now` is gone, whether it was deleted or not."""
-        live = (content.c.organization_id == organization_id, content.c.expires_at > int(now))
-        query = select(content).where(*live, *conditions).order_by(content.c.id)
         async with self._database.connect() as connection:
+            live = await connection.run_sync(cuts.live, organization_id, now)
+            query = select(content).where(*live, *conditions).order_by(content.c.id)
             rows = (await connection.execute(query)).all()
         return await self.read(rows)
 
@@ -153,16 +171,48 @@ class Content:
     async def _key(self, item: Item) -> Key:
         return await self.keys.current(item.organization_id, day_of(item.expires_at))
 
-    def _record(self, items: Sequence[Item], keys: Mapping[str, Key]) -> dict[str, str]:
-        """Put the recordings of `items` where they belong: their names, by the ids of the items."""
-        names = {}
+    async def _allowed(self, items: Sequence[Item]) -> list[Item]:
+        """Items as their policies say now, without those of which nothing is to be written."""
+        async with self._database.connect() as connection:
+            found = await connection.run_sync(policies.in_force, {_of(one) for one in items})
+        allowed = []
+        for one in items:
+            days = _days(one.days, found[_of(one)], stored=one.stored)
+            if days == one.days:
+                allowed.append(one)
+            elif days:
+                expires_at = one.created_at + days * SECONDS
+                allowed.append(msgspec.structs.replace(one, days=days, expires_at=expires_at))
+        return allowed
+
+    def _record(self, items: Sequence[Item], keys: Mapping[str, Key], names: dict[str, str]) -> None:
+        """Put the recordings of `items` where they belong, and their names into `names`, by the ids of the
+        items, each before it is put."""
         for one in items:
             if one.recording is not None:
                 key = keys[one.id]
-                names[one.id] = put(
-                    self.place, one.organization_id, one.id, key, recordings.read(one.recording)
-                )
-        return names
+                names[one.id] = _named(key, one.id)
+                pieces = recordings.read(one.recording)
+                _put(self.place, names[one.id], one.organization_id, one.id, key, pieces)
+
+    async def _leave(self, names: Mapping[str, str]) -> None:
+        """Have these deleted, if no row speaks of them, now or with the next that is kept."""
+        self._left |= {name: id for id, name in names.items()}
+        while len(self._left) > _MOST_LEFT:
+            del self._left[next(iter(self._left))]
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        # What keeps from it is told by whoever keeps something: they need the same.
+        with suppress(AntiphonError, OSError):
+            for some in chunks(self._left):
+                ids = {self._left[name] for name in some}
+                query = select(content.c.recording).where(content.c.id.in_(ids))
+                async with self._database.connect() as connection:
+                    there = set(await connection.scalars(query))
+                await asyncio.to_thread(self.place.delete, [name for name in some if name not in there])
+                for name in some:
+                    self._left.pop(name, None)
 
 
 def one_line(content: bytes) -> bytes:
@@ -172,9 +222,17 @@ def one_line(content: bytes) -> bytes:
 
 def put(place: Place, organization_id: str, id: str, key: Key, pieces: Any) -> str:
     """Keep a recording of a row under a key; what it is called there, never twice the same."""
-    name = f"{key.day}/{id}-{secrets.token_hex(4)}"
-    place.put(name, recordings.seal(key.secret, pieces, bound(organization_id, id, "recording")))
+    name = _named(key, id)
+    _put(place, name, organization_id, id, key, pieces)
     return name
+
+
+def _named(key: Key, id: str) -> str:
+    return f"{key.day}/{id}-{secrets.token_hex(4)}"
+
+
+def _put(place: Place, name: str, organization_id: str, id: str, key: Key, pieces: Any) -> None:
+    place.put(name, recordings.seal(key.secret, pieces, bound(organization_id, id, "recording")))
 
 
 def unsealed(place: Place, row: Any, key: Key) -> Any:
@@ -226,19 +284,30 @@ def _rows(items: Sequence[Item], keys: Mapping[str, Key], names: Mapping[str, st
 
 
 def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]], now: float) -> None:
+    """Raises `Stricter` or `KeyRetired`."""
+    whose = {(row["organization_id"], row["project_id"]) for row in rows}
+    # A policy that is set from here on finds these rows there, and shortens them.
+    policies.hold(connection, {organization for organization, _ in whose})
+    found = policies.in_force(connection, whose)
+    for row in rows:
+        policy = found[row["organization_id"], row["project_id"]]
+        if _days(row["days"], policy, stored=row["stored"]) != row["days"]:
+            raise Stricter
     check_current(connection, {row["sealed_with"] for row in rows})
     write(connection, _INSERT, rows)
     erased.catch_up(connection, rows, now)
-    # Whose policy became stricter since their request began: what was there before was shortened already.
-    wanted = {of(row) for row in rows}
-    for whose, policy in policies.in_force(connection, wanted).items():
-        if any(row["days"] > policy.days for row in rows if of(row) == whose):
-            shorten(connection, *whose, policy.days, now, stored=policies.ends_stored(policy))
 
 
-def of(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Whose a row is: the organization and the project."""
-    return row["organization_id"], row["project_id"]
+def _of(item: Item) -> tuple[str, str]:
+    """Whose it is: the organization and the project."""
+    return item.organization_id, item.project_id
+
+
+def _days(days: int, policy: Policy, *, stored: bool) -> int:
+    """For how long something is kept under a policy that was to be kept for `days`; 0: not at all."""
+    if stored and not policies.ends_stored(policy):
+        return days
+    return min(days, policy.days)
 
 
 def check_current(connection: Connection, ids: Collection[str]) -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.errors import InvalidRequest, NotFound, Unavailable
-from antiphon.privacy import expiring
+from antiphon.privacy import cuts, expiring
 from antiphon.privacy.content import Content, Kept
-from antiphon.privacy.stored import StoredCompletion, Which
+from antiphon.privacy.paging import page
+from antiphon.privacy.stored import Page, StoredCompletion, Which
 from antiphon.storage.content_tables import content
 from antiphon.storage.database import Database
 
 _BATCH = 64
-"""Rows that are read at once: what is asked for by metadata or by a name has to be decrypted to be found."""
+_BATCH_BYTES = 4 * 1024 * 1024
+"""What is read at once, in rows and in what is encrypted in them; one that is larger is alone."""
+_SCANNED = 1024
+_SCANNED_BYTES = 32 * 1024 * 1024
+"""What is looked through for a page: what is asked for by metadata or by a name is decrypted to be found."""
 _PAGE_BYTES = 8 * 1024 * 1024
 """Of completions, from which on a page has no more of them."""
 _TRIES = 3
@@ -37,28 +43,28 @@ class Library:
 
     async def list(
         self, organization_id: str, project_id: str, which: Which, *, after: str | None, limit: int
-    ) -> tuple[list[StoredCompletion], bool]:
-        ascending = which.order == "asc"
-        mine = self._live(organization_id, project_id)
-        place = await self._place(mine, after) if after is not None else None
+    ) -> Page:
+        place = None if after is None else await self._place(organization_id, project_id, after)
         found: list[StoredCompletion] = []
-        size = 0
+        scanned = size = sent = 0
+        last = after
         while True:
-            beyond = () if place is None else ((content.c.id > place if ascending else content.c.id < place),)
-            order = content.c.id.asc() if ascending else content.c.id.desc()
-            query = select(content).where(*mine, *beyond).order_by(order).limit(_BATCH)
-            async with self._database.connect() as connection:
-                rows = (await connection.execute(query)).all()
+            most = _BATCH if which.model or which.metadata else min(_BATCH, limit - len(found) + 1)
+            rows = await self._beyond(organization_id, project_id, place, which.order, most)
             if not rows:
-                return found, False
-            place = rows[-1].id
+                return Page(found, False, last)
             for kept in await self._kept.read(rows):
-                if not _matches(kept, which):
-                    continue
-                if len(found) == limit or (found and size > _PAGE_BYTES):
-                    return found, True
-                found.append(_completion(kept))
+                if scanned == _SCANNED or size > _SCANNED_BYTES:
+                    return Page(found, True, last)
+                scanned += 1
                 size += len(kept.asked) + len(kept.answered)
+                if _matches(kept, which):
+                    if len(found) == limit or sent > _PAGE_BYTES:
+                        return Page(found, True, last)
+                    found.append(_completion(kept))
+                    sent += len(kept.asked) + len(kept.answered)
+                last = kept.row.completion_id
+            place = rows[-1].id
 
     async def get(self, organization_id: str, project_id: str, id: str) -> StoredCompletion:
         for kept in await self._kept.read([await self._row(organization_id, project_id, id)]):
@@ -80,26 +86,38 @@ class Library:
         async with self._database.begin() as connection:
             await connection.run_sync(work)
 
-    def _live(self, organization_id: str, project_id: str) -> tuple[ColumnElement[bool], ...]:
-        return (
-            content.c.organization_id == organization_id,
-            content.c.project_id == project_id,
-            content.c.stored,
-            content.c.expires_at > int(self._clock()),
-        )
+    async def _beyond(
+        self, organization_id: str, project_id: str, place: str | None, order: str, most: int
+    ) -> Sequence[Any]:
+        """The next rows of a list, from a place in it on."""
+        back = order == "desc"
+        async with self._database.connect() as connection:
+            mine = await self._live(connection, organization_id, project_id)
+            if place is not None:
+                mine = (*mine, content.c.id < place if back else content.c.id > place)
+            return await page(connection, *mine, most=most, most_bytes=_BATCH_BYTES, backwards=back)
+
+    async def _live(
+        self, connection: AsyncConnection, organization_id: str, project_id: str
+    ) -> tuple[ColumnElement[bool], ...]:
+        live = await connection.run_sync(cuts.live, organization_id, self._clock())
+        return (*live, content.c.project_id == project_id, content.c.stored)
 
     async def _row(self, organization_id: str, project_id: str, id: str) -> Row[Any]:
-        query = select(content).where(*self._live(organization_id, project_id), content.c.completion_id == id)
         async with self._database.connect() as connection:
+            mine = await self._live(connection, organization_id, project_id)
+            query = select(content).where(*mine, content.c.completion_id == id)
             row = (await connection.execute(query)).first()
         if row is None:
             raise NotFound("There is no such stored completion.")
         return row
 
-    async def _place(self, mine: tuple[ColumnElement[bool], ...], after: str) -> str:
-        query = select(content.c.id).where(*mine, content.c.completion_id == after)
+    async def _place(self, organization_id: str, project_id: str, after: str) -> str:
         async with self._database.connect() as connection:
-            place = await connection.scalar(query)
+            mine = await self._live(connection, organization_id, project_id)
+            place = await connection.scalar(
+                select(content.c.id).where(*mine, content.c.completion_id == after)
+            )
         if place is None:
             raise InvalidRequest("'after' is not the id of an entry of this list.", param="after")
         return str(place)

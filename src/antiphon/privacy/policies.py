@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from antiphon.errors import InvalidRequest
 from antiphon.storage import audit, scopes
 from antiphon.storage.database import Database
-from antiphon.storage.tables import data_retention, project
+from antiphon.storage.sql import chunks
+from antiphon.storage.tables import data_retention, organization, project
 from antiphon.values import Caller, Policy
 from antiphon.wire.admin.data_retention import ProjectRetentionType, RetentionType
 
@@ -164,13 +165,20 @@ def ends_stored(policy: Policy) -> bool:
     return policy.days > 0 or not policy.stores
 
 
+def hold(connection: Connection, organization_ids: Collection[str]) -> None:
+    """Have no policy of these organizations, nor of their projects, set until the end of the transaction."""
+    for some in chunks(sorted(organization_ids)):
+        mine = select(organization.c.id).where(organization.c.id.in_(some)).order_by(organization.c.id)
+        connection.execute(mine.with_for_update(read=True))
+
+
 def in_force(connection: Connection, whose: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Policy]:
     """The policies of projects, each named by its organization and itself."""
-    scopes = {one for both in whose for one in both}
-    rows = connection.execute(
-        select(data_retention.c.scope, *_COLUMNS).where(data_retention.c.scope.in_(scopes))
-    )
-    found = {row.scope: _setting(row) for row in rows}
+    found: dict[str, Setting] = {}
+    for some in chunks({one for both in whose for one in both}):
+        here = data_retention.c.scope.in_(some)
+        rows = connection.execute(select(data_retention.c.scope, *_COLUMNS).where(here))
+        found |= {row.scope: _setting(row) for row in rows}
     return {both: found.get(both[1], found.get(both[0], DEFAULT)).policy for both in whose}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from antiphon.privacy import receipts
 from antiphon.privacy.days import day_of, end_of
 from antiphon.privacy.receipts import NO_POLICY, Count
-from antiphon.storage.content_tables import content, content_key, content_key_end
+from antiphon.storage.content_tables import content, content_cut, content_key, content_key_end
 from antiphon.storage.sql import chunks, insert_missing
 
 MOST = 500
@@ -19,6 +19,9 @@ MOST = 500
 
 UNREADABLE = "unreadable"
 """Why something is deleted that was to be moved, and that no key opens."""
+_COUNTED = [
+    content.c[name] for name in ("id", "request_id", "organization_id", "kind", "cause", "days", "recording")
+]
 
 Derived = Callable[[Connection, Sequence[str]], None]
 """Deletes what was made of the content of requests, given their ids (`req_…`)."""
@@ -48,7 +51,7 @@ def expired(connection: Connection, now: int, *, without: bool = False) -> list[
 def delete_rows(connection: Connection, ids: Collection[str], derived: Sequence[Derived], now: int) -> int:
     """Delete rows that have expired, by their ids, with what was made of them, and count them."""
     mine = content.c.id.in_(list(ids)) & (content.c.expires_at <= now)
-    rows = connection.execute(select(content).where(mine)).all()
+    rows = connection.execute(select(*_COUNTED).where(mine)).all()
     _clear(connection, rows, derived)
     connection.execute(delete(content).where(mine))
     _count(connection, rows, [(row.cause, row.days) for row in rows], now)
@@ -58,7 +61,7 @@ def delete_rows(connection: Connection, ids: Collection[str], derived: Sequence[
 def give_up(connection: Connection, ids: Collection[str], derived: Sequence[Derived], now: int) -> None:
     """Delete rows under retired keys that nobody can read any more, by their ids, and count them."""
     mine = content.c.id.in_(list(ids)) & content.c.sealed_with.in_(_retired())
-    rows = connection.execute(select(content).where(mine)).all()
+    rows = connection.execute(select(*_COUNTED).where(mine)).all()
     _clear(connection, rows, derived)
     connection.execute(delete(content).where(mine))
     _count(connection, rows, [(UNREADABLE, NO_POLICY)] * len(rows), now)
@@ -143,6 +146,7 @@ def late(connection: Connection, now: int) -> int:
     since = [connection.scalar(select(func.min(content.c.expires_at)))]
     since.append(connection.scalar(select(func.min(content_key_end.c.ended_at))))
     since.append(connection.scalar(select(func.min(content_key.c.retired_at))))
+    since.append(connection.scalar(select(func.min(content_cut.c.noted_at))))
     day = connection.scalar(select(func.min(content_key.c.day)))
     since.append(end_of(day) if day else None)
     return max([0, *(now - int(one) for one in since if one is not None)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -29,6 +29,14 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
     """By when they were answered."""
 
 
+class Page(msgspec.Struct, frozen=True):
+    """A part of a list. `last` is the id from which it goes on where there are `more`."""
+
+    found: Sequence[StoredCompletion]
+    more: bool
+    last: str | None
+
+
 class StoredCompletions(Protocol):
     """The completions that are kept of each project. `organization_id` and `project_id` name whose are meant.
 
@@ -38,10 +46,10 @@ class StoredCompletions(Protocol):
 
     async def list(
         self, organization_id: str, project_id: str, which: Which, *, after: str | None, limit: int
-    ) -> tuple[list[StoredCompletion], bool]:
-        """So many of them at most, after the one of the id `after`, and whether there are more.
+    ) -> Page:
+        """So many of them at most, after the one of the id `after`.
 
-        Large ones may come fewer at once, as long as there is one.
+        They may be fewer, or none, though there are more: what is looked through at once is bounded.
         Raises `InvalidRequest`, naming `after`, for one that is not there.
         """
 
@@ -53,4 +61,7 @@ class StoredCompletions(Protocol):
         """With all of its metadata replaced."""
 
     async def delete(self, organization_id: str, project_id: str, id: str) -> None:
-        """For good: nothing of it is kept any more, in whatever copy."""
+        """Nothing of it is read any more, and none of it is left in the database's files once it was purged.
+
+        Copies from before, in backups, are encrypted, and can be read with the keys until the day on which it
+        was to expire."""

@@ -75,6 +75,23 @@ content = Table(
     Index("ix_content_sealed_with", "sealed_with"),
 )
 
+# What is to expire earlier, until all of it does: a policy became stricter, or all was erased.
+content_cut = Table(
+    "content_cut",
+    metadata,
+    Column("id", Text, primary_key=True),  # cut_…, in the order of time
+    Column("organization_id", Text, nullable=False),
+    Column("project_id", Text),  # none: all of them
+    Column("but", Text, nullable=False),  # JSON: the ids of projects that are left alone
+    Column("stored", Boolean, nullable=False),  # whether it is for stored completions, too
+    Column("days", BigInteger, nullable=False),  # from the request on; -1: none, from `noted_at` on
+    Column("cause", Text, nullable=False),  # as of `content`
+    Column("noted_at", BigInteger, nullable=False),
+    Column("last", Text, nullable=False),  # the newest row of `content` that it is for
+    Column("after", Text, nullable=False),  # the last one that it was done for; empty: none yet
+    Index("ix_content_cut_organization", "organization_id"),
+)
+
 # What was deleted: open while it is counted, then signed. No content, and nothing of one request.
 content_receipt = Table(
     "content_receipt",

@@ -246,6 +246,7 @@ def _open(sqlite: ModuleType, path: Path, options: dict[str, Any], limit: _Limit
                 fix="put the data folder on a local disk",
             )
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is not left in free pages
         connection.execute(f"PRAGMA foreign_keys = {options['foreign_keys']:d}")
         connection.set_progress_handler(limit.passed, _STEPS)
     except BaseException:

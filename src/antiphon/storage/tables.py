@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from antiphon.storage.content_tables import (
     content,
+    content_cut,
     content_erasure,
     content_key,
     content_key_end,
@@ -63,6 +64,7 @@ __all__ = [
     "audit_log",
     "content",
     "content_erasure",
+    "content_cut",
     "content_key",
     "content_key_end",
     "content_receipt",
