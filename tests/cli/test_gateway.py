@@ -90,6 +90,6 @@ async def test_a_stream_that_is_ended_at_once_ends_with_an_error(tmp_path: Path)
         ending = Ending(server, service.edge, seconds=20)
         for _ in range(3):
             ending.end()
-        status, _, text = await running
+        status, _, text = await asyncio.wait_for(running, 5)  # not the drain
         assert status == 200 and "shut down" in text and "[DONE]" not in text
         assert server.force_exit
