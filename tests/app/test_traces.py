@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
+import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -19,10 +22,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from antiphon.app import edge as edges
+from antiphon.app import running, traces
 from antiphon.app.traces import exporting, tracing
 from antiphon.cli.logs import Json
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
+from antiphon.spans import Span, Way
 from service import CHAT, KEY, SPEECH, Service, serving
 
 CANARY = "c4n4ry"
@@ -31,10 +36,10 @@ GRAFANA = Path(__file__).parents[2] / "docs" / "grafana.json"
 
 
 @pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+async def spans(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InMemorySpanExporter]:
     """What was traced in this test, by a service that is traced."""
     exporter = InMemorySpanExporter()
-    with exporting(SimpleSpanProcessor(exporter)) as trace:
+    async with exporting(SimpleSpanProcessor(exporter)) as trace:
         monkeypatch.setattr("service.Around", partial(edges.Around, trace=trace))
         yield exporter
 
@@ -152,27 +157,69 @@ async def collector(tmp_path: Path) -> AsyncIterator[tuple[str, list[tuple[str, 
 
 
 async def test_they_go_to_a_collector_by_http(tmp_path: Path) -> None:
-    from antiphon.spans import Span, Way
-
     async with collector(tmp_path) as (address, taken):
-        with tracing(Settings(otlp_endpoint=address)) as trace:
+        async with tracing(Settings(otlp_endpoint=address)) as trace:
             assert trace is not None
             trace(Way("req_1"), Span("/v1/models", 1, 2, {"antiphon.request_id": "req_1"}))
     [(path, body)] = taken
     assert path == "/v1/traces" and b"req_1" in body
 
 
-def test_without_an_address_nothing_is_traced() -> None:
-    with tracing(Settings()) as trace:
+async def test_a_collector_that_never_answers_holds_up_neither_the_end_nor_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(traces, "_STOP_SECONDS", 0.5)
+    rounds = 0
+
+    async def turning() -> None:
+        nonlocal rounds
+        while True:
+            await asyncio.sleep(0.01)
+            rounds += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with tracing(Settings(otlp_endpoint=address)) as trace:
+            assert trace is not None
+            trace(Way("req_1"), Span("/v1/models", 1, 2))
+            other, began = asyncio.create_task(turning()), time.monotonic()
+        assert 0.4 < time.monotonic() - began < 3
+        assert rounds > 5
+        other.cancel()
+
+
+async def test_traces_are_sent_after_all_that_is_kept_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    def noted(name: str, made: Callable[..., Any]) -> Callable[..., Any]:
+        @asynccontextmanager
+        async def noting(*given: Any, **named: Any) -> AsyncIterator[Any]:
+            async with made(*given, **named) as one:
+                yield one
+            ended.append(name)
+
+        return noting
+
+    monkeypatch.setattr(running, "tracing", noted("traces", running.tracing))
+    monkeypatch.setattr(running, "kept", noted("data", running.kept))
+    monkeypatch.setattr(running, "moderating", noted("moderation", running.moderating))
+    monkeypatch.setattr(running.accounts, "running", noted("ledger", running.accounts.running))
+    async with running.running(Settings(home=str(tmp_path))):
+        pass
+    assert ended == ["moderation", "data", "ledger", "traces"]
+
+
+async def test_without_an_address_nothing_is_traced() -> None:
+    async with tracing(Settings()) as trace:
         assert trace is None
 
 
-def test_without_the_library_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_library_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with (
-        pytest.raises(ConfigurationError, match="not installed"),
-        tracing(Settings(otlp_endpoint="http://a")),
-    ):
-        pass
+    with pytest.raises(ConfigurationError, match="not installed"):
+        async with tracing(Settings(otlp_endpoint="http://a")):
+            pass

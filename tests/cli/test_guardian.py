@@ -54,9 +54,28 @@ restarts.close()
 """
 
 
+SLOW = """
+import os, signal, sys, time
+from pathlib import Path
+from antiphon.cli import handover
+home, told, left = Path(sys.argv[1]), [], []
+def tell(*_):
+    told.append(1)
+    (home / f"told-{os.getpid()}").write_text(str(len(told)))
+signal.signal(signal.SIGTERM, tell)
+signal.signal(signal.SIGUSR1, lambda *_: left.append(1))
+handed = handover.inherited()
+handover.end_with(handed, lambda: bool(told))
+handover.say(handed)
+while not told or left and not (home / "whole").exists(): time.sleep(0.02)
+os._exit(7)
+"""
+"""One that has a long request when it is left, which ends once there is a file."""
+
+
 @asynccontextmanager
-async def launched(home: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    (home / "server.py").write_text(SERVER)
+async def launched(home: Path, server: str = SERVER) -> AsyncIterator[asyncio.subprocess.Process]:
+    (home / "server.py").write_text(server)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", LAUNCHER, str(home))
     try:
         await until(lambda: (now := standing.read(home)) and not now.starting)
@@ -126,3 +145,36 @@ async def test_a_paused_restart_without_a_new_server_ends_it(tmp_path: Path) -> 
         process.send_signal(signal.SIGUSR2)
         async with asyncio.timeout(20):
             assert await process.wait() != 0
+
+
+async def test_servers_before_the_last_restart_are_told_once_to_end_and_waited_for(tmp_path: Path) -> None:
+    async with launched(tmp_path, SLOW) as process:
+        first = await asked(process, tmp_path, signal.SIGHUP)
+        second = await asked(process, tmp_path, signal.SIGHUP)
+        assert alive(first.server), "its last request is not over"
+        process.terminate()
+        await until(lambda: not alive(second.server))
+        told = tmp_path / f"told-{first.server}"
+        await until(told.exists)
+        await asyncio.sleep(0.5)
+        assert told.read_text() == "1" and alive(first.server) and process.returncode is None
+        (tmp_path / "whole").touch()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 7
+        assert not alive(first.server) and told.read_text() == "1"
+
+
+async def test_when_the_server_dies_those_before_it_may_end_their_requests(tmp_path: Path) -> None:
+    async with launched(tmp_path, SLOW) as process:
+        first = await asked(process, tmp_path, signal.SIGHUP)
+        second = await asked(process, tmp_path, signal.SIGHUP)
+        os.kill(second.server, signal.SIGKILL)
+        told = tmp_path / f"told-{first.server}"
+        await until(told.exists)
+        process.terminate()
+        await asyncio.sleep(0.5)
+        assert told.read_text() == "1", "it is the first time that all were told to end"
+        (tmp_path / "whole").touch()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 128 + signal.SIGKILL
+        assert not alive(first.server)

@@ -18,6 +18,7 @@ from antiphon.cli.handover import Handed, NotReady
 from antiphon.cli.serve import _handed_on
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
+from until import until
 
 BEGIN = """
 import os, signal, sys, time
@@ -87,6 +88,52 @@ async def test_one_that_is_not_ready_is_ended_and_says_why(
         await successor.ready(2 if text == SILENT else 30)
     with pytest.raises(ProcessLookupError):
         os.kill(successor.pid, 0)
+
+
+COUNTING = """
+import os, signal, sys
+from pathlib import Path
+from antiphon.cli import handover
+handed, told = handover.inherited(), []
+def tell(*_):
+    told.append(1)
+    Path(sys.argv[1]).write_text(str(len(told)))
+signal.signal(signal.SIGTERM, tell)
+handover.end_with(handed, lambda: bool(told))
+handover.say(handed)
+while True: signal.pause()
+"""
+
+
+async def test_who_was_told_to_end_is_not_told_again_by_the_end_of_its_parent(
+    descriptors: tuple[int, int], tmp_path: Path
+) -> None:
+    count = tmp_path / "count"
+    successor = handover.start([*script(COUNTING), str(count)], *descriptors)
+    await successor.ready(30)
+    successor.send(signal.SIGTERM)
+    await until(lambda: count.exists() and count.read_text() == "1")
+    successor.line.shutdown(socket.SHUT_WR)
+    await asyncio.sleep(0.5)
+    assert count.read_text() == "1"
+    successor.send(signal.SIGKILL)
+    assert await successor.ended() == -signal.SIGKILL
+    successor.send(signal.SIGTERM)  # nobody's number any more: it is nobody's signal
+
+
+async def test_who_is_seen_off_is_told_once_and_killed_in_the_end(
+    descriptors: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "END_SECONDS", 0.5)
+    counts = [tmp_path / "a", tmp_path / "b"]
+    both = [handover.start([*script(COUNTING), str(count)], *descriptors) for count in counts]
+    for one in both:
+        await one.ready(30)
+    both[0].send(signal.SIGTERM)
+    await until(lambda: counts[0].exists())
+    async with asyncio.timeout(10):
+        await handover.see_off(both, 0.1)
+    assert [count.read_text() for count in counts] == ["1", "1"] and all(one.over for one in both)
 
 
 def test_what_cannot_be_run_is_told(descriptors: tuple[int, int]) -> None:

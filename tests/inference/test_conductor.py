@@ -16,6 +16,8 @@ from sqlalchemy import insert
 
 import fake_engine
 from antiphon.admission.gate import Gate
+from antiphon.admission.limits import Limits
+from antiphon.admission.rates import LimitsOf
 from antiphon.errors import Unavailable
 from antiphon.inference.conductor import Conductor
 from antiphon.pools.demand import Keeper
@@ -59,7 +61,12 @@ class Ready:
 class House:
     """A conductor over pools that follow a plan; of those that are `away` no engine is ready."""
 
-    def __init__(self, deployments: list[Deployment], away: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        deployments: list[Deployment],
+        away: frozenset[str] = frozenset(),
+        limits: LimitsOf | None = None,
+    ) -> None:
         self.members: dict[str, Ready] = {}
 
         def make(unit: Unit, kind: object, changed: Callable[[], None]) -> tuple[Member, Keeper]:
@@ -70,7 +77,7 @@ class House:
         self.pools = Pools(KINDS, make)
         self.pools.follow(deployments)
         nothing: Any = None
-        self.gate = Gate(Settings())
+        self.gate = Gate(Settings(), limits=limits)
         names = Fixed({}, {}, frozenset(), 0, instances=())
         self.conductor = Conductor(Settings(), names, self.gate, self.pools, nothing, nothing)
 
@@ -135,6 +142,32 @@ async def test_a_full_one_is_waited_for_unless_it_may_spill_over() -> None:
             async with house.held(pool):
                 way = house.way("a", "m")
                 assert (way.name, bool(way.snapshot.prices)) == (expected, spill_over)
+
+
+async def test_a_place_is_taken_while_the_rates_of_who_comes_first_are_looked_up() -> None:
+    """Those that come together are not all sent to the last place, to be refused there."""
+    looked_up = asyncio.Event()
+
+    async def limits(project: str, snapshot: str | None) -> Limits:
+        await looked_up.wait()
+        return Limits()
+
+    house = House([shared(), own(spill_over=True, slots=1)], limits=limits)
+    [pool] = house.pools.dedicated("a", "m")
+    async with AsyncExitStack() as held:
+        first = asyncio.create_task(held.enter_async_context(house.held(pool)))
+        await asyncio.sleep(0)
+        assert house.way("a", "m").name == "m" and house.free(pool) == 0
+        looked_up.set()
+        await first
+        assert house.way("a", "m").name == "m" and house.free(pool) == 0
+    assert house.way("a", "m").name == "m@i" and house.free(pool) == 1
+    looked_up.clear()
+    gone = asyncio.create_task(house.held(pool).__aenter__())
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.wait({gone})
+    assert house.free(pool) == 1
 
 
 async def test_what_takes_several_places_needs_as_many_or_spills_over() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from antiphon import engines
 from antiphon.address import Address
+from antiphon.app.work import tell_of_isolation
+from antiphon.cli.checks import machine
 from antiphon.runtime import isolation
 from antiphon.runtime.isolation import LAUNCHER
 from antiphon.runtime.local import LocalRuntime
@@ -73,8 +75,31 @@ def test_what_is_to_keep_everything_has_its_limits_alone(home: Path) -> None:
 def test_a_program_all_about_the_data_folder_is_not_hidden(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (home / "thing.py").touch()
     monkeypatch.syspath_prepend(str(home))
     assert options(isolation.preparing([sys.executable], home)) == []
+    assert isolation.exposed(home)
+
+
+def test_a_data_folder_that_antiphon_is_started_in_is_hidden(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `python -m antiphon` in it does: the folder is the first place to import from."""
+    monkeypatch.syspath_prepend(str(home))
+    assert options(isolation.preparing([sys.executable], home)) == ["--home", str(home)]
+    assert isolation.exposed(home) == "" == isolation.exposed(home / "not-made-yet")
+    monkeypatch.setattr(sys, "prefix", str(home))
+    assert "not cut off from the data folder" in isolation.exposed(home)
+    told = machine.isolation(Settings(home=str(home)))
+    assert told.state == "warning" and "not cut off from the data folder" in told.detail
+
+
+async def test_that_it_is_not_hidden_is_said_at_the_start(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(home))
+    await tell_of_isolation(Settings(home=str(home)))
+    assert "engines are not cut off from the data folder: " in caplog.text
 
 
 def test_what_is_not_there_is_started_as_it_is(home: Path) -> None:

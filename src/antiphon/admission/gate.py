@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import msgspec
 
@@ -76,6 +77,8 @@ class Gate:
         """Of the deployments where it counts."""
         self._apart: set[str] = set()
         """Deployments of which each serves one organization: their lines are nobody else's business."""
+        self._coming: Counter[str] = Counter()
+        """Places of each deployment for requests that were sent there, and whose rates are looked at."""
         self._lasting: dict[str, float] = {}
         self.on_wait: Callable[[str, float], None] = lambda deployment, seconds: None
         """Called with how long each request waited that was let in."""
@@ -91,9 +94,9 @@ class Gate:
         return {name: len(queue) for name, queue in self._queues.items()}
 
     def free(self, deployment: str, capacity: int) -> int:
-        """Places that nobody holds, of so many; below 0 where more are held."""
+        """Places that nobody holds or is on the way to, of so many; below 0 where that are more."""
         queue = self._queues.get(deployment)
-        return capacity if queue is None else capacity - queue.running
+        return capacity - self._coming[deployment] - (0 if queue is None else queue.running)
 
     def expect(self, caller: Caller, deployments: Collection[tuple[str, int]]) -> None:
         """Raise as `enter` would if a request would have to wait, and may not, whichever of these it is for.
@@ -145,7 +148,9 @@ class Gate:
         if self._waits(caller, queue, capacity()):
             # It would have to wait. Whether it may is known before anything is counted, or Valkey is asked.
             self._refuse(caller, deployment, queue, 1)
-        async with self._rates.enter(caller, rated, demand, advice, show) as place:
+        places = min(weight, capacity())
+        rates = self._rates.enter(caller, rated, demand, advice, show)
+        async with self._coming_to(deployment, places, rates) as place:
             ticket = Ticket()
             try:
                 came = self._clock()
@@ -164,6 +169,22 @@ class Gate:
                 self.pump(deployment)
                 if not ticket.weight:
                     await place.correct(0)  # no engine has seen it
+
+    @asynccontextmanager
+    async def _coming_to(
+        self, deployment: str, places: int, rates: AbstractAsyncContextManager[Place]
+    ) -> AsyncIterator[Place]:
+        """The rates of a request, which counts as on the way until it is known whether they let it in.
+
+        Else all that come meanwhile would be sent to the same last place.
+        """
+        async with AsyncExitStack() as stack:
+            self._coming[deployment] += places
+            try:
+                place = await stack.enter_async_context(rates)
+            finally:
+                self._coming[deployment] -= places
+            yield place
 
     def pump(self, deployment: str) -> None:
         """Admit whoever may go now. Called when a place is given back, and when the capacity changes."""

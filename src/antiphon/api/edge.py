@@ -106,11 +106,16 @@ class Edge:
         self.draining = True
         if await self._until_idle(self._settings.drain_seconds):
             return True
-        self._cut_off = True
-        for work in self._running:
-            work.cancel()
+        self.cut_off()
         await self._until_idle(_CUT_OFF_SECONDS)
         return False
+
+    def cut_off(self) -> None:
+        """End what runs, now: a stream ends with an error event, never as if it were whole."""
+        if not self._cut_off:  # a second time would cut off the telling as well
+            self.draining = self._cut_off = True
+            for work in self._running:
+                work.cancel()
 
     async def _until_idle(self, seconds: float) -> bool:
         try:

@@ -76,6 +76,7 @@ async def running(
     async with _grounded(settings, first=told is None) as ground, AsyncExitStack() as stack:
         database, prompt, access = ground.database, ground.prompt, ground.access
         keys = access.authenticator
+        trace = await stack.enter_async_context(tracing(settings))  # what is there is sent last of all
         runtime = new_runtime(settings)
         stack.push_async_callback(runtime.close)
         pools = (
@@ -99,7 +100,7 @@ async def running(
             figures=[data.figures, moderation.figures],
             status=served(settings, administration.incidents),
             counter=counter,
-            trace=stack.enter_context(tracing(settings)),
+            trace=trace,
         )
         admin = rows(administration)
         edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate, around)

@@ -6,9 +6,11 @@ queue that a thread of OpenTelemetry's empties: a collector that is slow or gone
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from antiphon import __version__
@@ -21,12 +23,12 @@ Trace = Callable[[Way, Span], None]
 
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _PATH = "/v1/traces"
-_STOP_MILLISECONDS = 3000
+_STOP_SECONDS = 3.0
 _SEND_SECONDS = 5
 
 
-@contextmanager
-def tracing(settings: Settings) -> Iterator[Trace | None]:
+@asynccontextmanager
+async def tracing(settings: Settings) -> AsyncIterator[Trace | None]:
     """What takes traces for as long as the block runs; None if nobody wants any.
 
     Raises `ConfigurationError` where OpenTelemetry is not installed.
@@ -44,13 +46,15 @@ def tracing(settings: Settings) -> Iterator[Trace | None]:
         ) from None
     address = settings.otlp_endpoint.rstrip("/")
     address = address if address.endswith(_PATH) else address + _PATH
-    with exporting(BatchSpanProcessor(OTLPSpanExporter(endpoint=address, timeout=_SEND_SECONDS))) as trace:
+    async with exporting(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=address, timeout=_SEND_SECONDS))
+    ) as trace:
         yield trace
 
 
-@contextmanager
-def exporting(processor: Any) -> Iterator[Trace]:
-    """What gives traces to a span processor of OpenTelemetry's."""
+@asynccontextmanager
+async def exporting(processor: Any) -> AsyncIterator[Trace]:
+    """What gives traces to a span processor of OpenTelemetry's; the last may take some seconds to send."""
     from opentelemetry import trace as api
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -83,8 +87,15 @@ def exporting(processor: Any) -> Iterator[Trace]:
     try:
         yield trace
     finally:
-        provider.force_flush(_STOP_MILLISECONDS)
-        provider.shutdown()
+        # It would wait for a collector that is slow, and knows no deadline for that.
+        flushing = threading.Thread(target=_flush, args=(provider,), name="traces", daemon=True)
+        flushing.start()
+        await asyncio.to_thread(flushing.join, _STOP_SECONDS)
+
+
+def _flush(provider: Any) -> None:
+    provider.force_flush()
+    provider.shutdown()
 
 
 def _context(parent: str) -> Any:

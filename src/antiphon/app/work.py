@@ -65,16 +65,17 @@ async def once(
     """What one process of a machine does for all of them: it tells the webhook, deletes what has expired,
     probes the service and looks after its uptime."""
     return {
-        "isolation": tell_of_isolation(),
+        "isolation": tell_of_isolation(settings),
         **await telling(settings, database, catalogue),
         **await purging(settings, database, content),
         **await watching(settings, database, access, catalogue, counter),
     }
 
 
-async def tell_of_isolation() -> None:
-    """Say once what engines here are not cut off from, if the system does not permit it."""
-    if missing := await asyncio.to_thread(isolation.lacking):
+async def tell_of_isolation(settings: Settings) -> None:
+    """Say once what engines here are not cut off from, and why."""
+    exposed = await asyncio.to_thread(isolation.exposed, settings.home_path)
+    if missing := exposed or await asyncio.to_thread(isolation.lacking):
         _log.warning("engines are %s (docs/security.md)", missing)
 
 

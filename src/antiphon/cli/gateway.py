@@ -132,13 +132,12 @@ class Ending:
         self._told = asyncio.Event()
 
     def end(self) -> None:
-        self._told.set()
-        if self._ending:
+        if self._told.is_set():
+            self._edge.cut_off()
             self._server.should_exit = self._server.force_exit = True
             return
-        self._ending = True
-        _log.info("shutting down: running requests may end, new ones are refused")
-        self._tasks.append(asyncio.create_task(self._drain(), name="drain"))
+        self._told.set()
+        self._begin_drain()
 
     def leave(self) -> None:
         if not self._tasks:
@@ -152,6 +151,12 @@ class Ending:
             task.cancel()
         if self._told.is_set():
             self._server.should_exit = True
+
+    def _begin_drain(self) -> None:
+        if not self._ending:
+            self._ending = True
+            _log.info("shutting down: running requests may end, new ones are refused")
+            self._tasks.append(asyncio.create_task(self._drain(), name="drain"))
 
     async def _drain(self) -> None:
         if not await self._edge.drain():
@@ -169,7 +174,7 @@ class Ending:
                 await self._edge.ended()
         except TimeoutError:
             _log.warning("some requests did not end in time")
-            self.end()
+            self._begin_drain()
         else:
             self._server.should_exit = True
 

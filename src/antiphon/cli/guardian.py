@@ -34,6 +34,10 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     command: list[str]
     seconds: float
     """Longest wait for a new server to be ready."""
+    drain: float
+    """What one that is told to end may take for its requests, in seconds."""
+    ending: bool
+    """Whether all of them were told to end already."""
     log: tuple[str, str]
     """Level and format."""
     listener: int
@@ -56,11 +60,14 @@ class Guardian:
         self._charge = charge
         self._home = Path(charge.home)
         self._standing = charge.standing
-        self._current = Successor(charge.standing.server, socket.socket(fileno=charge.line))
-        self._former = [Successor(pid, socket.socket(fileno=line)) for pid, line in charge.former]
+        self._current = self._known(charge.standing.server, charge.line)
+        self._former = [self._known(pid, line) for pid, line in charge.former]
+        """Those whose last requests are ending."""
+        self._leaving: set[asyncio.Task[None]] = set()
         self._another = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
-        self._ending = False
+        self._told = charge.ending
+        self._ending = charge.ending
         self._terminal = handover.has_terminal()
 
     async def run(self) -> int:
@@ -71,15 +78,29 @@ class Guardian:
         loop.add_signal_handler(signal.SIGHUP, self._told_to_restart, False)
         loop.add_signal_handler(signal.SIGUSR2, self._told_to_restart, True)
         handover.hear_signals()
-        # Who has ended is to be reaped.
-        reaping = [asyncio.create_task(one.ended()) for one in self._former]
+        for one in self._former:
+            self._let_go(one)
         while (code := await self._watched(self._current)) is None:
             continue
-        for task in reaping:
-            task.cancel()
         if not self._ending:
             _log.error("the server ended %s", handover.ending(code))
+        self._ending = True
+        # Where this process is a container's first, or a service's, none outlives it.
+        await handover.see_off(self._former, self._charge.drain)
         return 128 - code if code < 0 else code
+
+    def _known(self, pid: int, line: int) -> Successor:
+        return Successor(pid, socket.socket(fileno=line), told=self._charge.ending)
+
+    def _let_go(self, former: Successor) -> None:
+        """Keep one in mind, and reap it, whose last requests are ending."""
+
+        async def until_ended() -> None:
+            await former.ended()
+            self._former.remove(former)
+
+        self._leaving.add(task := asyncio.create_task(until_ended(), name=f"former-{former.pid}"))
+        task.add_done_callback(self._leaving.discard)
 
     async def _watched(self, current: Successor) -> int | None:
         """How a server ended; None once another one has taken its place."""
@@ -95,11 +116,10 @@ class Guardian:
     def _end(self) -> None:
         if not self._ending:
             notify(STOPPING)
-        self._ending = True
+        again, self._told, self._ending = self._told, True, True
         if self._asking is not None:
             self._asking.cancel()
-        for one in (self._current, *self._former):
-            one.send(signal.SIGTERM)
+        handover.tell_to_end((self._current, *self._former), again=again)
 
     def _told_to_restart(self, paused: bool) -> None:
         if self._terminal and not paused and not handover.has_terminal():
@@ -133,6 +153,8 @@ class Guardian:
         word = await successor.ready(self._charge.seconds)
         self._current = successor
         self._another.set()
+        self._former.append(before)
+        self._let_go(before)
         before.send(signal.SIGUSR1)
         return {"server": successor.pid, "version": word.version}
 

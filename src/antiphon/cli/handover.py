@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +27,8 @@ ENVIRONMENT = "ANTIPHON_HANDOVER"
 """The environment variable in which a new server finds what is handed to it."""
 KILL_SECONDS = 10.0
 """What one that is given up may take for its end."""
+END_SECONDS = 30.0
+"""What a server may take for its end beyond the drain, before it is killed."""
 _NONE = -1
 _LONGEST = 1000
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
@@ -108,18 +110,22 @@ def say(handed: Handed | None, problem: Exception | None = None) -> None:
         os.write(handed.lifeline, msgspec.json.encode(Word(problem=text[:_LONGEST])) + b"\n")
 
 
-def end_with(handed: Handed | None) -> None:
-    """From now on this process ends, as by SIGTERM, once the one that started it is gone."""
+def end_with(handed: Handed | None, ending: Callable[[], bool] = lambda: False) -> None:
+    """From now on this process ends, as by SIGTERM, once the one that started it is gone.
+
+    Unless it is `ending` already: a second SIGTERM would cut off the requests that it has.
+    """
     if handed is not None and handed.is_child:
-        line = handed.lifeline
-        threading.Thread(target=_until_closed, args=(line,), name="lifeline", daemon=True).start()
+        given = (handed.lifeline, ending)
+        threading.Thread(target=_until_closed, args=given, name="lifeline", daemon=True).start()
 
 
-def _until_closed(line: int) -> None:
+def _until_closed(line: int, ending: Callable[[], bool]) -> None:
     with suppress(OSError):
         while os.read(line, 1024):
             continue
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not ending():
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def command() -> list[str]:
@@ -133,10 +139,12 @@ def command() -> list[str]:
 class Successor:
     """A server process that is to take over, and the line to it."""
 
-    def __init__(self, pid: int, line: socket.socket) -> None:
+    def __init__(self, pid: int, line: socket.socket, *, told: bool = False) -> None:
         line.setblocking(False)
         self.pid = pid
         self.line = line
+        self.told = told
+        """Whether it was told to end."""
         self._rest = b""
         self._end: asyncio.Task[int] | None = None
 
@@ -166,15 +174,26 @@ class Successor:
             self._end = asyncio.create_task(self._until_ended(), name=f"server-{self.pid}")
         return await asyncio.shield(self._end)
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended: its number may be another process's by now."""
+        return self.line.fileno() < 0
+
     def send(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        self.told |= number == signal.SIGTERM
+        if not self.over:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def end(self) -> int:
         """End it now, in any case; its exit code."""
         self.send(signal.SIGTERM)
+        return await self.ended_within(KILL_SECONDS)
+
+    async def ended_within(self, seconds: float) -> int:
+        """The same as `ended`; after so many seconds it is killed."""
         try:
-            async with asyncio.timeout(KILL_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await self.ended()
         except TimeoutError:
             self.send(signal.SIGKILL)
@@ -204,6 +223,20 @@ class Successor:
             self._rest += data
         text, _, self._rest = self._rest.partition(b"\n")
         return msgspec.json.decode(text, type=Word)
+
+
+def tell_to_end(servers: Iterable[Successor], *, again: bool = False) -> None:
+    """Tell each once, since whoever is told twice ends at once; and `again`, if that is what is wanted."""
+    for one in servers:
+        if again or not one.told:
+            one.send(signal.SIGTERM)
+
+
+async def see_off(servers: Iterable[Successor], seconds: float) -> None:
+    """Return once all have ended: each is told to, and may take its drain of so many seconds."""
+    last = list(servers)
+    tell_to_end(last)
+    await asyncio.gather(*(one.ended_within(seconds + END_SECONDS) for one in last))
 
 
 def start(command: Sequence[str], listener: int, lock: int) -> Successor:

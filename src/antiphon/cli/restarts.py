@@ -49,7 +49,7 @@ class Restarts:
         self._former: list[Successor] = []
         """Those between this one and the last, while their requests are ending."""
         self._watching: set[asyncio.Task[None]] = set()
-        self._paused = self._ending = False
+        self._paused = self._ending = self._deserted = False
         self._settled = False
         self._noted: list[int] = []
         """Signals that came when this process was past acting on them."""
@@ -74,7 +74,7 @@ class Restarts:
 
     def begin(self) -> None:
         """This process has the data folder now."""
-        handover.end_with(self._handed)
+        handover.end_with(self._handed, lambda: self._ending)
         self._tell()
 
     def ready(self) -> None:
@@ -109,13 +109,16 @@ class Restarts:
         """No requests are left here: bring to an end what has begun. Signals are for what comes next."""
         if self._asking is not None:
             await asyncio.wait({self._asking})
+        if self._successor is not None and self._successor.over:
+            # Nobody is left to watch over those between: they end before this process does.
+            await handover.see_off(self._former, self._settings.drain_seconds)
         self._settled = True
         handover.keep_signals()
         await asyncio.sleep(_HEARD_SECONDS)
 
     def close(self) -> None:
         """This process has served to its end: become what comes next, if anything does."""
-        if self._successor is not None and self._successor.line.fileno() >= 0:
+        if self._successor is not None and not self._successor.over:
             self._become_guardian(self._successor)
         if self._paused:
             self._become_the_next()
@@ -128,11 +131,11 @@ class Restarts:
         self._notify(STOPPING)
         if self._asking is not None:
             self._asking.cancel()
-        for successor in (*self._former, self._successor):
-            if successor is not None:
-                successor.send(signal.SIGTERM)
-        self._paused, self._ending = False, True
-        self._end()
+        again, self._paused, self._ending = self._ending, False, True
+        others = (*self._former, self._successor)
+        handover.tell_to_end([one for one in others if one is not None], again=again)
+        if again or not self._deserted:
+            self._end()
 
     def _told_to_ask_elsewhere(self) -> None:
         _log.warning("process %d is the one to be told of restarts: antiphon restart", os.getppid())
@@ -185,9 +188,11 @@ class Restarts:
     async def _watch(self, successor: Successor) -> None:
         await successor.ended()
         if successor is self._successor:
-            if not self._ending:  # both were told to
+            if not self._ending:  # else both were told to, and this one may end its requests yet
                 _log.error("the new server has ended already")
-            self._end()
+                self._deserted = True
+                handover.tell_to_end(self._former)
+                self._end()
         else:
             self._former.remove(successor)
 
@@ -214,6 +219,8 @@ class Restarts:
             home=self._settings.home,
             command=handover.command(),
             seconds=self._settings.restart_seconds,
+            drain=self._settings.drain_seconds,
+            ending=self._ending,
             log=(self._settings.log_level, self._settings.log_format),
             listener=self._listener,
             lock=self._lock,

@@ -66,9 +66,10 @@ class Transcription(Conductor):
         moves on, or is silent for long, is not cut off. One that is not `streamed` and would take longer than
         `speech_answer_seconds` is refused.
         """
+        demand = upload_demand((await asyncio.to_thread(job.file.stat)).st_size)
+        # From here to the gate nothing is awaited: another request could be sent to the same last place.
         way = self._way(caller, self._resolve(caller, job.model, "speech"))
         pool, snapshot = way.pool, way.snapshot
-        demand = upload_demand((await asyncio.to_thread(job.file.stat)).st_size)
         async with self._gate.enter(
             caller,
             way.name,

@@ -23,6 +23,8 @@ _RUN = "run"
 _LEAST = 8 * 1024**3
 """Bytes of data that any machine's engine may have: stacks of threads count wholly, and are hardly used."""
 _PATIENCE = 20.0
+_PROGRAMS = {".py", ".pyc", ".so", ".pth", ".dist-info", ".egg-info", ".egg-link"}
+"""What the names of files end with that something may be imported by."""
 _PATH = re.compile(r"(?:^|(?<=[=:,]))(?=(/[^\0]*))")
 
 
@@ -51,6 +53,13 @@ def preparing(command: Sequence[str], home: Path) -> list[str]:
     return _launched(command, ["--memory", str(max(_LEAST, here().memory)), *_hidden(home, _named(command))])
 
 
+def exposed(home: Path) -> str:
+    """Why engines see all of the data folder, whatever the system permits; nothing if they do not."""
+    if _hidden(home, ()):
+        return ""
+    return "not cut off from the data folder: what Antiphon is run from lies all about it"
+
+
 def lacking() -> str:
     """What this system does not permit, in a few words; nothing if it permits all. Blocks for a moment."""
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +83,8 @@ def _launched(command: Sequence[str], options: Sequence[str]) -> list[str]:
 
 def _hidden(home: Path, named: Iterable[Path]) -> list[str]:
     """Options that hide the data folder but for the parts of it that hold what is needed."""
-    needed, real = [*named, *_program()], Path(os.path.realpath(home))
+    real = Path(os.path.realpath(home))
+    needed = [*named, *(place for place in _program() if _is_needed(place, real))]
     paths = {path.relative_to(home) for path in needed if path.is_relative_to(home)}
     # And what a link leads to.
     led = (Path(os.path.realpath(path)) for path in needed)
@@ -88,6 +98,15 @@ def _hidden(home: Path, named: Iterable[Path]) -> list[str]:
 def _program() -> Iterator[Path]:
     """Where this program is, and what it imports."""
     yield from (Path(place) for place in (*sys.path, sys.prefix, sys.base_prefix, str(LAUNCHER)) if place)
+
+
+def _is_needed(place: Path, home: Path) -> bool:
+    """Whether anything is imported from a place. Of the data folder that is known only if it holds programs:
+    it is among the places already when Antiphon is started in it."""
+    if str(place) in (sys.prefix, sys.base_prefix) or Path(os.path.realpath(place)) != home:
+        return True
+    found = home.iterdir() if home.is_dir() else ()
+    return any(one.suffix in _PROGRAMS or (one / "__init__.py").exists() for one in found)
 
 
 def _named(command: Sequence[str]) -> Iterator[Path]:

@@ -96,7 +96,10 @@ def temporary_folder(settings: Settings) -> Finding:
 
 
 def isolation(settings: Settings) -> Finding:
-    """Whether this system lets engines be cut off from the network and the data folder."""
+    """Whether engines can be cut off from the network and the data folder."""
+    if exposed := cut_off.exposed(settings.home_path):
+        fix = "install Antiphon elsewhere than in the data folder, and keep no programs in it"
+        return Finding("warning", f"engines are {exposed}", fix)
     if missing := cut_off.lacking():
         fix = "allow user namespaces, in a container too, or give the server a user and a network of its own"
         return Finding("warning", f"engines are {missing}", fix)
