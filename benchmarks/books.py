@@ -125,10 +125,11 @@ def agrees(stream: Stream, row: Any) -> bool:
 def _finished(stream: Stream, tokens: int) -> bool:
     """Whether a whole answer of so many tokens had a reason to end there.
 
-    Beside others, rounding may lead the model to its own end where alone it goes on.
+    Beside others, rounding may lead the model to its own end where alone it goes on. That end is a token
+    that is counted and has no text: an answer that was cut, and only called whole, does not have it.
     """
     if stream.finish == "stop":
-        return stream.pieces <= tokens <= stream.tokens
+        return stream.pieces < tokens <= stream.tokens
     return stream.finish == "length" and tokens == stream.tokens
 
 

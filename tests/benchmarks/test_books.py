@@ -22,7 +22,8 @@ def whole(finish: str | None, pieces: int, usage: int) -> Stream:
         ("length", 39, 40, True),
         ("length", 16, 16, False),
         ("stop", 15, 16, True),
-        ("stop", 17, 16, False),
+        ("stop", 16, 16, False),
+        ("stop", 41, 42, False),
         (None, 40, 40, False),
     ],
 )
