@@ -78,7 +78,8 @@ async def test_a_process_that_ends_is_told_and_started_again(
         async with asyncio.timeout(10):
             await asking
     assert scorer.problem == "its process broke off"
-    [line] = caplog.messages
+    # asyncio may say, too, that somebody else took the status of the process.
+    [line] = [one.getMessage() for one in caplog.records if one.name == classifier.__name__]
     assert "the classifier of moderation fails: its process broke off" in line
     [found] = await scorer.score([THREAT])
     assert found["violence"] > 0.5 and scorer._process is not process and scorer.problem == ""
