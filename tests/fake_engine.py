@@ -1,7 +1,8 @@
 """A chat engine without a model: llama.cpp's HTTP protocol, answers known beforehand, faults on demand.
 
-It answers every prompt with " word0 word1 ..." (token ids 0, 1, ...). Run it as a process, by `command`,
-or put it in the place of a real engine with `kind`, whose client only probes.
+It answers every prompt with " word0 word1 ..." (token ids 0, 1, ...), and goes on with one that ends like
+that. Run it as a process, by `command`, or put it in the place of a real engine with `kind`, whose client
+only probes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection
@@ -194,8 +196,9 @@ class FakeEngine:
                 self.slot_freed.notify()
 
     async def answer(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
-        wanted = body.get("n_predict", -1)
-        length = self.options.tokens if wanted < 0 else min(wanted, self.options.tokens)
+        wanted, said = body.get("n_predict", -1), words(body["prompt"])
+        whole = max(0, self.options.tokens - said)
+        length = whole if wanted < 0 else min(wanted, whole)
         prompt = len(body["prompt"])
         await asyncio.sleep(self.options.prompt_delay)
         for i in range(length):
@@ -208,7 +211,7 @@ class FakeEngine:
                 async for piece in self.fault():
                     yield piece
                 return
-            yield event(token(i, prompt, body.get("n_probs", 0)))
+            yield event(token(i, prompt, body.get("n_probs", 0), said))
         last = {
             "index": 0, "content": "", "tokens": [], "stop": True, "truncated": False, "stopping_word": "",
             "stop_type": "limit" if 0 <= wanted <= length else "eos",
@@ -236,9 +239,15 @@ class FakeEngine:
                 yield event({"error": {"code": 500, "message": "as asked", "type": "server_error"}})
 
 
-def token(i: int, prompt: int, n_probs: int) -> dict[str, Any]:
+def words(prompt: list[int]) -> int:
+    """How many words of an answer a prompt ends with."""
+    text = bytes(token if token < 256 else 0 for token in prompt).decode("latin-1")
+    return len(re.findall(r" word\d+", re.search(r"(?: word\d+)*$", text)[0]))  # type: ignore[index]
+
+
+def token(i: int, prompt: int, n_probs: int, said: int = 0) -> dict[str, Any]:
     frame: dict[str, Any] = {
-        "index": 0, "content": f" word{i}", "tokens": [i], "stop": False, "id_slot": -1,
+        "index": 0, "content": f" word{said + i}", "tokens": [said + i], "stop": False, "id_slot": -1,
         "tokens_predicted": i + 1, "tokens_evaluated": prompt,
     }  # fmt: skip
     if n_probs:

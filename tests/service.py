@@ -130,6 +130,9 @@ class ScriptedEngine:
             for one in prompts
         ]
 
+    async def continued(self, prompt: Prompt, text: str) -> Prompt:
+        return Prompt(prompt.text + text, prompt.tokens + tuple(text.encode()))
+
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         self.prompts.append(prompt)
         with self._counted(job):

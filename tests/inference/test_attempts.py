@@ -27,6 +27,7 @@ class Engine:
         self.problem = problem
         self.asked = 0
         self.closed = 0
+        self.fingerprint = "fp_1"
 
     async def write(self) -> AsyncGenerator[Delta | Usage, None]:
         self.asked += 1
@@ -43,6 +44,7 @@ class Held:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.deadline: Any = None
+        self.fingerprint = engine.fingerprint
         self.failed = self.answered = False
 
 
@@ -70,10 +72,11 @@ class Others:
                 self.failed.append(engine)
 
 
-async def told(first: Engine, pool: Others) -> tuple[Sequence[Any], Held]:
+async def told(first: Engine, pool: Others, rest: Any = None) -> tuple[Sequence[Any], Held]:
     lease: Any = Held(first)
     others: Any = pool
-    found = [piece async for piece in attempted(others, lease, lambda engine: engine.write())]  # type: ignore[attr-defined]
+    pieces = attempted(others, lease, lambda engine: engine.write(), then=rest)  # type: ignore[attr-defined]
+    found = [piece async for piece in pieces]
     return found, lease
 
 
@@ -97,6 +100,54 @@ async def test_what_failed_later_is_not_written_again() -> None:
     with pytest.raises(EngineFailed):
         await told(Engine(1), Others(other))
     assert other.asked == 0
+
+
+class Rest:
+    """What follows of `WHOLE`."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self.possible = True
+
+    def saw(self, piece: Any) -> None:
+        self.seen.append(piece)
+
+    async def pieces(self, engine: Engine) -> AsyncGenerator[Delta | Usage, None]:
+        engine.asked += 1
+        if engine.after == 0:
+            raise EngineFailed("The other broke off, too.")
+        for piece in WHOLE[len(self.seen) :]:
+            yield piece
+
+
+async def test_what_failed_later_goes_on_with_another_engine() -> None:
+    other, rest = Engine(), Rest()
+    pool = Others(other)
+    found, lease = await told(Engine(1), pool, rest)
+    assert found == WHOLE and rest.seen == WHOLE[:1] and other.asked == 1
+    assert lease.failed and pool.held == []
+
+
+async def test_it_goes_on_once_and_as_the_same_version_alone() -> None:
+    with pytest.raises(EngineFailed, match="The other broke off"):
+        await told(Engine(1), Others(Engine(0)), Rest())
+    another = Engine()
+    another.fingerprint = "fp_2"
+    with pytest.raises(EngineFailed, match="It broke off"):
+        await told(Engine(1), Others(another), Rest())
+    assert another.asked == 0
+    with pytest.raises(EngineFailed, match="It broke off"):
+        await told(Engine(1), Others(), Rest())
+    over = Rest()
+    over.possible = False
+    with pytest.raises(EngineFailed, match="It broke off"):
+        await told(Engine(1), Others(Engine()), over)
+
+
+async def test_what_failed_before_its_first_piece_is_written_whole_by_the_other() -> None:
+    rest = Rest()
+    found, _ = await told(Engine(0), Others(Engine()), rest)
+    assert found == WHOLE and rest.seen == []
 
 
 async def test_a_request_at_fault_is_not_tried_again() -> None:

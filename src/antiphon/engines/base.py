@@ -63,6 +63,12 @@ class ChatEngine(Engine, Protocol):
         one that the vocabulary does not have.
         """
 
+    async def continued(self, prompt: Prompt, text: str) -> Prompt:
+        """A prompt of tokens, and what was written after it so far: to go on with an answer.
+
+        Raises `EngineFailed`, as an engine does that does not read prompts as tokens.
+        """
+
     def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """Generate: pieces of `job.n` choices as they come, last one `Usage`.
 

@@ -103,6 +103,9 @@ class ChatClient(ABC):
         # One after the other: together they are no more work for the engine than a long conversation is.
         return [await raw.read(self, self._vocabulary, prompt) for prompt in prompts]
 
+    async def continued(self, prompt: Prompt, text: str) -> Prompt:
+        return Prompt(prompt.text + text, prompt.tokens + await self.tokens([text]))
+
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """See `ChatEngine.chat`; each of the `n` choices is a request of its own to the process."""
         predicted, cached = 0, []

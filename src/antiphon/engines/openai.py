@@ -122,6 +122,9 @@ class OpenAIEngine:
             "This model answers chat requests alone.", param="model", code="unsupported_value"
         )
 
+    async def continued(self, prompt: Prompt, text: str) -> Prompt:
+        raise EngineFailed("An answer broke off that no other server can go on with.", retry_after=1)
+
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         """See `ChatEngine.chat`; each of the `n` choices is a request of its own to the server."""
         read, cached, written = 0, [], 0

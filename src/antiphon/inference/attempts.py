@@ -1,11 +1,11 @@
-"""What an engine begins and writes; if it fails before it has given anything, what another one does."""
+"""What an engine begins and writes; if it fails, what another one does."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from antiphon.errors import EngineFailed, EngineRefused, Unavailable
 from antiphon.pools.pool import Lease, Pool
@@ -39,28 +39,52 @@ async def begun(
         yield lease, made
 
 
+class GoesOn(Protocol[T]):
+    """What follows a text that broke off."""
+
+    @property
+    def possible(self) -> bool: ...
+
+    def saw(self, piece: T) -> None:
+        """Told of every piece before it is given."""
+
+    def pieces(self, engine: Any) -> AsyncGenerator[T, None]:
+        """The rest, with another engine."""
+
+
 async def attempted(
-    pool: Pool, lease: Lease, write: Callable[[Any], AsyncGenerator[T, None]], beginning: Hashable = None
+    pool: Pool,
+    lease: Lease,
+    write: Callable[[Any], AsyncGenerator[T, None]],
+    beginning: Hashable = None,
+    then: GoesOn[T] | None = None,
 ) -> AsyncGenerator[T, None]:
     """The pieces that `write` gives with the leased engine, or with another of the pool.
 
-    Nothing that a client may have seen is ever written twice: only what failed before its first piece is
-    tried again, once, and not if the engine said that the request is at fault.
+    Nothing that a client may have seen is ever written twice: what failed before its first piece is tried
+    again, once, and what failed later is gone on with, as `then` does it, once. Neither if the engine said
+    that the request is at fault.
     """
     async with AsyncExitStack() as held:
         try:
             async with aclosing(write(lease.engine)) as pieces:
                 async for piece in pieces:
                     lease.answered = True
+                    if then is not None:
+                        then.saw(piece)
                     yield piece
                 return
         except EngineFailed as problem:
-            if lease.answered or isinstance(problem, EngineRefused):
+            midway = lease.answered
+            if isinstance(problem, EngineRefused) or (midway and (then is None or not then.possible)):
                 raise
             failure = problem
         lease.failed = True
         other = _another(held, pool, lease, beginning, failure)
-        async with aclosing(write(other.engine)) as pieces:
+        if midway and other.fingerprint != lease.fingerprint:
+            raise failure  # another version would go on with it otherwise
+        rest = then.pieces(other.engine) if midway and then is not None else write(other.engine)
+        async with aclosing(rest) as pieces:
             async for piece in pieces:
                 other.answered = True
                 yield piece

@@ -16,6 +16,7 @@ from antiphon.errors import ContextLengthExceeded, RequestTimeout, UnsupportedPa
 from antiphon.inference.attempts import attempted, begun
 from antiphon.inference.calls import told
 from antiphon.inference.conductor import Conductor, Way, account
+from antiphon.inference.continuing import continuation
 from antiphon.inference.written import HandedTokens, written
 from antiphon.ledger.meter import Bill
 from antiphon.pools.pool import Pool
@@ -107,7 +108,11 @@ class Generation(Conductor):
                     async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
                         handed = HandedTokens(bill, prompts, job.n, counts=pool.kind.counts)
                         text = attempted(
-                            pool, lease, lambda engine: written(engine, jobs, prompts), beginning
+                            pool,
+                            lease,
+                            lambda engine: written(engine, jobs, prompts),
+                            beginning,
+                            continuation(jobs, prompts, context),
                         )
                         if job.functions and not pool.kind.tells_calls:
                             text = told(text, job.n)
