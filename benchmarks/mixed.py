@@ -46,8 +46,7 @@ from benchmarks.processes import Server, antiphon
 KIND = "mixed"
 PACKAGES = ("antiphon", "openvino-genai", "faster-whisper", "aiohttp")
 REQUESTS, QUICK_REQUESTS = 20_000, 400
-PARTS = 2
-WARM_UP = 0.25
+PARTS, WARM_UP = 2, 0.25
 READINGS = 100
 """Of memory, in a part."""
 ORGANIZATIONS, CLIENTS = 4, 4
@@ -57,8 +56,7 @@ KINDS = {
     "recording": 4, "bad input": 12,
 }  # fmt: skip
 """Of a hundred requests."""
-LEAVE = 0.2
-LEAVE_SECONDS = 1.0
+LEAVE, LEAVE_SECONDS = 0.2, 1.0
 SPOKEN = 0.1
 """Of recordings; the others are a second of silence, which engines need not read."""
 WORST = 100.0
@@ -229,14 +227,12 @@ class Case:
         elif self.kind == "embedding":
             self.path = "embeddings"
             self._options = {"json": {"model": "text-embedding-3-small", "input": ["a b", "c"]}}
-        elif self.kind.startswith("chat"):
-            self.path, messages = "chat/completions", [{"role": "user", "content": words}]
-            body = {"model": "gpt-3.5-turbo", "messages": messages, "max_tokens": tokens, "stream": streamed}
-            self._options = {"json": body}
         else:
-            self.path = "completions"
-            body = {"model": "gpt-3.5-turbo", "prompt": words, "max_tokens": tokens, "stream": streamed}
-            self._options = {"json": body}
+            chat = self.kind.startswith("chat")
+            self.path = "chat/completions" if chat else "completions"
+            said = {"messages": [{"role": "user", "content": words}]} if chat else {"prompt": words}
+            body = {"model": "gpt-3.5-turbo", "max_tokens": tokens, "stream": streamed}
+            self._options = {"json": said | body}
 
     async def send(self, session: aiohttp.ClientSession, url: str) -> str:
         """How it ended; the client leaves after a while, if it is one that does."""
