@@ -99,6 +99,7 @@ def test_nor_are_several_prompts_and_prompts_that_are_read_elsewhere() -> None:
     assert continuation([JOB], [PROMPT], 100) is not None
     assert continuation([JOB, JOB], [PROMPT, PROMPT], 100) is None
     assert continuation([JOB], [Prompt("", (), about=5, at_most=9)], 100) is None
+    assert continuation([JOB], [Prompt("", (1, 2))], 100) is None
 
 
 async def test_the_other_may_break_off_too() -> None:

@@ -64,6 +64,7 @@ def continuation(jobs: Sequence[ChatJob], prompts: Sequence[Prompt], context: in
         return None
     [job], [prompt] = jobs, prompts
     depends = job.form is not None or job.seed is not None or job.presence_penalty or job.frequency_penalty
-    if job.n != 1 or depends or not prompt.tokens:
+    # What others serve has no text here, though its tokens may be known: to try would blame the next server.
+    if job.n != 1 or depends or not (prompt.text and prompt.tokens):
         return None
     return Continuation(job, prompt, context)

@@ -134,7 +134,7 @@ def over(seen: Seen, severity: str, allowed: int, now: int) -> str:
 
 def _rank(severity: str) -> int:
     """0 is the worst."""
-    return [rule.severity for rule in RULES].index(severity)  # type: ignore[arg-type]
+    return next(rank for rank, rule in enumerate(RULES) if rule.severity == severity)
 
 
 def _title(api: str, rule: Rule) -> str:
