@@ -16,7 +16,9 @@ import random
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ from benchmarks.processes import OPENVINO, Server, antiphon
 _KEPT_SECONDS = 15.0
 """Until a recording that is kept is encrypted."""
 PART = 2500
+WARM_UP = 500
+CLIENTS = 8
+"""That send cases at once."""
 GROWTH = 64 * 1024 * 1024
 CACHE_GROWTH = 1024 * 1024 * 1024
 """Of OpenVINO's process, which grows until every block of its cache was used once."""
@@ -165,11 +170,20 @@ async def check(client: aiohttp.ClientSession, seed: int, recording: bytes) -> s
 async def run(server: Server, first: int, cases: int, recording: bytes) -> Counter[str]:
     found: Counter[str] = Counter()
     async with session(server) as client:
+        seeds = iter(track(range(first, first + cases), description="Cases", disable=None))
+
+        async def again(some: Iterator[int]) -> None:
+            for seed in some:
+                found[await check(client, seed, recording)] += 1
+
+        async def sent(some: Iterator[int]) -> None:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CLIENTS):
+                    group.create_task(again(some))
+
+        await sent(islice(seeds, min(WARM_UP, cases // 2)))
         before = memory(server)
-        for seed in track(range(first, first + cases), description="Cases", disable=None):
-            found[await check(client, seed, recording)] += 1
-            if seed == first + min(500, cases // 2):
-                before = memory(server)
+        await sent(seeds)
         assert await served(client), "the server does not answer any more"
     for now, then, most in zip(memory(server), before, (GROWTH, CACHE_GROWTH), strict=True):
         assert now - then <= most, f"{(now - then) >> 20} MiB more than after the warm-up"

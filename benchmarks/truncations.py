@@ -36,7 +36,7 @@ from tests.service import CHAT, KEY, ScriptedEngine, Service, serving
 from antiphon.engines.llama import LlamaEngine
 from antiphon.values import ChatJob, Delta, Deployment, Function, Message, Prompt, Usage
 from benchmarks.gateway import client as gateway_client
-from benchmarks.gateway.stub import STREAM_HEAD, Exchange, text
+from benchmarks.gateway.stub import STREAM_HEAD, Exchange, llama_pieces, text
 from benchmarks.machine import machine
 
 RESULTS = Path(__file__).parent / "results" / "truncations.json"
@@ -96,6 +96,8 @@ class Faulty(Exchange):
         if len(pieces) >= LATE:
             super()._stream(pieces)
             return
+        if len(pieces) < TOKENS:  # the rest of an answer that broke off
+            pieces = llama_pieces(len(pieces), TOKENS - len(pieces))
         how = "none" if self._chance.random() < WHOLE else self._chance.choice(BREAKS)
         sent, closes = broken(pieces, how, self._chance)
         # In two parts, so that some of it is handed on before it breaks.
@@ -118,6 +120,9 @@ class Behind(ScriptedEngine):
 
     async def prepare(self, messages: Sequence[Message], functions: Sequence[Function] = ()) -> Prompt:
         return await self._client.prepare(messages, functions)
+
+    async def continued(self, prompt: Prompt, text: str) -> Prompt:
+        return await self._client.continued(prompt, text)
 
     async def chat(self, job: ChatJob, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         async for piece in self._client.chat(job, prompt):

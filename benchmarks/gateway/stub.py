@@ -72,11 +72,11 @@ def openai_pieces(tokens: int) -> Sequence[bytes]:
 
 
 @lru_cache
-def llama_pieces(tokens: int) -> Sequence[bytes]:
-    """The same in the shape of llama.cpp's `/completion`."""
+def llama_pieces(tokens: int, first: int = 0) -> Sequence[bytes]:
+    """The same in the shape of llama.cpp's `/completion`; `first` words were written by another before."""
     frame = {"index": 0, "stop": False, "id_slot": -1, "tokens_evaluated": _PROMPT_TOKENS}
     frames = [
-        {**frame, "content": f" word{number}", "tokens": [number], "tokens_predicted": number + 1}
+        {**frame, "content": f" word{first + number}", "tokens": [number], "tokens_predicted": number + 1}
         for number in range(tokens)
     ]
     end = {**frame, "content": "", "tokens": [], "stop": True, "stop_type": "limit", "stopping_word": "",
