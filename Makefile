@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Every process would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install charts otel ray s3 dev check audit sbom release verify-release licences format test coverage bench gateway vllm reliability wounds cancels soak metering bill fuzz docs lock clean
+.PHONY: help serve install browser charts otel ray s3 dev check audit sbom release verify-release licences format test coverage bench gateway vllm reliability wounds cancels soak metering bill fuzz docs lock clean
 
 help:  ## What can be made here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -85,7 +85,10 @@ format: dev  ## Rewrite the code in its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: check  ## Every test, on real models and real clients
+browser: dev  ## The Chromium of the tests: the system's, Debian's package, or Playwright's download
+	$(BIN)/python -m tests.browser
+
+test: check browser  ## Every test, on real models, with real clients and a real browser
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(SERVED:%=--ignore=%) $(ARGS)
 	$(BIN)/pytest $(SERVED) $(ARGS)
 

@@ -9,6 +9,7 @@ from benchmarks.processes import Server, antiphon, tail
 from drivers import NAMES, Client, running
 
 from antiphon.catalogue.pull import pull
+from browser import Browser, chromium
 from tiny_models import write_bert
 
 EMBEDDING = "tiny-bert-2024-01-01"
@@ -37,6 +38,13 @@ def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
     """Each client in turn, or the one that a test names."""
     with running(request.param, server) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of pages: each visits with a context of its own."""
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.hookimpl(wrapper=True)
