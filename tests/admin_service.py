@@ -145,27 +145,30 @@ def dedicated(world: World, folder: Path) -> Dedicated:
 
 def admin_rows(world: World, instances: Dedicated) -> list[Route]:
     """The rows of the administration API, where two snapshots are served."""
-    return rows(
-        Administration(
-            access=world.access,
-            rate_limits=RateLimits(
-                world.database, Settings(), clock=lambda: world.wall, monotonic=lambda: world.monotonic
-            ),
-            spend_limits=SpendLimits(world.database, clock=lambda: world.wall),
-            snapshots=lambda: (CHAT, SPEECH),
-            dedicated=instances,
-            policies=Policies(world.database, lambda: world.wall),
-            consents=Consents(world.database, lambda: world.wall),
-            incidents=Incidents(world.database, 99.9, lambda: world.wall),
-            database=world.database,
-            clock=lambda: world.wall,
-            moderation=Moderation(
-                panel(Settings(home="/nowhere", moderation_scorers="rules")),
-                Gate(Settings()),
-                Moderating(world.database, lambda: world.wall),
-                ThresholdStore(world.database, lambda: world.wall),
-            ),
-        )
+    return rows(Administration(**administration(world, instances)))
+
+
+def administration(world: World, instances: Dedicated) -> dict[str, Any]:
+    """The services behind them."""
+    return dict(
+        access=world.access,
+        rate_limits=RateLimits(
+            world.database, Settings(), clock=lambda: world.wall, monotonic=lambda: world.monotonic
+        ),
+        spend_limits=SpendLimits(world.database, clock=lambda: world.wall),
+        snapshots=lambda: (CHAT, SPEECH),
+        dedicated=instances,
+        policies=Policies(world.database, lambda: world.wall),
+        consents=Consents(world.database, lambda: world.wall),
+        incidents=Incidents(world.database, 99.9, lambda: world.wall),
+        database=world.database,
+        clock=lambda: world.wall,
+        moderation=Moderation(
+            panel(Settings(home="/nowhere", moderation_scorers="rules")),
+            Gate(Settings()),
+            Moderating(world.database, lambda: world.wall),
+            ThresholdStore(world.database, lambda: world.wall),
+        ),
     )
 
 

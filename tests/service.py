@@ -392,6 +392,8 @@ async def serving(
     stored: StoredCompletions | None = None,
     status: StatusPage | None = None,
     counter: Counter | None = None,
+    console: Sequence[Route] = (),
+    proof: Callable[[str], str] = lambda secret: "",
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """The API over `engine` on a free port of this machine; `KEY` opens it unless another decides.
@@ -407,7 +409,8 @@ async def serving(
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:
         around = Around(observers=observers, stored=stored, status=status, counter=counter)
-        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, around=around)
+        pages: dict[str, Any] = {"console": console, "proof": proof}
+        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, around=around, **pages)
         async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
             yield Service(edge, pool, Books(database), port, session)
 

@@ -12,10 +12,11 @@ from antiphon.access.authenticator import Authenticator
 from antiphon.access.organizations import Organization
 from antiphon.access.projects import Project
 from antiphon.storage.database import Database
-from antiphon.values import Caller
+from antiphon.values import Caller, Role
 
 START = 1_800_000_000
 PEPPER = bytes(range(32))
+PASSWORD = "correct horse battery"
 
 
 class World:
@@ -58,6 +59,13 @@ class World:
         """Who shows a new key of this realm."""
         _, secret = await self.key(realm, **options)
         return await self.access.authenticator.authenticate(secret)
+
+    async def joined(self, organization_id: str, email: str, role: Role = "member") -> str:
+        """The id of a new member who can sign in with `PASSWORD`."""
+        people = self.access.people
+        member = await self.access.members.add(organization_id, email, "Kim", role, by=None)
+        await people.redeem(await people.link(organization_id, member.id, by=None), PASSWORD)
+        return member.id
 
     async def events(self, organization_id: str | None) -> list[str]:
         """The types in an organization's audit log, the oldest first."""

@@ -82,6 +82,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_status: Annotated[
         bool, Meta(description="Whether /status and its feed are open; false asks for a key")
     ] = True
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https?://[^\s/?#@]+)?\Z",
+            description="Address under which people reach the console, as https://ai.example.com: for "
+            "sign-in links, and by https for browsers alone; empty: where it listens",
+        ),
+    ] = ""
+    session_hours: Annotated[
+        float, Meta(gt=0, le=8760, description="Hours until a browser has to sign in to the console again")
+    ] = 168.0
+    oidc_issuer: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https://[^\s?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^\s?#]*)?)?\Z",
+            description="OpenID Connect provider that vouches for people's addresses, as "
+            "https://accounts.example.com; empty: none",
+        ),
+    ] = ""
+    oidc_client: Annotated[str, Meta(description="Client id that the provider knows the console by")] = ""
+    oidc_secret_file: Annotated[str, Meta(description="File with the client's secret")] = ""
+    oidc_name: Annotated[str, Meta(description="What the provider is called on the sign-in page")] = "SSO"
     webhook: Annotated[
         str,
         Meta(

@@ -35,7 +35,7 @@ answer for the same `seed`, whatever else is computed beside it (every engine ta
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-KeyKind = Literal["project", "admin", "operator"]
+KeyKind = Literal["project", "admin", "operator", "session"]
 """What a key opens: the API of one project, the administration of one organization, the installation."""
 Role = Literal["owner", "member", "reader"]
 """In an organization. An owner may change everything of it, a member its projects' keys, a reader nothing."""
@@ -68,7 +68,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     given, one that nobody else has."""
     kind: KeyKind = "project"
     role: Role = "reader"
-    """What an admin key may do in its organization."""
+    """What an admin key, or a person who signed in, may do in its organization."""
+    operator: bool = False
+    """Whether a person who signed in runs the installation, too."""
     scopes: frozenset[str] = frozenset({"chat", "audio", "models"})
     """What a project key may be used for."""
     member_id: str | None = None

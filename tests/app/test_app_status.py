@@ -31,7 +31,7 @@ async def test_what_a_server_counted_is_there_after_it(tmp_path: Path, monkeypat
         listening(antiphon.edge, settings) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
-        headers = {"authorization": f"Bearer {antiphon.first_key}"}
+        headers = {"authorization": f"Bearer {antiphon.firsts.key}"}
         body = {"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "Hello"}]}
         async with session.get("/status") as response:
             assert response.status == 200 and "No data yet" in await response.text()

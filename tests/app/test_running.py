@@ -39,7 +39,7 @@ async def test_pages_of_the_administration_keep_no_caller_waiting(
     ):
         for _ in range(8):
             await pages.enter_async_context(made[0].database.connect())
-        headers = {"authorization": f"Bearer {antiphon.first_key}"}
+        headers = {"authorization": f"Bearer {antiphon.firsts.key}"}
         url = f"http://127.0.0.1:{port}/v1/models"
         async with session.get(url, headers=headers) as response:
             assert response.status == 200

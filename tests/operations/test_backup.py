@@ -138,7 +138,7 @@ async def test_a_restored_folder_serves_with_the_same_keys_and_right_books(
         listening(antiphon.edge, chosen) as port,
         aiohttp.ClientSession() as session,
     ):
-        assert antiphon.first_key is None
+        assert antiphon.firsts.key is None
         headers = {"authorization": f"Bearer {secret}"}
         async with session.get(f"http://127.0.0.1:{port}/v1/models", headers=headers) as response:
             assert response.status == 200

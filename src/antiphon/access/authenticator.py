@@ -23,6 +23,7 @@ from antiphon.storage.tables import (
     api_key_secret,
     data_retention,
     member,
+    member_sign_in,
     organization,
     project,
 )
@@ -107,6 +108,34 @@ class Authenticator:
             raise tenancy.missing("organization")
         return msgspec.structs.replace(caller, organization_id=row.id, organization=row.name)
 
+    async def within_project(self, caller: Caller, name: str) -> Caller:
+        """A person's caller, working on the organization's project of this id or name; empty: the oldest.
+
+        Raises `NotFound`, `Suspended`, or `Unavailable` if the database does not answer.
+        """
+        query = _PROJECTS.where(project.c.organization_id == caller.organization_id)
+        if name:
+            if not name.isprintable():
+                raise tenancy.missing("project")
+            query = query.where(or_(project.c.id == name, project.c.name == name))
+        query = query.order_by((project.c.id == name).desc(), project.c.created_at, project.c.id).limit(1)
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS), self._database.connect() as connection:
+                row = (await connection.execute(query)).one_or_none()
+        except TimeoutError:
+            raise Unavailable("The project could not be found in time.", retry_after=1) from None
+        if row is None:
+            raise tenancy.missing("project")
+        if row.suspended_at is not None:
+            raise Suspended
+        return msgspec.structs.replace(
+            caller,
+            project_id=row.id,
+            project=row.name,
+            tenant=tokens.tenant(self._pepper, caller.organization_id),
+            policy=_policy(row),
+        )
+
     async def flush_used(self) -> None:
         """Write when keys were last used; call it now and then, off the request's path.
 
@@ -155,6 +184,7 @@ _SECRETS = (
         organization.c.name.label("organization"),
         project.c.name.label("project"),
         member.c.role.label("member_role"),
+        member_sign_in.c.operator,
         func.coalesce(_own.c.days, _common.c.days).label("kept_days"),
         func.coalesce(_own.c.stores, _common.c.stores).label("stores"),
         organization_standing.c.suspended_at,
@@ -165,6 +195,7 @@ _SECRETS = (
     .outerjoin(project, api_key.c.project_id == project.c.id)
     .outerjoin(organization_standing, organization_standing.c.organization_id == api_key.c.organization_id)
     .outerjoin(member, api_key.c.member_id == member.c.id)
+    .outerjoin(member_sign_in, api_key.c.member_id == member_sign_in.c.member_id)
     .outerjoin(_own, api_key.c.project_id == _own.c.scope)
     .outerjoin(_common, api_key.c.organization_id == _common.c.scope)
     .where(
@@ -173,6 +204,25 @@ _SECRETS = (
         project.c.archived_at.is_(None),
     )
 )
+
+
+_PROJECTS = (
+    select(
+        project.c.id,
+        project.c.name,
+        func.coalesce(_own.c.days, _common.c.days).label("kept_days"),
+        func.coalesce(_own.c.stores, _common.c.stores).label("stores"),
+        organization_standing.c.suspended_at,
+    )
+    .outerjoin(organization_standing, organization_standing.c.organization_id == project.c.organization_id)
+    .outerjoin(_own, project.c.id == _own.c.scope)
+    .outerjoin(_common, project.c.organization_id == _common.c.scope)
+    .where(project.c.archived_at.is_(None))
+)
+
+
+def _policy(row: Any) -> Policy:
+    return Policy() if row.kept_days is None else Policy(days=row.kept_days, stores=row.stores)
 
 
 def _caller(row: Any, pepper: bytes) -> Caller:
@@ -188,8 +238,9 @@ def _caller(row: Any, pepper: bytes) -> Caller:
         # An owner's key does not outlast the owner's role.
         role=narrower(role, row.member_role) if row.member_role else role,
         scopes=frozenset(row.scopes.split()),
+        operator=row.kind == "session" and bool(row.operator),
         member_id=row.member_id,
-        policy=Policy() if row.kept_days is None else Policy(days=row.kept_days, stores=row.stores),
+        policy=_policy(row),
     )
 
 

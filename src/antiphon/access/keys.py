@@ -106,11 +106,15 @@ class Keys:
         order: Order = "asc",
         revoked: bool = False,
     ) -> Page[ApiKey]:
-        """The keys of a realm, or of the whole installation; the oldest first, or last with "desc"."""
+        """The keys of a realm, or of the whole installation; the oldest first, or last with "desc".
+
+        A browser's session is none.
+        """
+        query = keys_of(realm).where(api_key.c.kind != "session")
         async with self._database.connect() as connection:
             rows, more = await page(
                 connection,
-                keys_of(realm),
+                query,
                 api_key.c.created_at,
                 api_key.c.id,
                 after=after,
@@ -311,8 +315,11 @@ def _checked_token(token: str) -> str:
 
 
 async def _require_end(connection: AsyncConnection, by: Caller | None, end: int | None) -> None:
-    """Raise `Forbidden` for an end later than that of the caller's own key. None is never."""
-    if by is None:
+    """Raise `Forbidden` for an end later than that of the caller's own key. None is never.
+
+    A person's session ends while the person stays.
+    """
+    if by is None or by.kind == "session":
         return
     own = await connection.scalar(select(api_key.c.expires_at).where(api_key.c.id == by.key_id))
     if own is not None and (end is None or end > own):

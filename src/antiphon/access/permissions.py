@@ -13,9 +13,9 @@ Permission = Literal["chat", "audio", "models", "org.read", "org.write", "projec
 
 SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
-# Roles and kinds of keys, from the one that may least.
+# Roles, and what kinds of keys may be given by, from the one that may least.
 _ROLES: tuple[Role, ...] = ("reader", "member", "owner")
-_KINDS: tuple[KeyKind, ...] = ("project", "admin", "operator")
+_KINDS: dict[KeyKind, int] = {"project": 0, "admin": 1, "session": 1, "operator": 2}
 
 _READER: frozenset[Permission] = frozenset({"models", "org.read"})
 _MEMBER: frozenset[Permission] = _READER | {"project.write"}
@@ -25,9 +25,15 @@ _ALLOWED: dict[Role, frozenset[Permission]] = {"reader": _READER, "member": _MEM
 
 
 def allows(caller: Caller, needs: Permission | None) -> bool:
-    """Whether the caller may do what a route needs. A route that names nothing is closed to everybody."""
+    """Whether the caller may do what a route needs. A route that names nothing is closed to everybody.
+
+    A person who may change projects may also use their models; one who only reads costs nobody anything.
+    """
     if caller.kind == "operator":
         return needs in _OPERATOR
+    if caller.kind == "session":
+        mine = _OPERATOR if caller.operator else _ALLOWED[caller.role]
+        return needs in mine or (needs in SCOPES and "project.write" in mine)
     if caller.kind == "admin":
         return needs in _ALLOWED[caller.role]
     return needs in SCOPES and needs in caller.scopes
@@ -50,8 +56,9 @@ def require_grant(
     """Raise `Forbidden` if such a key could do what `by` cannot. The command line (None) may give all."""
     if by is None:
         return
-    wider_kind = _KINDS.index(kind) > _KINDS.index(by.kind)
-    wider_role = kind == by.kind == "admin" and _ROLES.index(role) > _ROLES.index(by.role)
+    level = _KINDS["operator"] if by.operator else _KINDS[by.kind]
+    wider_kind = _KINDS[kind] > level
+    wider_role = kind == "admin" and level == _KINDS["admin"] and _ROLES.index(role) > _ROLES.index(by.role)
     wider_scopes = kind == by.kind == "project" and not scopes <= by.scopes
     if wider_kind or wider_role or wider_scopes:
         raise Forbidden("A key cannot be given more than the key that makes it may do.")

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from antiphon.access.authenticator import Authenticator
 from antiphon.admission.gate import Gate
 from antiphon.admission.turnstile import Turnstile
-from antiphon.api.auth import authenticate, authorize
+from antiphon.api.auth import authenticate, authorize, by_session, session_of
 from antiphon.api.exchange import Exchange
 from antiphon.api.limits import caller_headers
 from antiphon.api.observing import Observer
@@ -47,7 +47,9 @@ class Edge:
         observers: Sequence[Observer] = (),
         counter: Counter | None = None,
         trace: Callable[[Way, Span], None] | None = None,
+        proof: Callable[[str], str] = lambda secret: "",
     ) -> None:
+        """`proof` gives what pages of a session send along with changes."""
         self._settings = settings
         self._router = Router(routes)
         self._keys = keys
@@ -57,6 +59,7 @@ class Edge:
         self._turns = Turnstile()
         self._counter = counter
         self._trace = trace
+        self._proof = proof
         self._running: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -144,7 +147,10 @@ class Edge:
         try:
             await self._dispatch(exchange)
         except Exception as problem:
-            await exchange.fail(problem)
+            if exchange.failing is not None and exchange.status == 0:
+                await exchange.failing(exchange, problem)
+            else:
+                await exchange.fail(problem)
         except asyncio.CancelledError:
             if not self._cut_off:
                 raise
@@ -154,11 +160,11 @@ class Edge:
         method = "GET" if exchange.method == "HEAD" else exchange.method
         found = self._router.find(method, exchange.path)
         if found is not None:
-            exchange.route = found[0].path
+            exchange.route, exchange.failing = found[0].path, found[0].failing
         if found is None or not found[0].public:
             if self.draining:
                 raise Unavailable("The server is shutting down.", retry_after=self._settings.drain_seconds)
-            exchange.caller = await authenticate(self._keys, exchange)
+            exchange.caller = await self._caller(exchange)
         if found is None:
             raise self._router.refusal(exchange.method, exchange.path)
         route, exchange.parameters = found
@@ -167,6 +173,14 @@ class Edge:
         if exchange.caller is not None:
             exchange.caller = await authorize(self._keys, exchange, exchange.caller, route.needs)
         await route.handler(exchange)
+
+    async def _caller(self, exchange: Exchange) -> Caller:
+        """Who asks: by a key; or in the console, and for what its pages ask of the API, by a session."""
+        if exchange.failing is not None:
+            return await by_session(self._keys, exchange)
+        if "authorization" not in exchange.headers and session_of(exchange):
+            return await by_session(self._keys, exchange, self._proof)
+        return await authenticate(self._keys, exchange)
 
     async def _turn(self, caller: Caller) -> None:
         """Wait for the caller's turn.

@@ -41,10 +41,6 @@ class ReferenceApi:
             },
         ).encode()
 
-    async def home(self, exchange: Exchange) -> None:
-        """Who opens the bare address in a browser is shown the reference."""
-        await exchange.answer(b"", "text/plain", 307, {"location": "/docs/api"})
-
     async def openapi(self, exchange: Exchange) -> None:
         await exchange.answer(self._document)
 

@@ -14,6 +14,7 @@ from antiphon.api.exchange import Exchange
 from antiphon.errors import MethodNotAllowed, NotFound
 
 Handler = Callable[[Exchange], Awaitable[None]]
+Failing = Callable[[Exchange, BaseException], Awaitable[None]]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -26,8 +27,10 @@ class Answer(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One row. `public` routes are the only ones that are answered without a key.
 
-    Every other one names the permission that it `needs`; one that names none is closed to everybody. `body`
-    is the JSON body's struct, `form` that of a multipart form with a `file` part, `query` that of the query.
+    Those of the console are answered to people who signed in, and say themselves, by `failing`, how they
+    fail; no key opens them. Every other one names the permission that it `needs`; one that names none is
+    closed to everybody. `body` is the JSON body's struct, `form` that of a multipart form with a `file` part,
+    `query` that of the query.
     """
 
     method: str
@@ -41,6 +44,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     form: Any = None
     query: Any = None
     answers: tuple[Answer, ...] = ()
+    failing: Failing | None = None
 
 
 class Router:

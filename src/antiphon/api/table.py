@@ -289,14 +289,6 @@ def _reference_rows(reference: ReferenceApi) -> list[Route]:
         ),
         Route(
             method="GET",
-            path="/",
-            handler=reference.home,
-            summary="Lead a browser to the reference.",
-            public=True,
-            listed=False,
-        ),
-        Route(
-            method="GET",
             path="/docs/api.css",
             handler=reference.style,
             summary="The page's style sheet.",

@@ -69,7 +69,10 @@ def build_edge(
     admin: Sequence[Route] = (),
     gate: Gate | None = None,
     around: Around = ALONE,
+    console: Sequence[Route] = (),
+    proof: Callable[[str], str] = lambda secret: "",
 ) -> Edge:
+    """`proof` is what pages of a session send along with changes."""
     metrics = Metrics(process)
     gate = gate or Gate(settings)
     pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
@@ -101,7 +104,8 @@ def build_edge(
         around.status,
     )
     reference.describe(openapi.document(routes))
-    edge = Edge(settings, routes, keys, gate, metrics, around.observers, around.counter, around.trace)
+    watched = (around.observers, around.counter, around.trace)
+    edge = Edge(settings, [*routes, *console], keys, gate, metrics, *watched, proof)
     return edge
 
 

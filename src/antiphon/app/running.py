@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
-from antiphon.access.access import Access, opened
+from antiphon.access.access import Access, Firsts, opened
 from antiphon.access.pepper import connected
 from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
 from antiphon.admission.memory import Memory
 from antiphon.admission.store import RateLimits, SpendLimits
-from antiphon.api.admin.table import Administration, Moderation, rows
+from antiphon.api.admin.table import Moderation, rows
 from antiphon.api.edge import Edge
 from antiphon.app.data import kept, opened_content
 from antiphon.app.edge import Around, build_edge
@@ -26,6 +26,8 @@ from antiphon.app.traces import tracing
 from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
+from antiphon.console import console
+from antiphon.console.services import Services
 from antiphon.ledger import ledger as accounts
 from antiphon.operations import used_settings
 from antiphon.operations.dedicated import Dedicated
@@ -45,10 +47,10 @@ _STOP_SECONDS = 5.0
 
 
 class Antiphon(msgspec.Struct, frozen=True):
-    """The running service. `first_key` is the secret of the key that the first start makes, else None."""
+    """The running service. `firsts` are the secrets that the first start shows."""
 
     edge: Edge
-    first_key: str | None
+    firsts: Firsts
     ready: asyncio.Event
     """Set once every engine has been ready for the first time."""
     pools: Pools
@@ -59,7 +61,7 @@ class Antiphon(msgspec.Struct, frozen=True):
 class Engines(msgspec.Struct, frozen=True):
     """The engines of several gateway processes, and what is told between them and these."""
 
-    first_key: str | None
+    firsts: Firsts
     gateways: Gateways
 
 
@@ -92,18 +94,31 @@ async def running(
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
-        administration = _administration(settings, ground, catalogue, dedicated, moderation.services)
+        services = _services(settings, ground, catalogue, dedicated, moderation.services)
         counter = counting(settings)
         around = Around(
             observers=[data.keeper, *moderation.observers],
             stored=data.stored,
             figures=[data.figures, moderation.figures],
-            status=served(settings, administration.incidents),
+            status=served(settings, services.incidents),
             counter=counter,
             trace=trace,
         )
-        admin = rows(administration)
-        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate, around)
+        pages, proof = console.rows(services), access.sessions.proof
+        edge = build_edge(
+            settings,
+            catalogue,
+            pools,
+            keys,
+            ledger,
+            uploads,
+            process,
+            rows(services),
+            gate,
+            around,
+            pages,
+            proof,
+        )
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
@@ -118,7 +133,7 @@ async def running(
             work |= await once(settings, database, access, data.content, lambda: catalogue.catalogue, counter)
         try:
             async with beside(work):
-                yield Antiphon(edge, ground.first_key, ready, pools, gate.waiting)
+                yield Antiphon(edge, ground.firsts, ready, pools, gate.waiting)
         finally:
             await pools.stop(_STOP_SECONDS)
             await flush(keys)
@@ -151,7 +166,7 @@ async def supervising(settings: Settings) -> AsyncIterator[Engines]:
         work |= await once(settings, database, access, content, lambda: catalogue.catalogue, counter)
         try:
             async with beside(work):
-                yield Engines(ground.first_key, gateways)
+                yield Engines(ground.firsts, gateways)
         finally:
             await pools.stop(_STOP_SECONDS)
             await runtime.close()
@@ -164,7 +179,7 @@ class _Ground(msgspec.Struct, frozen=True):
     prompt: Database
     """Connections that no page of the administration can occupy: for what every request waits for."""
     access: Access
-    first_key: str | None
+    firsts: Firsts
 
 
 @asynccontextmanager
@@ -173,22 +188,23 @@ async def _grounded(settings: Settings, *, first: bool) -> AsyncIterator[_Ground
     async with await connected(settings.database_url, settings.home_path) as database:
         await upgrade(database)
         async with database.apart() as prompt:
-            access = await opened(database, settings.home_path, prompt)
-            first_key = await access.ensure_default()
+            access = await opened(database, settings.home_path, prompt, settings.session_hours)
+            firsts = await access.ensure_default()
             if first:
                 await used_settings.record(database, settings, time.time())
-            yield _Ground(database, prompt, access, first_key)
+            yield _Ground(database, prompt, access, firsts)
 
 
-def _administration(
+def _services(
     settings: Settings,
     ground: _Ground,
     catalogue: LiveCatalogue,
     dedicated: Dedicated,
     moderation: Moderation,
-) -> Administration:
+) -> Services:
     database = ground.database
-    return Administration(
+    incidents = Incidents(database, settings.uptime_objective, time.time)
+    return Services(
         access=ground.access,
         rate_limits=RateLimits(database, settings),
         spend_limits=SpendLimits(database),
@@ -196,10 +212,14 @@ def _administration(
         dedicated=dedicated,
         policies=Policies(database, time.time, shorten),
         consents=Consents(database, time.time),
-        incidents=Incidents(database, settings.uptime_objective, time.time),
+        incidents=incidents,
         moderation=moderation,
         database=database,
         clock=time.time,
+        settings=settings,
+        catalogue=lambda: catalogue.catalogue,
+        listing=catalogue.listing,
+        status=incidents.status,
     )
 
 

@@ -33,6 +33,7 @@ from antiphon.cli.moderation import moderation
 from antiphon.cli.options import with_settings
 from antiphon.cli.orgs import orgs
 from antiphon.cli.output import report
+from antiphon.cli.people import people
 from antiphon.cli.prices import prices
 from antiphon.cli.projects import projects
 from antiphon.cli.restart import restart
@@ -74,6 +75,7 @@ app.add_typer(keys, name="keys")
 app.command()(usage)
 app.command()(costs)
 app.add_typer(credits, name="credits")
+app.add_typer(people, name="people")
 app.add_typer(prices, name="prices")
 app.add_typer(ledger, name="ledger")
 app.add_typer(audit, name="audit")

@@ -13,6 +13,7 @@ import uvloop
 from msgspec.structs import replace
 from rich.console import Console
 
+from antiphon.access.access import Firsts
 from antiphon.app.running import supervising
 from antiphon.catalogue.catalogue import Catalogue, load
 from antiphon.catalogue.store import ModelStore
@@ -54,7 +55,7 @@ async def _alone(settings: Settings, listener: socket.socket, example: str, rest
     await gateway(
         settings,
         listener,
-        started=lambda antiphon: _greet(listener, antiphon.first_key, example),
+        started=lambda antiphon: _greet(listener, antiphon.firsts, example, settings.public_url),
         ready=announce,
         attend=restarts.attend,
         waits=restarts.waits,
@@ -68,7 +69,7 @@ async def _several(settings: Settings, listener: socket.socket, example: str, re
         gateways = engines.gateways
         supervisor = Supervisor(settings, listener, gateways, ready=announce, waits=restarts.waits)
         restarts.attend(supervisor.end, supervisor.leave)
-        _greet(listener, engines.first_key, example)
+        _greet(listener, engines.firsts, example, settings.public_url)
         await supervisor.run()
         listener.close()  # while the engines end, nobody shall wait for an answer
     await restarts.settle()
@@ -106,20 +107,26 @@ def _chat_alias(catalogue: Catalogue) -> str:
     return next((name for name, entry in meant.items() if entry.task == "chat"), "")
 
 
-def _greet(listener: socket.socket, first_key: str | None, example: str) -> None:
-    """Say where it is served; on the first start also the key, and a request to `example`, a chat model."""
+def _greet(listener: socket.socket, firsts: Firsts, example: str, public_url: str) -> None:
+    """Say where it is served; on the first start also the key, and a request to `example`, a chat model.
+
+    Until somebody can sign in to the console, also a link that lets its first owner in.
+    """
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     out = Console(highlight=False, soft_wrap=True)
-    out.print(f"Antiphon serves {address}/v1 (reference: {address}/docs/api)")
-    if first_key is None:
+    out.print(f"Antiphon serves {address}/v1 (console: {address}/, documentation: {address}/docs)")
+    if firsts.link is not None:
+        out.print("\nOpen this within 15 minutes to set your password for the console, once:\n")
+        out.print(f"{public_url or address}/sign-in/link?token={firsts.link}\n")
+    if firsts.key is None:
         out.print("Keys are shown once; `antiphon keys create` makes another.")
         return
     out.print("Your key, shown this once:\n")
-    out.print(first_key)
+    out.print(firsts.key)
     if example:
         out.print(
-            f"\ncurl {address}/v1/chat/completions -H 'Authorization: Bearer {first_key}' "
+            f"\ncurl {address}/v1/chat/completions -H 'Authorization: Bearer {firsts.key}' "
             "-H 'Content-Type: application/json' "
             f"""-d '{{"model": "{example}", "max_tokens": 60, """
             """"messages": [{"role": "user", "content": "Say hello."}]}'\n""",

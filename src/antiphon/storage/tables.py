@@ -43,6 +43,7 @@ from antiphon.storage.ledger_tables import (
 from antiphon.storage.metadata import metadata
 from antiphon.storage.model_tables import alias_switch, notice, snapshot_ending
 from antiphon.storage.moderation_tables import flag, moderation_threshold, organization_standing
+from antiphon.storage.people_tables import member_sign_in, sign_in_link
 from antiphon.storage.privacy_tables import data_retention, training_consent
 from antiphon.storage.status_tables import (
     status_incident,
@@ -83,6 +84,7 @@ __all__ = [
     "job_lease",
     "machine",
     "member",
+    "member_sign_in",
     "metadata",
     "moderation_threshold",
     "notice",
@@ -93,6 +95,7 @@ __all__ = [
     "rate_limit",
     "request",
     "service_account",
+    "sign_in_link",
     "snapshot_ending",
     "spend_limit",
     "spending",
@@ -229,7 +232,7 @@ api_key = Table(
     "api_key",
     metadata,
     Column("id", Text, primary_key=True),  # key_…
-    Column("kind", Text, nullable=False),  # project, admin, operator
+    Column("kind", Text, nullable=False),  # project, admin, operator; session: a browser that signed in
     Column("organization_id", ForeignKey("organization.id"), index=True),  # none for an operator's
     Column("project_id", ForeignKey("project.id"), index=True),  # a project key's alone
     Column("member_id", ForeignKey("member.id")),

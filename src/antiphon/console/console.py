@@ -1,0 +1,25 @@
+"""Every route of the console, from services that are built."""
+
+from __future__ import annotations
+
+from antiphon.api.routes import Route
+from antiphon.console.assets import assets
+from antiphon.console.pages.keys import KeyPages
+from antiphon.console.pages.overview import OverviewPage
+from antiphon.console.pages.sign_in import SignInPages
+from antiphon.console.services import Services
+from antiphon.console.shell import Shell
+
+
+def rows(services: Services) -> list[Route]:
+    """What `api.edge` serves besides the API."""
+    shell = Shell(services.settings, services.access.sessions.proof)
+    pages = (
+        SignInPages(shell, services),
+        OverviewPage(shell, services),
+        KeyPages(shell, services),
+    )
+    return [
+        *(asset.row() for asset in assets()),
+        *(row for page in pages for row in page.rows()),
+    ]

@@ -1,0 +1,139 @@
+"""Signing in and out, links that set a password, and one's own account."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from antiphon.api.auth import require_own_site
+from antiphon.api.exchange import Exchange
+from antiphon.api.routes import Handler, Route
+from antiphon.console.forms import Form, read
+from antiphon.console.services import Services
+from antiphon.console.shell import Shell
+from antiphon.errors import AntiphonError, Unauthenticated
+
+
+class SignInPages:
+    def __init__(self, shell: Shell, services: Services) -> None:
+        self._shell = shell
+        self._people = services.access.people
+        self._sessions = services.access.sessions
+        self._settings = services.settings
+
+    def rows(self) -> list[Route]:
+        return [
+            self._open("GET", "/sign-in", self.page, "The page to sign in on."),
+            self._open("POST", "/sign-in", self.sign_in, "Sign in."),
+            self._open("GET", "/sign-in/link", self.link, "What a sign-in link opens."),
+            self._open("POST", "/sign-in/link", self.redeem, "Set the password that a link is for."),
+            self._shell.page("/account", self.account, "org.read", "One's own account."),
+            self._shell.act("/account/password", self.change_password, "org.read", "Change one's password."),
+            self._shell.act("/account/sign-out", self.sign_out, "org.read", "Sign out."),
+        ]
+
+    def _open(self, method: str, path: str, handler: Handler, summary: str) -> Route:
+        return Route(
+            method=method,
+            path=path,
+            handler=handler,
+            summary=summary,
+            public=True,
+            listed=False,
+            failing=self._shell.failed,
+        )
+
+    async def page(self, exchange: Exchange) -> None:
+        await self._ask(exchange)
+
+    async def _ask(self, exchange: Exchange, problem: AntiphonError | None = None, email: str = "") -> None:
+        found = parse_qs(exchange.query.decode("latin-1"))
+        await self._shell.show(
+            exchange,
+            "sign_in.html",
+            code=problem.status if problem else 200,
+            problem=problem,
+            email=email,
+            next=own_path(found.get("next", ["/"])[0]),
+            anybody=await self._people.anybody(),
+            provider=self._settings.oidc_name if self._settings.oidc_issuer else "",
+        )
+
+    async def sign_in(self, exchange: Exchange) -> None:
+        require_own_site(exchange)
+        form = await read(exchange, None)
+        try:
+            secret = await self._people.sign_in(
+                form.text("email"), form.secret("password"), form.text("organization")
+            )
+        except AntiphonError as problem:
+            await self._ask(exchange, problem, form.text("email"))
+            return
+        await self.enter(exchange, secret, own_path(form.text("next")))
+
+    async def enter(self, exchange: Exchange, secret: str, path: str) -> None:
+        """Keep the session in the browser, and lead on."""
+        headers = {"location": path, "cache-control": "no-store"}
+        headers["set-cookie"] = self._shell.signed_in(secret, self._sessions.seconds)
+        await exchange.answer(b"", "text/html; charset=utf-8", 303, headers)
+
+    async def link(self, exchange: Exchange) -> None:
+        token = parse_qs(exchange.query.decode("latin-1")).get("token", [""])[0]
+        await self._ask_password(exchange, token)
+
+    async def _ask_password(
+        self, exchange: Exchange, token: str, problem: AntiphonError | None = None, form: Form | None = None
+    ) -> None:
+        try:
+            link = await self._people.opened(token)
+        except Unauthenticated as ended:
+            await self._shell.show(
+                exchange, "problem.html", code=401, error=ended, title="This link has ended"
+            )
+            return
+        await self._shell.show(
+            exchange,
+            "link.html",
+            code=problem.status if problem else 200,
+            link=link,
+            token=token,
+            problem=problem,
+            email=form.text("email") if form else "",
+            name=form.text("name") if form else "",
+        )
+
+    async def redeem(self, exchange: Exchange) -> None:
+        require_own_site(exchange)
+        form = await read(exchange, None)
+        token = form.text("token")
+        try:
+            secret = await self._people.redeem(
+                token, form.secret("password"), email=form.text("email"), name=form.text("name")
+            )
+        except AntiphonError as problem:
+            await self._ask_password(exchange, token, problem, form)
+            return
+        await self.enter(exchange, secret, "/")
+
+    async def account(self, exchange: Exchange) -> None:
+        caller = exchange.known_caller
+        people = await self._people.list(caller.organization_id)
+        me = next(one for one in people if one.member_id == caller.member_id)
+        await self._shell.show(exchange, "account.html", me=me)
+
+    async def change_password(self, exchange: Exchange, form: Form) -> None:
+        caller = exchange.known_caller
+        secret = await self._people.change_password(
+            caller, form.secret("old_password"), form.secret("password")
+        )
+        await self.enter(exchange, secret, "/account")
+
+    async def sign_out(self, exchange: Exchange, form: Form) -> None:
+        await self._sessions.end(exchange.known_caller)
+        headers = {"location": "/sign-in", "set-cookie": self._shell.signed_in("", 0)}
+        await exchange.answer(b"", "text/html; charset=utf-8", 303, headers)
+
+
+def own_path(said: str) -> str:
+    """A path of this site, whatever was said."""
+    plain = said.startswith("/") and not said.startswith(("//", "/\\")) and said.isprintable()
+    return said if plain and said.isascii() else "/"

@@ -1,0 +1,20 @@
+"""What pages are made of: the services of the administration, and what else there is to show."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from antiphon.api.admin.table import Administration
+from antiphon.catalogue.catalogue import Catalogue
+from antiphon.catalogue.listing import Listing
+from antiphon.settings import Settings
+from antiphon.wire.status import Status
+
+
+class Services(Administration, frozen=True, kw_only=True):
+    """`listing` gives what models' names mean now and next, `status` what `/status` shows."""
+
+    settings: Settings
+    catalogue: Callable[[], Catalogue]
+    listing: Callable[[], Sequence[Listing]]
+    status: Callable[[], Awaitable[Status]]

@@ -1,0 +1,20 @@
+// What every page does: the menu of a small screen, copying, questions before what cannot be undone.
+const menu = document.querySelector("[data-menu]");
+menu?.addEventListener("click", () => {
+  const open = document.getElementById("side").classList.toggle("open");
+  menu.setAttribute("aria-expanded", String(open));
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  const words = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = words; }, 1500);
+});
+
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
