@@ -143,7 +143,7 @@ async def console_house(
             listing=known.listing,
             status=there["incidents"].status,
         )
-        pages = {"console": console.rows(services), "proof": world.access.sessions.proof}
+        pages = {"pages": console.rows(services), "proof": world.access.sessions.proof}
         keys, admin = world.access.authenticator, admin_rows(services)
         async with serving(folder, engine, authenticator=keys, admin=admin, **pages, **settings) as service:
             yield House(world, service, services, organization, project)

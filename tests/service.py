@@ -392,7 +392,7 @@ async def serving(
     stored: StoredCompletions | None = None,
     status: StatusPage | None = None,
     counter: Counter | None = None,
-    console: Sequence[Route] = (),
+    pages: Sequence[Route] = (),
     proof: Callable[[str], str] = lambda secret: "",
     **settings: Any,
 ) -> AsyncIterator[Service]:
@@ -408,9 +408,10 @@ async def serving(
     pools: Any = ScriptedPools(pool, lambda snapshot: known.entries[snapshot].context)
     keys: Any = authenticator or OneKey()
     async with migrated(chosen.database_url) as database, running(database, home) as ledger:
-        around = Around(observers=observers, stored=stored, status=status, counter=counter)
-        pages: dict[str, Any] = {"console": console, "proof": proof}
-        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, around=around, **pages)
+        around = Around(
+            observers=observers, stored=stored, status=status, counter=counter, pages=pages, proof=proof
+        )
+        edge = build_edge(chosen, known, pools, keys, ledger, uploads, admin=admin, around=around)
         async with listening(edge, chosen) as port, aiohttp.ClientSession() as session:
             yield Service(edge, pool, Books(database), port, session)
 

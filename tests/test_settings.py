@@ -50,6 +50,7 @@ def test_every_setting_has_a_help_and_refuses_nonsense(row: settings.Row, tmp_pa
     assert row.help and row.help[0].isupper() and not row.help.endswith(".")
     assert row.environment == "ANTIPHON_" + row.name.upper()
     names = ("moderation_scorers", "moderation_model", "moderation_key_file")
+    names += ("oidc_client", "oidc_secret_file", "oidc_name")
     if row.name in ("home", "host", "database", "content_keys", "vllm_command", "ray_address", *names):
         return
     for wrong in ("nonsense", "-1"):

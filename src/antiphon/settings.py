@@ -67,9 +67,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Address of the Ray cluster, as 10.0.0.1:6379; auto: the one of this machine")
     ] = "auto"
     log_level: Annotated[LogLevel, Meta(description="How much is logged")] = "info"
-    log_format: Annotated[
-        Literal["text", "json"], Meta(description="Lines for people, or one JSON object a line")
-    ] = "text"
+    log_format: Annotated[Literal["text", "json"], Meta(description="Lines, or one JSON object a line")] = (
+        "text"
+    )
     otlp_endpoint: Annotated[
         str,
         Meta(
@@ -86,8 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"\A(https?://[^\s/?#@]+)?\Z",
-            description="Address under which people reach the console, as https://ai.example.com: for "
-            "sign-in links, and by https for browsers alone; empty: where it listens",
+            description="Address of the console, as https://ai.example.com; empty: where it listens",
         ),
     ] = ""
     session_hours: Annotated[
@@ -97,13 +96,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"\A(https://[^\s?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^\s?#]*)?)?\Z",
-            description="OpenID Connect provider that vouches for people's addresses, as "
-            "https://accounts.example.com; empty: none",
+            description="OpenID Connect provider for sign-in, as https://accounts.example.com; empty: none",
         ),
     ] = ""
     oidc_client: Annotated[str, Meta(description="Client id that the provider knows the console by")] = ""
     oidc_secret_file: Annotated[str, Meta(description="File with the client's secret")] = ""
-    oidc_name: Annotated[str, Meta(description="What the provider is called on the sign-in page")] = "SSO"
+    oidc_name: Annotated[str, Meta(description="What the sign-in page calls the provider")] = "SSO"
     webhook: Annotated[
         str,
         Meta(

@@ -47,8 +47,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     days: int = 30
     """After so many it is gone, for good; 0: it is never written."""
     stores: bool = True
-    """Whether a request may ask with `store` that its completion is kept, where nothing else is for 30 days;
-    else that is as if it were false."""
+    """Whether a request may ask with `store` that its completion is kept; else that counts as false."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +68,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     kind: KeyKind = "project"
     role: Role = "reader"
     """What an admin key, or a person who signed in, may do in its organization."""
-    operator: bool = False
-    """Whether a person who signed in runs the installation, too."""
+    operator: bool = False  # whether a person who signed in runs the installation, too
     scopes: frozenset[str] = frozenset({"chat", "audio", "models"})
     """What a project key may be used for."""
     member_id: str | None = None

@@ -40,6 +40,9 @@ def new_id() -> str:
 class Exchange:
     """One request. `caller` is set once the key was checked; `status` once the answer has begun."""
 
+    failing: Callable[[Exchange, BaseException], Awaitable[None]] | None = None
+    """How a page of the console shows what went wrong."""
+
     def __init__(
         self,
         scope: Scope,
@@ -84,8 +87,6 @@ class Exchange:
         """Whether the work goes on when the client is gone, since a retry may ask for its answer."""
         self._standing: Standing = ()
         self._settings = settings
-        self.failing: Callable[[Exchange, BaseException], Awaitable[None]] | None = None
-        """How a page of the console shows what went wrong."""
         self.turn: Callable[[], Awaitable[None]] | None = None
         """What to await between receiving a request and reading it; it may refuse."""
         self.asked = b""

@@ -53,6 +53,10 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     status: StatusPage | None = None
     counter: Counter | None = None
     trace: Trace | None = None
+    pages: Sequence[Route] = ()
+    """Those of the console."""
+    proof: Callable[[str], str] = lambda secret: ""
+    """What pages of a session send along with changes."""
 
 
 ALONE = Around()
@@ -69,10 +73,7 @@ def build_edge(
     admin: Sequence[Route] = (),
     gate: Gate | None = None,
     around: Around = ALONE,
-    console: Sequence[Route] = (),
-    proof: Callable[[str], str] = lambda secret: "",
 ) -> Edge:
-    """`proof` is what pages of a session send along with changes."""
     metrics = Metrics(process)
     gate = gate or Gate(settings)
     pools.on_pool.append(lambda pool: pool.on_change.append(partial(gate.pump, pool.deployment.name)))
@@ -105,7 +106,7 @@ def build_edge(
     )
     reference.describe(openapi.document(routes))
     watched = (around.observers, around.counter, around.trace)
-    edge = Edge(settings, [*routes, *console], keys, gate, metrics, *watched, proof)
+    edge = Edge(settings, [*routes, *around.pages], keys, gate, metrics, *watched, around.proof)
     return edge
 
 

@@ -77,7 +77,6 @@ async def running(
     home = settings.home_path
     async with _grounded(settings, first=told is None) as ground, AsyncExitStack() as stack:
         database, prompt, access = ground.database, ground.prompt, ground.access
-        keys = access.authenticator
         trace = await stack.enter_async_context(tracing(settings))  # what is there is sent last of all
         runtime = new_runtime(settings)
         stack.push_async_callback(runtime.close)
@@ -103,28 +102,23 @@ async def running(
             status=served(settings, services.incidents),
             counter=counter,
             trace=trace,
+            pages=console.rows(services),
+            proof=access.sessions.proof,
         )
-        pages, proof = console.rows(services), access.sessions.proof
+        admin = rows(services)
         edge = build_edge(
-            settings,
-            catalogue,
-            pools,
-            keys,
-            ledger,
-            uploads,
-            process,
-            rows(services),
-            gate,
-            around,
-            pages,
-            proof,
+            settings, catalogue, pools, access.authenticator, ledger, uploads, process, admin, gate, around
         )
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
         if told is not None:
             await attach(told, pools)
-        work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "late": data.late.run()}
+        work = {
+            "catalogue": catalogue.run(),
+            "keys": flush_often(access.authenticator),
+            "late": data.late.run(),
+        }
         work |= {"counts": keep(counter, database), **moderation.work()}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
@@ -136,7 +130,7 @@ async def running(
                 yield Antiphon(edge, ground.firsts, ready, pools, gate.waiting)
         finally:
             await pools.stop(_STOP_SECONDS)
-            await flush(keys)
+            await flush(access.authenticator)
             await last_counts(counter, database)
 
 
