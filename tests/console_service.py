@@ -14,6 +14,7 @@ import aiohttp
 from admin_service import administration, dedicated
 from antiphon.access.api_key import Realm
 from antiphon.access.members import Member
+from antiphon.access.oidc import provider_of
 from antiphon.access.organizations import Organization
 from antiphon.access.pepper import check_pepper
 from antiphon.access.projects import Project
@@ -136,9 +137,11 @@ async def console_house(
         project = await world.project(organization, "shop")
         instances, known = dedicated(world, folder), catalogue(folder, {})
         there = administration(world, instances)
+        chosen = Settings(home=str(folder), **settings)
         services = Services(
             **there,
-            settings=Settings(home=str(folder), **settings),
+            settings=chosen,
+            provider=provider_of(chosen),
             catalogue=lambda: known,
             listing=known.listing,
             status=there["incidents"].status,

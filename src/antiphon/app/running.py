@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 
 from antiphon.access.access import Access, Firsts, opened
+from antiphon.access.oidc import Provider, provider_of
 from antiphon.access.pepper import connected
 from antiphon.admission.counters import Counters
 from antiphon.admission.gate import Gate
@@ -174,6 +175,7 @@ class _Ground(msgspec.Struct, frozen=True):
     """Connections that no page of the administration can occupy: for what every request waits for."""
     access: Access
     firsts: Firsts
+    provider: Provider | None
 
 
 @asynccontextmanager
@@ -186,7 +188,7 @@ async def _grounded(settings: Settings, *, first: bool) -> AsyncIterator[_Ground
             firsts = await access.ensure_default()
             if first:
                 await used_settings.record(database, settings, time.time())
-            yield _Ground(database, prompt, access, firsts)
+            yield _Ground(database, prompt, access, firsts, await asyncio.to_thread(provider_of, settings))
 
 
 def _services(
@@ -214,6 +216,7 @@ def _services(
         catalogue=lambda: catalogue.catalogue,
         listing=catalogue.listing,
         status=incidents.status,
+        provider=ground.provider,
     )
 
 

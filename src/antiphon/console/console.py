@@ -7,6 +7,7 @@ from antiphon.console.assets import assets
 from antiphon.console.pages.keys import KeyPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.sign_in import SignInPages
+from antiphon.console.pages.vouched import VouchedPages
 from antiphon.console.services import Services
 from antiphon.console.shell import Shell
 
@@ -14,12 +15,12 @@ from antiphon.console.shell import Shell
 def rows(services: Services) -> list[Route]:
     """What `api.edge` serves besides the API."""
     shell = Shell(services.settings, services.access.sessions.proof)
-    pages = (
-        SignInPages(shell, services),
-        OverviewPage(shell, services),
-        KeyPages(shell, services),
-    )
-    return [
-        *(asset.row() for asset in assets()),
-        *(row for page in pages for row in page.rows()),
+    sign_in, provider = SignInPages(shell, services), services.provider
+    rows = [
+        *sign_in.rows(),
+        *OverviewPage(shell, services).rows(),
+        *KeyPages(shell, services).rows(),
     ]
+    if provider is not None:
+        rows += VouchedPages(shell, services, sign_in, provider).rows()
+    return [*(asset.row() for asset in assets()), *rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from antiphon.access.oidc import Provider
 from antiphon.api.admin.table import Administration
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.listing import Listing
@@ -18,3 +19,5 @@ class Services(Administration, frozen=True, kw_only=True):
     catalogue: Callable[[], Catalogue]
     listing: Callable[[], Sequence[Listing]]
     status: Callable[[], Awaitable[Status]]
+    provider: Provider | None = None
+    """Of sign-ins, besides passwords."""

@@ -18,7 +18,7 @@ class SignInPages:
         self._shell = shell
         self._people = services.access.people
         self._sessions = services.access.sessions
-        self._settings = services.settings
+        self._provider = services.provider
 
     def rows(self) -> list[Route]:
         return [
@@ -55,7 +55,7 @@ class SignInPages:
             email=email,
             next=own_path(found.get("next", ["/"])[0]),
             anybody=await self._people.anybody(),
-            provider=self._settings.oidc_name if self._settings.oidc_issuer else "",
+            provider=self._provider.name if self._provider else "",
         )
 
     async def sign_in(self, exchange: Exchange) -> None:
