@@ -24,6 +24,7 @@ TESTED_WITH = {
     "api/test_admin_project_keys.py": ("api/admin/rotations.py",),
     "api/test_admin_projects.py": ("api/admin/answers.py",),
     "api/test_admin_incidents.py": ("operations/incidents.py",),
+    "api/test_admin_operator.py": ("operations/crediting.py",),
     "api/test_audio.py": ("inference/transcription.py",),
     "api/test_chat.py": (
         "api/auth.py",

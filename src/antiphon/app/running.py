@@ -18,12 +18,12 @@ from antiphon.admission.memory import Memory
 from antiphon.admission.store import RateLimits, SpendLimits
 from antiphon.api.admin.table import Moderation, rows
 from antiphon.api.edge import Edge
-from antiphon.app.data import kept, opened_content
+from antiphon.app.data import Data, kept, opened_content
 from antiphon.app.edge import Around, build_edge
 from antiphon.app.engines import attach, attached, keep_scaled, new_runtime, own, whenever
-from antiphon.app.moderation import moderating
+from antiphon.app.moderation import Moderated, moderating
 from antiphon.app.status import counting, keep, last_counts, served
-from antiphon.app.traces import tracing
+from antiphon.app.traces import Trace, tracing
 from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
@@ -40,6 +40,7 @@ from antiphon.privacy.consent import Consents
 from antiphon.privacy.expiring import shorten
 from antiphon.privacy.policies import Policies
 from antiphon.settings import Settings
+from antiphon.status.counting import Counter
 from antiphon.storage.database import Database
 from antiphon.storage.folders import clean, own_folder
 from antiphon.storage.migrations import upgrade
@@ -96,30 +97,16 @@ async def running(
         moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
         services = _services(settings, ground, catalogue, dedicated, moderation.services)
         counter = counting(settings)
-        around = Around(
-            observers=[data.keeper, *moderation.observers],
-            stored=data.stored,
-            figures=[data.figures, moderation.figures],
-            status=served(settings, services.incidents),
-            counter=counter,
-            trace=trace,
-            pages=console.rows(services),
-            proof=access.sessions.proof,
-        )
+        around = _around(settings, services, data, moderation, counter, trace)
         admin = rows(services)
-        edge = build_edge(
-            settings, catalogue, pools, access.authenticator, ledger, uploads, process, admin, gate, around
-        )
+        keys = access.authenticator
+        edge = build_edge(settings, catalogue, pools, keys, ledger, uploads, process, admin, gate, around)
         ready = _first_readiness(pools)
         whenever(pools, catalogue.take)
         await catalogue.start()
         if told is not None:
             await attach(told, pools)
-        work = {
-            "catalogue": catalogue.run(),
-            "keys": flush_often(access.authenticator),
-            "late": data.late.run(),
-        }
+        work = {"catalogue": catalogue.run(), "keys": flush_often(keys), "late": data.late.run()}
         work |= {"counts": keep(counter, database), **moderation.work()}
         if told is None:
             # In several processes that is for the one that runs the engines to do.
@@ -131,7 +118,7 @@ async def running(
                 yield Antiphon(edge, ground.firsts, ready, pools, gate.waiting)
         finally:
             await pools.stop(_STOP_SECONDS)
-            await flush(access.authenticator)
+            await flush(keys)
             await last_counts(counter, database)
 
 
@@ -217,6 +204,27 @@ def _services(
         listing=catalogue.listing,
         status=incidents.status,
         provider=ground.provider,
+    )
+
+
+def _around(
+    settings: Settings,
+    services: Services,
+    data: Data,
+    moderation: Moderated,
+    counter: Counter,
+    trace: Trace | None,
+) -> Around:
+    """What watches requests, and what is served besides."""
+    return Around(
+        observers=[data.keeper, *moderation.observers],
+        stored=data.stored,
+        figures=[data.figures, moderation.figures],
+        status=served(settings, services.incidents),
+        counter=counter,
+        trace=trace,
+        pages=console.rows(services),
+        proof=services.access.sessions.proof,
     )
 
 

@@ -39,31 +39,16 @@ def add(
     home: Home = None,
 ) -> None:
     """Add to the balance of an organization; it is spent once `antiphon orgs prepaid ORG --on` was said."""
-    from antiphon.ledger import credits as ledger
-    from antiphon.storage import audit
+    from antiphon.operations.crediting import credit
 
-    value = nano(amount)
+    nano(amount)  # or it says what is wrong
     if name == "":
         raise CommandFailed("the id is empty", fix="write --id invoice-7", exit_code=ExitCode.USAGE)
 
     async def run() -> Credit:
-        now = time.time()
         async with opened_database(home) as (access, database):
             organization = await access.organizations.find(org)
-            async with database.begin() as connection:
-                give = partial(ledger.add, name=name)
-                made, new = await connection.run_sync(give, organization.id, value, note, int(now))
-                payload = {"id": made.id, "data": {"amount": amount, "note": note}}
-                if new:
-                    await audit.record(
-                        connection,
-                        "credit.created",
-                        payload,
-                        organization_id=organization.id,
-                        by=None,
-                        now=now,
-                    )
-        return made
+            return await credit(database, organization.id, amount, note, name=name, by=None, now=time.time())
 
     made = asyncio.run(run())
     typer.echo(json.dumps(_row(made)) if as_json else made.id)

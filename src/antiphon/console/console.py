@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from antiphon.api.routes import Route
 from antiphon.console.assets import assets
+from antiphon.console.pages.instance import InstancePages
 from antiphon.console.pages.keys import KeyPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.sign_in import SignInPages
+from antiphon.console.pages.uptime import UptimePages
 from antiphon.console.pages.vouched import VouchedPages
 from antiphon.console.services import Services
 from antiphon.console.shell import Shell
@@ -20,6 +22,8 @@ def rows(services: Services) -> list[Route]:
         *sign_in.rows(),
         *OverviewPage(shell, services).rows(),
         *KeyPages(shell, services).rows(),
+        *UptimePages(shell, services).rows(),
+        *InstancePages(shell, services).rows(),
     ]
     if provider is not None:
         rows += VouchedPages(shell, services, sign_in, provider).rows()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import partial
 
 from antiphon.access import organizations
@@ -14,8 +13,8 @@ from antiphon.api.exchange import JSON, Exchange
 from antiphon.api.routes import Answer, Route
 from antiphon.ledger import credits
 from antiphon.ledger.usage import dollars
+from antiphon.operations.crediting import credit
 from antiphon.privacy.policies import Policies
-from antiphon.storage import audit
 from antiphon.storage.database import Database
 from antiphon.wire.admin.lists import ListQuery
 from antiphon.wire.admin.operator import (
@@ -113,21 +112,16 @@ class OperatorApi:
 
     async def create_credit(self, exchange: Exchange) -> None:
         wanted, name = await read_body(exchange, CreditCreate), name_of(exchange)
-        organization, now = await self._organization(exchange), self._clock()
-        amount = int(Decimal(wanted.amount).scaleb(9))
-        async with self._database.begin() as connection:
-            made, new = await connection.run_sync(
-                partial(credits.add, name=name), organization.id, amount, wanted.note, int(now)
-            )
-            if new:
-                await audit.record(
-                    connection,
-                    "credit.created",
-                    {"id": made.id, "data": {"amount": wanted.amount, "note": wanted.note}},
-                    organization_id=organization.id,
-                    by=exchange.known_caller,
-                    now=now,
-                )
+        organization = await self._organization(exchange)
+        made = await credit(
+            self._database,
+            organization.id,
+            wanted.amount,
+            wanted.note,
+            name=name,
+            by=exchange.known_caller,
+            now=self._clock(),
+        )
         await exchange.answer_json(_credit(made))
 
     async def list_credits(self, exchange: Exchange) -> None:
