@@ -76,6 +76,7 @@ class Left(msgspec.Struct, frozen=True):
     """What a server and its engines hold while nobody asks."""
 
     descriptors: int
+    """Without those of databases' files: their pools open four connections each, as they are needed."""
     connections: int
     tasks: int
     files: int
@@ -287,12 +288,17 @@ class House:
         tasks = sum(float(line.split()[-1]) for line in lines if line.startswith("antiphon_tasks{"))
         folders = (self._temporary, self.server.home / "uploads")
         return Left(
-            descriptors=sum(one.num_fds() for one in everyone),
+            descriptors=sum(map(self._descriptors, everyone)),
             connections=sum(len(one.net_connections("all")) for one in everyone),
             tasks=int(tasks),
             files=sum(path.is_file() for folder in folders for path in folder.rglob("*")),
             processes=len(everyone),
         )
+
+    def _descriptors(self, process: psutil.Process) -> int:
+        databases = f"{self.server.home}/"
+        opened = [Path(file.path).name for file in process.open_files() if file.path.startswith(databases)]
+        return process.num_fds() - sum(".db" in name for name in opened)
 
     async def steady(self) -> Left:
         """The most of each that some readings of an idle server find: what is looked after comes and goes."""
