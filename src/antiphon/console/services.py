@@ -8,6 +8,7 @@ from antiphon.access.oidc import Provider
 from antiphon.api.admin.table import Administration
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.listing import Listing
+from antiphon.moderation.evidence import Evidence
 from antiphon.settings import Settings
 from antiphon.wire.status import Status
 
@@ -18,6 +19,8 @@ class Services(Administration, frozen=True, kw_only=True):
     settings: Settings
     catalogue: Callable[[], Catalogue]
     listing: Callable[[], Sequence[Listing]]
+    evidence: Evidence
+    """What is kept of a request, for as long as it is."""
     status: Callable[[], Awaitable[Status]]
     provider: Provider | None = None
     """Of sign-ins, besides passwords."""
