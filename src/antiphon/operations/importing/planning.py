@@ -128,7 +128,7 @@ class _Planning:
 
     def _snapshot(self, members: list[tuple[int, Served]]) -> str:
         """The id of the snapshot of deployments that serve the same, which is new unless it is written."""
-        first = members[0][1]
+        first = _together([served for _, served in members])
         urls = tuple(dict.fromkeys(served.url for _, served in members))
         known = (first.task, urls, first.model, first.secret)
         if known not in self._ids:
@@ -248,6 +248,15 @@ class _Planning:
         for section, entry, _ in self._config.leftovers():
             if entry != "model_group_alias":
                 self._tell(section, entry, "none", REMARKS.get(entry or section, UNKNOWN))
+
+
+def _together(alike: list[Served]) -> Served:
+    """The first of several that serve the same, with what it does not tell and another does."""
+    return msgspec.structs.replace(
+        alike[0],
+        context=next((one.context for one in alike if one.context), None),
+        price=next((one.price for one in alike if one.price), {}),
+    )
 
 
 def _is_name(text: str) -> bool:
