@@ -62,7 +62,9 @@ def reserve(seq: int, name: str = "req_1", amount: int = 1000, **changes: Any) -
     return Reserve(seq=seq, request_id=name, amount=amount, **values)
 
 
-def settle(seq: int, name: str = "req_1", input: int = 100, output: int = 50, seconds: int = 0) -> Settle:
+def settle(
+    seq: int, name: str = "req_1", input: int = 100, output: int = 50, seconds: int = 0, **more: Any
+) -> Settle:
     return Settle(
         seq=seq,
         request_id=name,
@@ -74,6 +76,7 @@ def settle(seq: int, name: str = "req_1", input: int = 100, output: int = 50, se
         output_cost=2 * output,
         audio_cost=7 * seconds,
         ended_at=NOVEMBER + 5,
+        **more,
     )
 
 

@@ -64,6 +64,22 @@ async def test_a_whole_answer_pays_what_the_engine_counted_at_its_end(tmp_path: 
     assert (paid.input_tokens, paid.cached_tokens, paid.output_tokens) == (PROMPT, 1, 2)
     assert paid.cost == (PROMPT + 2) * TOKEN
     assert (paid.organization_id, paid.project_id, paid.key_id) == ("org-1", "proj_1", "key_1")
+    assert (paid.model, paid.endpoint, paid.reason) == ("gpt-3.5-turbo", "chat.completions", None)
+    assert 0 <= paid.queued_ms <= paid.engine_ms <= paid.first_ms <= paid.ended_ms
+
+
+async def test_the_row_tells_how_long_the_first_piece_took_and_why_there_was_no_more(tmp_path: Path) -> None:
+    async def answer(job: ChatJob) -> AsyncGenerator[Delta | Usage, None]:
+        await asyncio.sleep(0.3)
+        yield Delta(0, "Hi", completion_tokens=1)
+        await asyncio.sleep(0.2)
+        raise EngineFailed("gone")
+
+    async with serving(tmp_path, ScriptedEngine(answer)) as service:
+        await service.chat(stream=True)
+        paid = await service.books.only()
+    assert (paid.status, paid.reason) == ("settled", "EngineFailed")
+    assert paid.first_ms - paid.engine_ms >= 290 and paid.ended_ms - paid.first_ms >= 190
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -71,6 +71,8 @@ async def test_a_transcript_pays_each_begun_second(tmp_path: Path, fields: dict[
         paid = await service.books.only()
     assert status == 200 and paid.id == headers["x-request-id"]
     assert (paid.status, paid.seconds, paid.cost, paid.reserved) == ("settled", 3, 3 * SECOND, 3 * SECOND)
+    assert (paid.model, paid.endpoint) == ("whisper-1", "audio.transcriptions")
+    assert 0 <= paid.queued_ms <= paid.engine_ms <= paid.first_ms <= paid.ended_ms
 
 
 @pytest.mark.parametrize(("last", "paid_for"), [(4.2, 5), (12.5, 10)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import pytest
@@ -14,6 +15,7 @@ from antiphon.ledger.journal import DURABLE_SECONDS, LEAVE_SECONDS
 from antiphon.ledger.ledger import Ledger
 from antiphon.ledger.life import FINISH_SECONDS
 from antiphon.ledger.meter import Account, Bill
+from antiphon.ledger.moments import Asked, Moments
 from antiphon.storage import tables
 from ledger_house import CHAT, DOLLAR, House, tokens
 from simulated_disk import SimulatedDisk
@@ -28,6 +30,42 @@ async def answer(ledger: Ledger, account: Account, name: str, completion: int = 
     async with ledger.meter.open(name, account, CHAT, tokens(10, 100)) as bill:
         bill.handed(tokens(10, 1))
         await bill.settle(tokens(10, completion))
+
+
+def test_the_moments_of_a_request_are_in_its_row(house: House) -> None:
+    account = house.tenant()
+
+    async def main() -> None:
+        async with house.ledger() as ledger:
+            for name in ("whole", "broken", "failed"):
+                asked = Asked("gpt-3.5-turbo", "chat.completions", Moments(house.clock.monotonic))
+                await asyncio.sleep(0.5)
+                asked.moments.let_in()
+                with suppress(EngineFailed):
+                    async with ledger.meter.open(name, account, CHAT, tokens(10, 100), asked) as bill:
+                        await asyncio.sleep(1)
+                        if name == "failed":
+                            raise EngineFailed("gone")
+                        bill.moments.first()
+                        bill.handed(tokens(10, 1))
+                        await asyncio.sleep(1)
+                        if name == "broken":
+                            raise EngineFailed("gone")
+                        await bill.settle(tokens(10, 20))
+
+    house.go(main())
+    rows = {row.id: row for row in house.rows(tables.request)}
+    assert {(row.model, row.endpoint) for row in rows.values()} == {("gpt-3.5-turbo", "chat.completions")}
+    assert {id: (row.status, row.reason) for id, row in rows.items()} == {
+        "whole": ("settled", None),
+        "broken": ("settled", "EngineFailed"),
+        "failed": ("voided", "EngineFailed"),
+    }
+    for id, row in rows.items():
+        assert row.queued_ms == 500
+        assert (row.first_ms is None) == (id == "failed")
+        assert 1500 <= row.ended_ms - (0 if id == "failed" else 1000) < 1600
+        assert id == "failed" or 1500 <= row.first_ms < 1600
 
 
 def test_a_request_is_reserved_and_settled(house: House) -> None:

@@ -6,8 +6,10 @@ import struct
 import zlib
 from datetime import date
 
+import msgspec
 import pytest
 
+from antiphon.ledger.moments import Times
 from antiphon.ledger.records import Record, Reserve, Settle, Void, decode, encode
 from antiphon.values import Price
 
@@ -26,6 +28,8 @@ RECORDS: list[Record] = [
         prepaid=True,
         created_at=1_700_000_000,
         amount=10**15,
+        model="gpt-3.5-turbo",
+        endpoint="chat.completions",
     ),
     Settle(
         seq=2,
@@ -38,6 +42,8 @@ RECORDS: list[Record] = [
         output_cost=7,
         audio_cost=11,
         ended_at=1_700_000_001,
+        times=Times(1, 20, None, 300),
+        reason="EngineFailed",
     ),
     Void(seq=3, request_id="req_2", reason="ClientGone", ended_at=1_700_000_002),
 ]
@@ -46,6 +52,17 @@ DATA = b"".join(map(encode, RECORDS))
 
 def test_records_come_back() -> None:
     assert list(decode(DATA)) == RECORDS
+
+
+def test_records_of_a_version_that_noted_less_are_read() -> None:
+    for record in RECORDS:
+        fields = msgspec.to_builtins(record)
+        for name in ("model", "endpoint", "times"):
+            fields.pop(name, None)
+        payload = msgspec.msgpack.encode(fields)
+        [old] = decode(struct.pack(">II", len(payload), zlib.crc32(payload)) + payload)
+        assert old.request_id == record.request_id
+        assert isinstance(old, Reserve) or old.times == Times()
 
 
 def test_a_settlement_costs_its_parts() -> None:

@@ -16,7 +16,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL + 1, logger="antiphon")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 6])  # worlds in which every kind of end occurs
+@pytest.mark.parametrize("seed", [1, 3, 4, 5])  # worlds in which every kind of end occurs
 def test_no_invariant_breaks(seed: int) -> None:
     counts = World(seed, REQUESTS).run()
     assert counts["settled"] > REQUESTS / 4

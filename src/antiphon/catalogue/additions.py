@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from antiphon.catalogue.catalogue import build
 from antiphon.catalogue.document import read
@@ -35,3 +39,23 @@ def append(path: Path, tables: str, store: ModelStore) -> None:
         raise ConfigurationError(
             f"{path} cannot be written: {problem.strerror}", fix="see antiphon doctor"
         ) from None
+
+
+def tables(found: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+    """Tables of TOML: each heading, with its brackets, over its fields; empty ones are left out."""
+    return "\n".join(f"{heading}\n{_lines(fields)}" for heading, fields in found)
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "".join(f"{key} = {_value(value)}\n" for key, value in table.items() if value)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, date):
+        return value.isoformat()  # TOML has dates of its own
+    # A JSON string, number or boolean is a TOML one too.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

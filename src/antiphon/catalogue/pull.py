@@ -7,11 +7,12 @@ The files are brought first, then read to see what they are, and only then writt
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import msgspec
 
-from antiphon.catalogue.additions import append
+from antiphon.catalogue.additions import append, tables
 from antiphon.catalogue.catalogue import build
 from antiphon.catalogue.document import FILE_NAME, parsed, read
 from antiphon.catalogue.entries import Alias, AliasName, Entry, SnapshotId, format_of
@@ -112,23 +113,10 @@ def _check_names(home: Path, store: ModelStore, name: str, alias: str | None) ->
 
 def _toml(entry: Entry, alias: str | None) -> str:
     id = json.dumps(entry.id)
-    fields = msgspec.to_builtins(entry)
-    tables = [(f"[snapshots.{id}]", fields)]
-    tables += [(f"[[snapshots.{id}.files]]", file) for file in fields.pop("files")]
+    fields = msgspec.to_builtins(entry, builtin_types=(date,))
+    found = [(f"[snapshots.{id}]", fields)]
+    found += [(f"[[snapshots.{id}.files]]", file) for file in fields.pop("files")]
     del fields["id"]
     if alias is not None:
-        tables.append((f"[aliases.{json.dumps(alias)}]", msgspec.to_builtins(Alias(snapshot=entry.id))))
-    return "\n".join(f"{heading}\n{_lines(table)}" for heading, table in tables)
-
-
-def _lines(table: dict[str, object]) -> str:
-    return "".join(f"{key} = {_value(key, value)}\n" for key, value in table.items() if value)
-
-
-def _value(key: str, value: object) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_value(k, v)}" for k, v in value.items()) + " }"
-    if key == "released":
-        return str(value)  # TOML has dates of its own
-    # A JSON string, number, boolean or list is a TOML one too.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        found.append((f"[aliases.{json.dumps(alias)}]", msgspec.to_builtins(Alias(snapshot=entry.id))))
+    return tables(found)

@@ -26,6 +26,7 @@ from antiphon.cli.docs import docs
 from antiphon.cli.doctor import doctor
 from antiphon.cli.flags import flags
 from antiphon.cli.handover import ENVIRONMENT, inherited, say
+from antiphon.cli.import_ import imports
 from antiphon.cli.keys import keys
 from antiphon.cli.ledger import ledger
 from antiphon.cli.models import models
@@ -88,6 +89,7 @@ app.add_typer(models, name="models")
 dedicated.command()(tune)
 dedicated.command()(advise)
 app.add_typer(dedicated, name="dedicated")
+app.add_typer(imports, name="import")
 app.command()(chat)
 app.command()(transcribe)
 app.add_typer(data, name="data")

@@ -26,7 +26,14 @@ class Chat(Generation):
 
         tokens = guessed_tokens(message.content for message in job.messages)
         beginning = job.messages[0].content[:BEGINNING] if job.messages else ""
-        reading = Reading(param="messages", prompts=1, tokens=tokens, beginning=beginning, prepare=prepare)
+        reading = Reading(
+            endpoint="chat.completions",
+            param="messages",
+            prompts=1,
+            tokens=tokens,
+            beginning=beginning,
+            prepare=prepare,
+        )
         return self.generated(caller, job, reading, request_id, show)
 
     def hears(self, caller: Caller, model: str) -> str:

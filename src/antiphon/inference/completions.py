@@ -26,6 +26,7 @@ class Completions(Generation):
         tokens += sum(len(one) for one in job.prompts if not isinstance(one, str))
         first = job.prompts[0]
         reading = Reading(
+            endpoint="completions",
             param="prompt",
             prompts=len(job.prompts),
             tokens=tokens,

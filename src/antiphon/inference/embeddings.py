@@ -16,6 +16,7 @@ from antiphon.errors import ContextLengthExceeded, EngineFailed, InvalidRequest,
 from antiphon.inference.attempts import attempted, begun
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
+from antiphon.ledger.moments import Asked
 from antiphon.values import Caller, EmbeddingJob, RawPrompt, Snapshot, Usage
 
 MOST_TOKENS = 300_000
@@ -54,6 +55,7 @@ class Embeddings(Conductor):
         Of several inputs, all take one place: the engine has a step's worth of them at a time. `show` is told
         how the caller stands against its limits. Raises any of `AntiphonError`, in the block as well.
         """
+        asked = Asked(job.model, "embeddings")
         way = self._way(caller, self._resolve(caller, job.model, "embedding"))
         pool, snapshot = way.pool, way.snapshot
         _check_dimensions(job, snapshot)
@@ -71,12 +73,13 @@ class Embeddings(Conductor):
                     rated_as=snapshot.id if way.limited else None,
                 ) as place,
             ):
+                asked.moments.let_in()
                 async with begun(
                     pool, lambda engine, _: _tokenized(engine, job.inputs), deadline=deadline
                 ) as (lease, inputs):
                     usage = Usage(prompt_tokens=_checked(inputs, lease.deployment.context))
                     await place.correct(usage.prompt_tokens)
-                    async with self._meter.open(request_id, account(caller), snapshot, usage) as bill:
+                    async with self._meter.open(request_id, account(caller), snapshot, usage, asked) as bill:
                         made = attempted(pool, lease, lambda engine: _whole(engine, inputs))
                         embedded = partial(self._embedded, snapshot, made, len(inputs), usage, bill, deadline)
                         yield EmbeddingAnswer(snapshot, embedded, lambda: bill.charged)
@@ -92,8 +95,10 @@ class Embeddings(Conductor):
         bill: Bill,
         deadline: asyncio.Timeout,
     ) -> Embedded:
+        bill.moments.engine()
         async with aclosing(made):
             vectors = await anext(made)
+        bill.moments.first()
         length = max(snapshot.dimensions) * _FLOAT
         if len(vectors) != inputs or any(len(vector) != length for vector in vectors):
             raise EngineFailed("The engine's vectors are not those that the catalogue promises.")

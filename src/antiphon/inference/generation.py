@@ -19,6 +19,7 @@ from antiphon.inference.conductor import Conductor, Way, account
 from antiphon.inference.continuing import continuation
 from antiphon.inference.written import HandedTokens, written
 from antiphon.ledger.meter import Bill
+from antiphon.ledger.moments import Asked, Endpoint
 from antiphon.pools.pool import Pool
 from antiphon.pools.pools import Incapable
 from antiphon.spans import span
@@ -34,6 +35,7 @@ _PARAMETERS: dict[Feature, str] = {"grammar": "response_format", "lazy_grammar":
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a request puts before a model."""
 
+    endpoint: Endpoint
     param: str
     """The field that says it."""
     prompts: int
@@ -78,6 +80,7 @@ class Generation(Conductor):
         Raises any of `AntiphonError`, in the block as well: a deadline, a failing engine or a ledger that
         cannot be written may end an answer midway.
         """
+        asked = Asked(job.model, reading.endpoint)
         job = msgspec.structs.replace(job, organization=caller.tenant)
         way = self._way_of(caller, self._resolve(caller, job.model, "chat"), job, reading)
         pool, snapshot = way.pool, way.snapshot
@@ -97,6 +100,7 @@ class Generation(Conductor):
                     rated_as=snapshot.id if way.limited else None,
                 ) as place,
             ):
+                asked.moments.let_in()
                 beginning = (caller.organization_id, reading.beginning)
                 prepared = begun(pool, lambda engine, _: reading.prepare(engine), beginning, deadline)
                 async with prepared as (lease, prompts):
@@ -105,7 +109,7 @@ class Generation(Conductor):
                     context = lease.deployment.context
                     jobs = [_fitted(job, prompt, context, reading.param) for prompt in prompts]
                     most = _most(jobs, prompts, context)
-                    async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
+                    async with self._meter.open(request_id, account(caller), snapshot, most, asked) as bill:
                         handed = HandedTokens(bill, prompts, job.n, counts=pool.kind.counts)
                         text = attempted(
                             pool,
@@ -155,10 +159,12 @@ class Generation(Conductor):
     ) -> AsyncGenerator[Delta | Usage, None]:
         """The pieces, observed; all of them are paid before the last is given."""
         began, first = time.monotonic(), True
+        bill.moments.engine()
         with span("engine", snapshot=snapshot.id) as noted:
             async with aclosing(pieces):
                 async for piece in pieces:
                     if first:
+                        bill.moments.first()
                         waited = time.monotonic() - began
                         self._metrics.first_token.labels(snapshot.id).observe(waited)
                         noted.facts["first_token_seconds"] = waited

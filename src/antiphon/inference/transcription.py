@@ -16,6 +16,7 @@ from antiphon.errors import RequestTimeout, TooLarge, TranscriptionTooSlow
 from antiphon.inference.attempts import begun
 from antiphon.inference.conductor import Conductor, account
 from antiphon.ledger.meter import Bill
+from antiphon.ledger.moments import Asked
 from antiphon.spans import span
 from antiphon.values import Caller, Progress, Segment, Snapshot, SpeechJob, Transcript, Usage
 
@@ -66,6 +67,7 @@ class Transcription(Conductor):
         moves on, or is silent for long, is not cut off. One that is not `streamed` and would take longer than
         `speech_answer_seconds` is refused.
         """
+        asked = Asked(job.model, "audio.translations" if job.task == "translate" else "audio.transcriptions")
         demand = upload_demand((await asyncio.to_thread(job.file.stat)).st_size)
         # From here to the gate nothing is awaited: another request could be sent to the same last place.
         way = self._way(caller, self._resolve(caller, job.model, "speech"))
@@ -80,15 +82,16 @@ class Transcription(Conductor):
             greed=_GREED if way.limited else None,
             rated_as=snapshot.id if way.limited else None,
         ) as place:
-            asked = msgspec.structs.replace(job, model=snapshot.id)
+            asked.moments.let_in()
+            meant = msgspec.structs.replace(job, model=snapshot.id)
             async with begun(
-                pool, lambda engine, held: held.enter_async_context(self._opened(engine, asked))
+                pool, lambda engine, held: held.enter_async_context(self._opened(engine, meant))
             ) as (_, recording):
                 if not streamed and recording.expected > self._settings.speech_answer_seconds:
                     raise TranscriptionTooSlow()
                 await place.take_audio(recording.seconds)
                 most = Usage(seconds=recording.seconds)
-                async with self._meter.open(request_id, account(caller), snapshot, most) as bill:
+                async with self._meter.open(request_id, account(caller), snapshot, most, asked) as bill:
 
                     def handed(segment: Segment) -> None:
                         # A model may place the end of its last words behind that of the sound.
@@ -112,6 +115,7 @@ class Transcription(Conductor):
     ) -> AsyncGenerator[Segment | Transcript, None]:
         """The pieces, observed; who asks for more after the last has them paid."""
         began, first = time.monotonic(), True
+        bill.moments.engine()
         patience = self._settings.speech_seconds + recording.expected
         with span("engine", snapshot=snapshot.id) as noted:
             async with aclosing(recording.transcribe()) as pieces:
@@ -132,6 +136,7 @@ class Transcription(Conductor):
                     if isinstance(piece, Transcript):
                         piece = _within(piece, recording.seconds)
                     if first:
+                        bill.moments.first()
                         self._metrics.first_token.labels(snapshot.id).observe(time.monotonic() - began)
                         first = False
                     yield piece

@@ -14,6 +14,7 @@ import msgspec
 from antiphon.errors import StorageFull
 from antiphon.ledger.journal import durable
 from antiphon.ledger.life import Life
+from antiphon.ledger.moments import Asked, Moments
 from antiphon.ledger.prices import Cost, bound, capped, cost, effective, whole_seconds
 from antiphon.ledger.records import End, Record, Reserve, Settle, Void
 from antiphon.ledger.requests import scopes_of
@@ -36,7 +37,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 class Bill:
     """One request's, from its reservation to its end. It ends once, whatever happens to who waits for it."""
 
-    def __init__(self, life: Life, reserve: Reserve, clock: Callable[[], float]) -> None:
+    def __init__(self, life: Life, reserve: Reserve, clock: Callable[[], float], moments: Moments) -> None:
+        self.moments = moments
         self._life, self._reserve, self._clock = life, reserve, clock
         self._scopes = scopes_of(reserve)
         self._handed: Usage | None = None
@@ -98,9 +100,10 @@ class Bill:
                     request_id=self.request_id,
                     reason=self._waived or self._reason,
                     ended_at=int(self._clock()),
+                    times=self.moments.ended(),
                 )
                 if self._handed is None or self._waived
-                else self._settlement(self._handed)
+                else self._settlement(self._handed, self._reason)
             )
 
     def _end(self, end: End) -> asyncio.Future[Record]:
@@ -123,7 +126,7 @@ class Bill:
         elif self._reason:
             self._life.try_later(self)
 
-    def _settlement(self, usage: Usage) -> Settle:
+    def _settlement(self, usage: Usage, reason: str = "") -> Settle:
         charged = self._charged(usage)
         return Settle(
             request_id=self.request_id,
@@ -135,6 +138,8 @@ class Bill:
             output_cost=charged.output,
             audio_cost=charged.audio,
             ended_at=int(self._clock()),
+            times=self.moments.ended(),
+            reason=reason,
         )
 
     def _charged(self, usage: Usage) -> Cost:
@@ -153,15 +158,21 @@ class Meter:
 
     @asynccontextmanager
     async def open(
-        self, request_id: str, account: Account, snapshot: Snapshot, bound: Usage
+        self,
+        request_id: str,
+        account: Account,
+        snapshot: Snapshot,
+        bound: Usage,
+        asked: Asked | None = None,
     ) -> AsyncIterator[Bill]:
         """A bill for a request of at most `bound`, reserved durably before the block runs.
 
         Raises `InsufficientQuota` (a spend limit, or a prepaid balance), `StorageFull`, or `Unavailable`.
         A block that ends without a settlement, however it ends, pays what it said was handed over.
         """
-        life = self._life()
-        bill = Bill(life, await self._reserve(life, request_id, account, snapshot, bound), self._clock)
+        life, asked = self._life(), asked or Asked()
+        reserve = await self._reserve(life, request_id, account, snapshot, bound, asked)
+        bill = Bill(life, reserve, self._clock, asked.moments)
         try:
             await bill.reserve()
             yield bill
@@ -172,7 +183,13 @@ class Meter:
             bill.close("Unsettled")
 
     async def _reserve(
-        self, life: Life, request_id: str, account: Account, snapshot: Snapshot, most: Usage
+        self,
+        life: Life,
+        request_id: str,
+        account: Account,
+        snapshot: Snapshot,
+        most: Usage,
+        asked: Asked,
     ) -> Reserve:
         """The reservation, its amount taken from the allowances, and not recorded yet."""
         now = int(self._clock())
@@ -191,6 +208,8 @@ class Meter:
             prepaid=await life.budgets.prepaid(account.organization_id),
             created_at=now,
             amount=bound(price, most),
+            model=asked.model,
+            endpoint=asked.endpoint,
         )
         await life.budgets.take(scopes_of(reserve), reserve.amount)
         return reserve

@@ -29,6 +29,10 @@ _ENDING = (
     "output_tokens",
     "seconds",
     "cost",
+    "queued_ms",
+    "engine_ms",
+    "first_ms",
+    "ended_ms",
 )
 _OPEN, _ENTER = insert(request), insert(entry)
 _END = update(request).where(request.c.id == bindparam("id"))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from antiphon.ledger.moments import Endpoint, Times
 from antiphon.values import Price, Task
 
 _HEAD = struct.Struct(">II")
@@ -35,6 +36,9 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True, tag="reserve"):
     """Whether the organization's credit was drawn upon as well."""
     created_at: int
     amount: int
+    model: str = ""
+    """The name that it was asked for."""
+    endpoint: Endpoint = ""
 
 
 class Settle(msgspec.Struct, frozen=True, kw_only=True, tag="settle"):
@@ -51,6 +55,9 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True, tag="settle"):
     output_cost: int
     audio_cost: int
     ended_at: int
+    times: Times = Times()
+    reason: str = ""
+    """Why it went no further than what was handed over; empty for a whole answer."""
 
     @property
     def cost(self) -> int:
@@ -64,6 +71,7 @@ class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void"):
     request_id: str
     reason: str
     ended_at: int
+    times: Times = Times()
 
 
 Record = Reserve | Settle | Void

@@ -49,12 +49,20 @@ class Request(msgspec.Struct, kw_only=True):
     status: str = "open"
     ended_at: int | None = None
     reason: str | None = None
+    """Why it was voided or lost, or settled before its answer was whole."""
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
     seconds: int = 0
     cost: int = 0
     """What it is charged; of a lost one, what nobody pays."""
+    model: str | None = None
+    """The name that it was asked for; None if that was not noted, as of older ones."""
+    endpoint: str | None = None
+    queued_ms: int | None = None
+    engine_ms: int | None = None
+    first_ms: int | None = None
+    ended_ms: int | None = None
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -64,10 +72,13 @@ class Request(msgspec.Struct, kw_only=True):
     def end(self, record: Settle | Void, *, late: bool) -> None:
         """Take the state that `record` says; `late` if its epoch is closed, so nothing can be charged."""
         self.ended_at = record.ended_at
+        times = record.times
+        self.queued_ms, self.engine_ms = times.queued, times.engine
+        self.first_ms, self.ended_ms = times.first, times.ended
         if isinstance(record, Void):
             self.status, self.reason = "voided", record.reason
             return
-        self.status, self.reason = ("lost", CLOSED) if late else ("settled", None)
+        self.status, self.reason = ("lost", CLOSED) if late else ("settled", record.reason or None)
         self.input_tokens, self.cached_tokens = record.input_tokens, record.cached_tokens
         self.output_tokens, self.seconds = record.output_tokens, record.seconds
         self.cost = record.cost
@@ -101,6 +112,8 @@ def reserved(record: Reserve, epoch_id: str, price_id: str) -> Request:
         prepaid=record.prepaid,
         created_at=record.created_at,
         reserved=record.amount,
+        model=record.model or None,
+        endpoint=record.endpoint or None,
     )
 
 

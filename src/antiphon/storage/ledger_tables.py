@@ -60,13 +60,21 @@ request = Table(
     Column("reserved", BigInteger, nullable=False),
     Column("status", Text, nullable=False),  # open, settled, voided, lost
     Column("ended_at", BigInteger),
-    Column("reason", Text),  # why it was voided or lost
+    Column("reason", Text),  # why it was voided or lost, or settled before its answer was whole
     Column("input_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
     Column("seconds", BigInteger, nullable=False),
     Column("cost", BigInteger, nullable=False),
+    Column("model", Text),  # the name that was asked for
+    Column("endpoint", Text),
+    # Milliseconds since it had arrived: let in, the engine asked, its first piece there, its end.
+    Column("queued_ms", BigInteger),
+    Column("engine_ms", BigInteger),
+    Column("first_ms", BigInteger),
+    Column("ended_ms", BigInteger),
     Index("ix_request_project", "project_id", "created_at"),
+    Index("ix_request_organization", "organization_id", "created_at"),
 )
 Index(
     "ix_request_open",
