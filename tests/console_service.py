@@ -86,12 +86,29 @@ class Visitor:
         return answer.status, text
 
 
+class KeptContent:
+    """Stands for who keeps content: what a test says of each request."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    async def text(self, organization_id: str, request_id: str) -> str | None:
+        return self.texts.get(request_id)
+
+
 class House:
-    """An organization `acme` with a project `shop`."""
+    """An organization `acme` with a project `shop`; `kept` is the content of its requests."""
 
     def __init__(
-        self, world: World, service: Service, services: Services, organization: Organization, project: Project
+        self,
+        world: World,
+        service: Service,
+        services: Services,
+        organization: Organization,
+        project: Project,
+        kept: dict[str, str],
     ) -> None:
+        self.kept = kept
         self.world = world
         self.service = service
         self.services = services
@@ -138,8 +155,10 @@ async def console_house(
         instances, known = dedicated(world, folder), catalogue(folder, {})
         there = administration(world, instances)
         chosen = Settings(home=str(folder), **settings)
+        content = KeptContent()
         services = Services(
             **there,
+            evidence=content,
             settings=chosen,
             provider=provider_of(chosen),
             catalogue=lambda: known,
@@ -149,4 +168,4 @@ async def console_house(
         pages = {"pages": console.rows(services), "proof": world.access.sessions.proof}
         keys, admin = world.access.authenticator, admin_rows(services)
         async with serving(folder, engine, authenticator=keys, admin=admin, **pages, **settings) as service:
-            yield House(world, service, services, organization, project)
+            yield House(world, service, services, organization, project, content.texts)

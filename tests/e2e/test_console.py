@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from browser import DESK, PHONE, Browser, findings, visiting
 
-PAGES = ("/", "/keys", "/account", "/uptime")
+PAGES = ("/", "/keys", "/account", "/uptime", "/logs")
 
 
 def test_an_owner_signs_in_makes_a_key_and_signs_out(browser: Browser, server: Server) -> None:

@@ -29,7 +29,7 @@ async def test_a_bill_to_the_token(tmp_path: Path) -> None:
     )
     assert (paid.input_tokens, paid.output_tokens, paid.cached_tokens, paid.seconds) == (6, 0, 0, 0)
     assert paid.reserved == paid.cost == 6 * PRICE
-    assert (paid.model, paid.endpoint) == (MODEL, "embeddings")
+    assert (paid.model, paid.endpoint) == ("text-embedding-3-small", "embeddings")
     assert 0 <= paid.queued_ms <= paid.engine_ms <= paid.first_ms <= paid.ended_ms
 
 

@@ -95,7 +95,7 @@ async def running(
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
-        services = _services(settings, ground, catalogue, dedicated, moderation.services)
+        services = _services(settings, ground, catalogue, dedicated, moderation.services, data)
         counter = counting(settings)
         around = _around(settings, services, data, moderation, counter, trace)
         admin = rows(services)
@@ -184,6 +184,7 @@ def _services(
     catalogue: LiveCatalogue,
     dedicated: Dedicated,
     moderation: Moderation,
+    data: Data,
 ) -> Services:
     database = ground.database
     incidents = Incidents(database, settings.uptime_objective, time.time)
@@ -204,6 +205,7 @@ def _services(
         listing=catalogue.listing,
         status=incidents.status,
         provider=ground.provider,
+        evidence=data.evidence,
     )
 
 

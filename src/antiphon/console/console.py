@@ -6,6 +6,7 @@ from antiphon.api.routes import Route
 from antiphon.console.assets import assets
 from antiphon.console.pages.instance import InstancePages
 from antiphon.console.pages.keys import KeyPages
+from antiphon.console.pages.logs import LogPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.sign_in import SignInPages
 from antiphon.console.pages.uptime import UptimePages
@@ -21,6 +22,7 @@ def rows(services: Services) -> list[Route]:
     rows = [
         *sign_in.rows(),
         *OverviewPage(shell, services).rows(),
+        *LogPages(shell, services).rows(),
         *KeyPages(shell, services).rows(),
         *UptimePages(shell, services).rows(),
         *InstancePages(shell, services).rows(),

@@ -111,12 +111,9 @@ class Generation(Conductor):
                     most = _most(jobs, prompts, context)
                     async with self._meter.open(request_id, account(caller), snapshot, most, asked) as bill:
                         handed = HandedTokens(bill, prompts, job.n, counts=pool.kind.counts)
+                        then = continuation(jobs, prompts, context)
                         text = attempted(
-                            pool,
-                            lease,
-                            lambda engine: written(engine, jobs, prompts),
-                            beginning,
-                            continuation(jobs, prompts, context),
+                            pool, lease, lambda engine: written(engine, jobs, prompts), beginning, then
                         )
                         if job.functions and not pool.kind.tells_calls:
                             text = told(text, job.n)

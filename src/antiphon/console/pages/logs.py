@@ -31,7 +31,7 @@ _FIELDS = ("id", "project", "model", "outcome", "from", "to", "after")
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A part of a request's time: from `start` on, so many milliseconds; both also as shares of a thousand."""
+    """A part of a request's time: from `start` on, so many milliseconds; also in thousandths."""
 
     name: str
     start: int
@@ -66,7 +66,7 @@ class LogPages:
             "logs.html",
             listed=listed.data,
             further=urlencode(said | {"after": listed.next}) if listed.next else "",
-            said=said,
+            asked=said,
             told=problem,
             words=WORDS,
             projects={one.id: one.name for one in projects},
