@@ -30,6 +30,7 @@ from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
 from antiphon.app.traces import Trace
 from antiphon.catalogue.listing import Names
+from antiphon.console.documentation.pages import Documentation
 from antiphon.inference.chat import Chat
 from antiphon.inference.completions import Completions
 from antiphon.inference.embeddings import Embeddings
@@ -100,6 +101,7 @@ def build_edge(
         StoredApi(around.stored) if around.stored else None,
         around.status,
     )
+    routes += Documentation().rows()  # after those of the reference, which is one of its pages
     reference.describe(openapi.document(routes))
     edge = Edge(settings, routes, keys, gate, metrics, around.observers, around.counter, around.trace)
     return edge

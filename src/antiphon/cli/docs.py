@@ -13,6 +13,9 @@ import typer
 from antiphon import errors, settings
 from antiphon.cli.options import shown_default
 from antiphon.cli.output import CommandFailed, ExitCode
+from antiphon.console.documentation import outline
+from antiphon.console.documentation import site as whole
+from antiphon.console.documentation.addresses import Written
 from antiphon.errors import AntiphonError
 
 MADE = "<!-- Made by `make docs` from the code: edit that. -->\n\n"
@@ -24,11 +27,21 @@ def docs(
     check: Annotated[
         Path | None, typer.Option(file_okay=False, exists=True, help="Fail if a page here is stale.")
     ] = None,
+    site: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Write the whole documentation as a site here.")
+    ] = None,
 ) -> None:
-    """Write the pages that are made from the code: settings, commands, errors; or check them."""
-    folder = write or check
-    if folder is None or (write and check):
-        raise typer.BadParameter("give either --write FOLDER or --check FOLDER")
+    """Write the pages that are made from the code: settings, commands, errors; or check them.
+
+    Or write what a server shows at /docs as files: they may be opened from a disk, or put on any web server.
+    """
+    given = [folder for folder in (write, check, site) if folder]
+    if len(given) != 1:
+        raise typer.BadParameter("give either --write FOLDER, --check FOLDER or --site FOLDER")
+    if site:
+        whole.write(whole.build(outline.read(outline.root()), Written()), site)
+        return
+    folder = given[0]
     pages = {
         "settings.md": settings_page(),
         "errors.md": errors_page(),
