@@ -13,9 +13,6 @@ import typer
 from antiphon import errors, settings
 from antiphon.cli.options import shown_default
 from antiphon.cli.output import CommandFailed, ExitCode
-from antiphon.console.documentation import outline
-from antiphon.console.documentation import site as whole
-from antiphon.console.documentation.addresses import Written
 from antiphon.errors import AntiphonError
 
 MADE = "<!-- Made by `make docs` from the code: edit that. -->\n\n"
@@ -39,7 +36,7 @@ def docs(
     if len(given) != 1:
         raise typer.BadParameter("give either --write FOLDER, --check FOLDER or --site FOLDER")
     if site:
-        whole.write(whole.build(outline.read(outline.root()), Written()), site)
+        write_site(site)
         return
     folder = given[0]
     pages = {
@@ -57,6 +54,14 @@ def docs(
         raise CommandFailed(
             f"not up to date in {folder}: {', '.join(stale)}", fix="make docs", exit_code=ExitCode.FAILED
         )
+
+
+def write_site(folder: Path) -> None:
+    """What a server shows at /docs, as files whose links are relative."""
+    from antiphon.console.documentation import outline, site
+    from antiphon.console.documentation.addresses import Written
+
+    site.write(site.build(outline.read(outline.root()), Written()), folder)
 
 
 def _text(path: Path) -> str | None:

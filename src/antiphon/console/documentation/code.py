@@ -83,4 +83,4 @@ def stylesheet() -> str:
 
 
 def _rules(style: type[Style]) -> str:
-    return str(HtmlFormatter(style=style).get_style_defs("pre code"))
+    return "\n".join(HtmlFormatter(style=style).get_token_style_defs("pre code"))
