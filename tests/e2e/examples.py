@@ -35,7 +35,7 @@ import json, os, subprocess, sys
 names = {{"__name__": "__main__"}}
 for line in sys.stdin:
     step = json.loads(line)
-    print("{MARK}" + step["place"], flush=True)
+    print({MARK!r} + step["place"], flush=True)
     if step["language"] == "python":
         exec(compile(step["text"], step["place"], "exec"), names)
     else:

@@ -85,7 +85,8 @@ def build_edge(
         ready = states and pools.ready and ledger.ready
         return Readiness(status="ready" if ready else "unavailable", deployments=states)
 
-    reference = ReferenceApi()
+    documentation = Documentation()
+    reference = ReferenceApi(documentation.framed)
     idempotency = Idempotency(ledger.idempotency_keys)
     services = (settings, catalogue, gate, pools, ledger.meter, metrics)
     transcription, received = Transcription(*services), Uploads(settings, uploads)
@@ -101,7 +102,7 @@ def build_edge(
         StoredApi(around.stored) if around.stored else None,
         around.status,
     )
-    routes += Documentation().rows()  # after those of the reference, which is one of its pages
+    routes += documentation.rows()  # after those of the reference, which is one of its pages
     reference.describe(openapi.document(routes))
     edge = Edge(settings, routes, keys, gate, metrics, around.observers, around.counter, around.trace)
     return edge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 import msgspec
@@ -14,7 +14,8 @@ from antiphon.api.reference import CSP
 from antiphon.api.routes import Route
 from antiphon.console.documentation import outline
 from antiphon.console.documentation.addresses import Served
-from antiphon.console.documentation.site import MISSING, build
+from antiphon.console.documentation.rendering import Section
+from antiphon.console.documentation.site import MISSING, Frame, build
 
 HTML = "text/html; charset=utf-8"
 KINDS = {
@@ -57,12 +58,17 @@ class Documentation:
         """A page or another file of the site; 304 to who has it; where there is none, a page that says so."""
         files = await self._ready()
         name = exchange.parameters.get("name", "").removesuffix(".md")
-        file, status = (files[name], 200) if name in files else (files[MISSING], 404)
+        known = name in files and name != MISSING
+        file, status = files[name if known else MISSING], 200 if known else 404
         headers = {"content-security-policy": CSP, "cache-control": "no-cache", "etag": file.tag}
         if status == 200 and file.tag in exchange.headers.get("if-none-match", ""):
             await exchange.answer(b"", file.kind, 304, headers)
         else:
             await exchange.answer(file.body, file.kind, status, headers)
+
+    async def framed(self, html: str, headings: Sequence[tuple[str, str]]) -> bytes:
+        """The API reference as a page of the site: its sections, with the ids and titles of them."""
+        return await asyncio.to_thread(_reference, html, headings)
 
     async def _ready(self) -> Mapping[str, File]:
         async with self._making:
@@ -74,6 +80,11 @@ class Documentation:
 def _make() -> Mapping[str, File]:
     site = build(outline.read(outline.root()), Served())
     return {name: _file(name, body) for name, body in site.items()}
+
+
+def _reference(html: str, headings: Sequence[tuple[str, str]]) -> bytes:
+    frame = Frame(outline.read(outline.root()), Served())
+    return frame.reference(html, [Section(2, id, title) for id, title in headings])
 
 
 def _file(name: str, body: bytes) -> File:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from antiphon import __version__
 from antiphon.console.documentation import code, search
 from antiphon.console.documentation.addresses import Addresses
 from antiphon.console.documentation.outline import FOLDER, Outline, Page
-from antiphon.console.documentation.rendering import Rendered, Renderer
+from antiphon.console.documentation.rendering import Rendered, Renderer, Section
 
 MISSING = "missing"
 """The page that is shown where there is none."""
@@ -24,7 +24,7 @@ def build(outline: Outline, addresses: Addresses) -> Mapping[str, bytes]:
     """Every file of the site by its name. Takes a second or two: never on the event loop."""
     renderer = Renderer(outline, addresses)
     rendered = [(page, renderer.render(page)) for page in outline.pages]
-    frame = _Frame(outline, addresses)
+    frame = Frame(outline, addresses)
     static = files(_PACKAGE) / "static"
     return {
         **{addresses.key(page.name): frame.page(page, one) for page, one in rendered},
@@ -44,7 +44,7 @@ def write(site: Mapping[str, bytes], folder: Path) -> None:
         path.write_bytes(content)
 
 
-class _Frame:
+class Frame:
     """What stands around the text of every page: navigation, search, the way back and on."""
 
     def __init__(self, outline: Outline, addresses: Addresses) -> None:
@@ -70,6 +70,14 @@ class _Frame:
             before=before,
             after=after,
             **self._links(page.name),
+        ).encode()
+
+    def reference(self, html: str, headings: Sequence[Section]) -> bytes:
+        """The API reference, which is made elsewhere, as a page of the group of that name."""
+        page = Page("API reference", "", "api")
+        group = next((one for one in self._outline.groups if one.title == "Reference"), None)
+        return self._page.render(
+            page=page, group=group, title=page.title, body=html, contents=headings, **self._links(page.name)
         ).encode()
 
     def missing(self) -> bytes:
