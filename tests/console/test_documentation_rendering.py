@@ -62,7 +62,7 @@ def test_links_lead_into_the_site(
     assert f'<a href="{two}">two</a>' in html and f'<a href="{data}">data</a>' in html
     assert f'src="{picture}"' in html and 'alt="A picture"' in html
     assert '<a href="https://example.org/a.md">' in html and '<a href="#why-and-how">' in html
-    assert ", to code,\n" in html, "what is not in the site is no link"
+    assert ",\nto code,\n" in html, "what is not in the site is no link"
 
 
 def test_headings_can_be_linked_to_and_searched(tmp_path: Path) -> None:

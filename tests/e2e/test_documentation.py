@@ -1,4 +1,4 @@
-"""The documentation in a real browser: read, searched, copied from; light, dark, on a phone, without scripts."""
+"""The documentation in a browser: read, searched, copied from; light, dark, on a phone, without scripts."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def searched(page: Page) -> None:
     page.keyboard.press("ArrowUp")
     page.get_by_role("combobox").fill("zzzzz")
     expect(page.locator(".said")).to_contain_text("Nothing holds “zzzzz”")
-    page.get_by_role("combobox").fill("idempotency-key twice")
+    page.get_by_role("combobox").fill("asking twice")
     expect(options.first).to_contain_text("Asking twice")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Asking twice")).to_be_in_viewport()
@@ -129,7 +129,7 @@ def test_light_and_dark_are_different(server: Server, browser: Browser) -> None:
 
 def test_on_a_phone_the_pages_are_behind_a_button(server: Server, browser: Browser) -> None:
     with reading(browser, f"{server.root}/docs/billing", viewport=PHONE) as page:
-        pages, button = page.locator("#pages"), page.get_by_role("button", name="Pages")
+        pages, button = page.locator("#frame-pages"), page.get_by_role("button", name="Pages")
         expect(pages).to_be_hidden()
         button.click()
         expect(button).to_have_attribute("aria-expanded", "true")
@@ -142,5 +142,5 @@ def test_without_scripts_everything_but_search_is_there(server: Server, browser:
         expect(page.get_by_role("search")).to_be_hidden()
         expect(page.get_by_text("Searching needs JavaScript")).to_be_visible()
         expect(page.get_by_role("button")).to_have_count(0)
-        page.locator("#pages").get_by_role("link", name="Streaming").click()
+        page.locator("#frame-pages").get_by_role("link", name="Streaming").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Streaming")

@@ -22,7 +22,8 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def index(outline: Outline, rendered: Sequence[tuple[Page, Rendered]], addresses: Addresses) -> bytes:
-    """The script that hands the index to `search.js`."""
+    """The script that hands the index to `search.js`. What is on the index page is on the others too."""
+    rendered = [(page, one) for page, one in rendered if page is not outline.home]
     made = Index(
         pages=[
             (one.title, group.title if (group := outline.group_of(page)) else "", _address(addresses, page))

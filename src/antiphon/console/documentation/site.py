@@ -12,7 +12,7 @@ from antiphon import __version__
 from antiphon.console.documentation import code, search
 from antiphon.console.documentation.addresses import Addresses
 from antiphon.console.documentation.outline import FOLDER, Outline, Page
-from antiphon.console.documentation.rendering import Rendered, Renderer, Section
+from antiphon.console.documentation.rendering import Rendered, Renderer, Section, slug
 
 MISSING = "missing"
 """The page that is shown where there is none."""
@@ -53,6 +53,7 @@ class Frame:
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader(_PACKAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
+        environment.filters["slug"] = slug
         environment.globals |= {"outline": outline, "reference": addresses.reference, "version": __version__}
         self._page, self._home, self._missing = (
             environment.get_template(name) for name in ("page.html", "home.html", "missing.html")

@@ -39,7 +39,7 @@
   menu.addEventListener("click", () => {
     const open = document.documentElement.classList.toggle("pages-open");
     menu.setAttribute("aria-expanded", String(open));
-    if (open) document.querySelector("#pages a, #pages summary").focus();
+    if (open) document.querySelector("#frame-pages a, #frame-pages summary").focus();
   });
 
   const pages = document.querySelector("nav.pages");

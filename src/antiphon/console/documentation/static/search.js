@@ -3,9 +3,11 @@
 {
   const SHOWN = 20;
   const OF_ONE_PAGE = 4;
+  // How something is used is asked for more often than why it was decided, or how it was measured.
+  const USED = ["", "Start", "Guides", "Reference", "Operations"];
   const box = document.querySelector(".search");
   const input = box.querySelector("input");
-  const list = box.querySelector("#found");
+  const list = box.querySelector(".found");
   const said = box.querySelector(".said");
   let chosen = -1;
   let loading = null;
@@ -28,8 +30,7 @@
       number, page, group, title, text,
       address: box.dataset.base + address + (id ? "#" + id : ""),
       low: { page: page.toLowerCase(), title: title.toLowerCase(), text: text.toLowerCase() },
-      // Why something was decided, and how it was measured, is asked for less often than how it is used.
-      weight: group === "Decisions" || group === "Benchmarks" ? 0.6 : 1,
+      weight: USED.includes(group) ? 1 : 0.6,
     };
   });
 
@@ -50,7 +51,8 @@
       const [page, title, text] = ["page", "title", "text"].map((part) => places(section.low[part], term));
       const own =
         (title.words ? 12 : title.all ? 5 : 0) +
-        (text.words ? 2 + Math.log2(1 + text.words) : text.all ? 1 : 0);
+        // Of two texts that say it as often, the shorter one is about it.
+        (text.words ? 2 + 4 * Math.min(1, (300 * text.words) / (300 + section.text.length)) : text.all ? 1 : 0);
       const whole = own + (page.words ? 8 : page.all ? 3 : 0);
       if (!whole) return 0;
       sum += own ? whole : whole / 4;
@@ -109,7 +111,7 @@
       element("span", "excerpt", ...marked(excerpt(section, terms), terms)));
     made.href = section.address;
     made.tabIndex = -1;
-    made.id = `found-${number}`;
+    made.id = `frame-found-${number}`;
     made.setAttribute("role", "option");
     made.setAttribute("aria-selected", "false");
     return made;
