@@ -49,7 +49,7 @@ def test_every_page_is_there_under_a_name_of_its_own(whole: Outline) -> None:
 def test_the_wheel_holds_every_page(whole: Outline) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     put = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    place = "antiphon/console/documentation/pages/"
+    place = "antiphon/console/documentation/texts/"
     assert {source: place + source for source in put} == put
     missing = [page.file for page in whole.pages if page.file not in put and page.file[:5] != "docs/"]
     assert "docs" in put and missing == []

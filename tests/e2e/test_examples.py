@@ -17,7 +17,8 @@ EXAMPLES = {page: found for page in pages() if (found := [one for one in fences(
 @pytest.fixture(scope="module")
 def shell(server: Server) -> dict[str, str]:
     """The environment of a terminal on the server's machine, whose owner has made an admin key."""
-    variables = {**environment(server), "ANTIPHON_HOME": str(server.home)}
+    here = {"ANTIPHON_HOME": str(server.home), "ANTIPHON_PORT": server.root.rpartition(":")[2]}
+    variables = {**environment(server), **here}
     command = [str(BIN / "antiphon"), "keys", "create", "--admin", "--name", "examples"]
     made = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
     found = re.search(r"sk-\w+", made.stdout)

@@ -68,7 +68,7 @@ class Outline:
 
 def root() -> Path:
     """Where the pages are: within the package where it was built, else in the source tree around it."""
-    packaged = Path(str(files("antiphon.console.documentation"))) / "pages"
+    packaged = Path(str(files("antiphon.console.documentation"))) / "texts"
     return packaged if packaged.is_dir() else Path(__file__).parents[4]
 
 
