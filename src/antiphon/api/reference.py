@@ -29,12 +29,9 @@ Frame = Callable[[str, Sequence[Heading]], Awaitable[bytes]]
 
 
 class ReferenceApi:
-    """`/openapi.json`, `/docs/api` and its style sheet; all are made once.
+    """`/openapi.json`, `/docs/api`, and the style sheet of pages that stand alone; all are made once."""
 
-    With a `frame` the reference is a page of the documentation, without one it stands alone.
-    """
-
-    def __init__(self, frame: Frame | None = None) -> None:
+    def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._sections = ""
         self._headings: list[Heading] = []
@@ -49,8 +46,7 @@ class ReferenceApi:
         self._document = msgspec.json.encode(document)
         operations = _operations(document)
         shown = {"document": document, "operations": operations, "treatments": _TREATMENTS}
-        self._page = environment.get_template("reference.html").render(shown).encode()
-        self._sections = environment.get_template("reference_sections.html").render(shown)
+        self._sections = environment.get_template("reference.html").render(shown)
         self._headings = [(one["id"], f"{one['method']} {one['path']}") for one in operations]
         self._headings += [("fields", "What becomes of every field"), ("errors", "Errors")]
 
@@ -62,9 +58,7 @@ class ReferenceApi:
         await exchange.answer(self._document)
 
     async def reference(self, exchange: Exchange) -> None:
-        if self._frame is not None:
-            self._page = await self._frame(self._sections, self._headings)
-            self._frame = None
+        self._page = self._page or await self._frame(self._sections, self._headings)
         headers = {"content-security-policy": CSP}
         await exchange.answer(self._page, "text/html; charset=utf-8", headers=headers)
 
