@@ -45,7 +45,7 @@ def test_the_examples_of_a_page_run(
 
 def test_code_is_an_example_or_says_why_not() -> None:
     """```python fragment WHY is shown and not run; anything else in these languages is run."""
-    shown = [one for page in pages() for one in fences(page) if one.language in ("python", "bash")]
+    shown = [one for page in pages() for one in fences(page) if one.language in ("python", "bash", "sh")]
     assert [
         one.place
         for one in shown
