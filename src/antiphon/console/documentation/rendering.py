@@ -138,13 +138,20 @@ def _code(_: Any, tokens: Sequence[Token], at: int, *__: Any) -> str:
     return f'<div class="code" data-language="{escape(language)}">{block}</div>\n'
 
 
+def _heading_open(_: Any, tokens: Sequence[Token], at: int, *__: Any) -> str:
+    """The link to a heading stands beside it, so that it is no part of its name."""
+    token = tokens[at]
+    opened = f'<{token.tag} id="{escape(str(token.attrGet("id")))}">'
+    return opened if token.tag == "h1" else f'<div class="heading">{opened}'
+
+
 def _heading_close(_: Any, tokens: Sequence[Token], at: int, *__: Any) -> str:
     opened, title = tokens[at - 2], tokens[at - 1]
     if opened.tag == "h1":
         return "</h1>\n"
     words = escape(_plain(title.children or ()))
     link = f'<a class="anchor" href="#{opened.attrGet("id")}" aria-label="Link to “{words}”">#</a>'
-    return f" {link}</{opened.tag}>\n"
+    return f"</{opened.tag}>{link}</div>\n"
 
 
 def _table_open(*_: Any) -> str:
@@ -158,6 +165,7 @@ def _table_close(*_: Any) -> str:
 _RULES = {
     "fence": _code,
     "code_block": _code,
+    "heading_open": _heading_open,
     "heading_close": _heading_close,
     "table_open": _table_open,
     "table_close": _table_close,

@@ -17,7 +17,7 @@ from antiphon.console.documentation.rendering import Rendered, Renderer, Section
 MISSING = "missing"
 """The page that is shown where there is none."""
 _PACKAGE = "antiphon.console.documentation"
-_STATIC = ("documentation.css", "documentation.js", "search.js")
+_STATIC = ("documentation.css", "documentation.js", "icon.svg", "search.js")
 
 
 def build(outline: Outline, addresses: Addresses) -> Mapping[str, bytes]:
