@@ -130,8 +130,9 @@ fuzz: dev  ## Mutated requests against a running Antiphon (CASES=10000, SEED=0),
 	$(BIN)/python -m benchmarks.fuzz --cases $(CASES) --seed $(SEED)
 	SCHEMAS=300 SEED=$(SEED) $(BIN)/pytest tests/engines/test_hostile_forms.py -k at_random
 
-docs: dev  ## Regenerate the parts of docs/ that are made from the code
+docs: dev  ## Regenerate the parts of docs/ that are made from the code, and write all of it as a site, build/site
 	$(BIN)/antiphon docs --write docs
+	$(BIN)/antiphon docs --site build/site
 
 lock: $(UV)  ## Renew the hash-locked requirements
 	echo pip-audit | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - \

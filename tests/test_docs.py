@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -54,6 +56,33 @@ def test_every_error_code_is_documented() -> None:
     )
     codes.discard(errors.ConfigurationError.default_code)  # for the command line, never answered
     assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
+
+
+SESSION = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+TYPED = {
+    (str(file.relative_to(ROOT)), line.removeprefix("$ "))
+    for file in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+    for session in SESSION.findall(file.read_text())
+    for line in re.sub(r"\\\n\s*", "", session).splitlines()
+    if line.startswith("$ antiphon ")
+}
+"""Every `antiphon …` that a session shows: the page, and the line."""
+
+
+@pytest.mark.parametrize(("where", "line"), sorted(TYPED))
+def test_commands_that_pages_show_exist(where: str, line: str) -> None:
+    """With their options and as many arguments; values are not looked at."""
+    words = shlex.split(line.replace("[", "").replace("]", ""), comments=True)[1:]
+    ends = [at for at, word in enumerate(words) if word in ("|", ">", "&&", ";")]
+    words = words[: min(ends, default=len(words))]
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        if command.name == "backup" and words[0] not in command.commands:
+            break  # where a backup is made
+        command, words = command.commands[words[0]], words[1:]
+    command = command.commands["make"] if command.name == "backup" else command
+    _, left, _ = command.make_parser(typer.Context(command)).parse_args(words)
+    assert left == []
 
 
 def kinds(parent: type[errors.AntiphonError]) -> Iterator[type[errors.AntiphonError]]:

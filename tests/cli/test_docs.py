@@ -34,6 +34,13 @@ def test_the_pages_do_not_depend_on_who_makes_them(runner: CliRunner, written: P
     assert runner.invoke(app, ["docs", "--check", str(written)], env=environment).exit_code == 0
 
 
+def test_the_site_is_written(runner: CliRunner, tmp_path: Path) -> None:
+    assert runner.invoke(app, ["docs", "--site", str(tmp_path / "site")]).exit_code == 0
+    home = (tmp_path / "site/index.html").read_text()
+    assert 'href="billing.html"' in home and (tmp_path / "site/search-index.js").exists()
+    assert 'href="../index.html"' in next((tmp_path / "site/decisions").iterdir()).read_text()
+
+
 @pytest.mark.parametrize("damage", [lambda page: page.unlink(), lambda page: page.write_text("old")])
 @pytest.mark.parametrize("name", ["settings.md", "errors.md", "cli.md"])
 def test_a_stale_page_is_named(runner: CliRunner, written: Path, damage, name: str) -> None:
@@ -43,7 +50,10 @@ def test_a_stale_page_is_named(runner: CliRunner, written: Path, damage, name: s
     assert problem.exit_code == 1 and problem.message.endswith(name) and problem.fix == "make docs"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--write", ".", "--check", "."], ["--check", "/no/such/folder"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--write", ".", "--check", "."], ["--write", ".", "--site", "."], ["--check", "/no/such/folder"]],
+)
 def test_wrong_usage(runner: CliRunner, arguments: list[str]) -> None:
     assert runner.invoke(app, ["docs", *arguments]).exit_code == 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -12,13 +12,29 @@ import msgspec
 from antiphon.api.exchange import Exchange
 from antiphon.wire.fields import CHAT, COMPLETION, EMBEDDING, MESSAGE, SPEECH
 
+_TREATMENTS = {
+    "Chat request": CHAT,
+    "Chat message": MESSAGE,
+    "Completion request": COMPLETION,
+    "Embedding request": EMBEDDING,
+    "Speech form": SPEECH,
+}
 CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
-class ReferenceApi:
-    """`/openapi.json`, `/docs/api` and its style sheet; all are made once."""
+Heading = tuple[str, str]
+"""The id of a heading, and what it says."""
+Frame = Callable[[str, Sequence[Heading]], Awaitable[bytes]]
+"""Puts HTML with these headings into a page of the documentation."""
 
-    def __init__(self) -> None:
+
+class ReferenceApi:
+    """`/openapi.json`, `/docs/api`, and the style sheet of pages that stand alone; all are made once."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._sections = ""
+        self._headings: list[Heading] = []
         self._document = self._page = b""
         self._style = (files("antiphon.api") / "templates" / "reference.css").read_bytes()
 
@@ -28,26 +44,19 @@ class ReferenceApi:
             loader=jinja2.PackageLoader("antiphon.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
         self._document = msgspec.json.encode(document)
-        template = environment.get_template("reference.html")
-        self._page = template.render(
-            document=document,
-            operations=_operations(document),
-            treatments={
-                "Chat request": CHAT,
-                "Chat message": MESSAGE,
-                "Completion request": COMPLETION,
-                "Embedding request": EMBEDDING,
-                "Speech form": SPEECH,
-            },
-        ).encode()
+        operations = _operations(document)
+        shown = {"document": document, "operations": operations, "treatments": _TREATMENTS}
+        self._sections = environment.get_template("reference.html").render(shown)
+        self._headings = [(one["id"], f"{one['method']} {one['path']}") for one in operations]
+        self._headings += [("fields", "What becomes of every field"), ("errors", "Errors")]
 
     async def openapi(self, exchange: Exchange) -> None:
         await exchange.answer(self._document)
 
     async def reference(self, exchange: Exchange) -> None:
-        await exchange.answer(
-            self._page, "text/html; charset=utf-8", headers={"content-security-policy": CSP}
-        )
+        self._page = self._page or await self._frame(self._sections, self._headings)
+        headers = {"content-security-policy": CSP}
+        await exchange.answer(self._page, "text/html; charset=utf-8", headers=headers)
 
     async def style(self, exchange: Exchange) -> None:
         await exchange.answer(self._style, "text/css; charset=utf-8")

@@ -30,6 +30,7 @@ from antiphon.api.table import table
 from antiphon.api.uploads import Uploads
 from antiphon.app.traces import Trace
 from antiphon.catalogue.listing import Names
+from antiphon.console.documentation.pages import Documentation
 from antiphon.inference.chat import Chat
 from antiphon.inference.completions import Completions
 from antiphon.inference.embeddings import Embeddings
@@ -88,7 +89,8 @@ def build_edge(
         ready = states and pools.ready and ledger.ready
         return Readiness(status="ready" if ready else "unavailable", deployments=states)
 
-    reference = ReferenceApi()
+    documentation = Documentation()
+    reference = ReferenceApi(documentation.framed)
     idempotency = Idempotency(ledger.idempotency_keys)
     services = (settings, catalogue, gate, pools, ledger.meter, metrics)
     transcription, received = Transcription(*services), Uploads(settings, uploads)
@@ -104,6 +106,7 @@ def build_edge(
         StoredApi(around.stored) if around.stored else None,
         around.status,
     )
+    routes += documentation.rows()  # after those of the reference, which is one of its pages
     reference.describe(openapi.document(routes))
     watched = (around.observers, around.counter, around.trace)
     edge = Edge(settings, [*routes, *around.pages], keys, gate, metrics, *watched, around.proof)

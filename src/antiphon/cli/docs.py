@@ -24,11 +24,21 @@ def docs(
     check: Annotated[
         Path | None, typer.Option(file_okay=False, exists=True, help="Fail if a page here is stale.")
     ] = None,
+    site: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Write the whole documentation as a site here.")
+    ] = None,
 ) -> None:
-    """Write the pages that are made from the code: settings, commands, errors; or check them."""
-    folder = write or check
-    if folder is None or (write and check):
-        raise typer.BadParameter("give either --write FOLDER or --check FOLDER")
+    """Write the pages that are made from the code: settings, commands, errors; or check them.
+
+    Or write what a server shows at /docs as files: they may be opened from a disk, or put on any web server.
+    """
+    given = [folder for folder in (write, check, site) if folder]
+    if len(given) != 1:
+        raise typer.BadParameter("give either --write FOLDER, --check FOLDER or --site FOLDER")
+    if site:
+        write_site(site)
+        return
+    folder = given[0]
     pages = {
         "settings.md": settings_page(),
         "errors.md": errors_page(),
@@ -44,6 +54,14 @@ def docs(
         raise CommandFailed(
             f"not up to date in {folder}: {', '.join(stale)}", fix="make docs", exit_code=ExitCode.FAILED
         )
+
+
+def write_site(folder: Path) -> None:
+    """What a server shows at /docs, as files whose links are relative."""
+    from antiphon.console.documentation import outline, site
+    from antiphon.console.documentation.addresses import Written
+
+    site.write(site.build(outline.read(outline.root()), Written()), folder)
 
 
 def _text(path: Path) -> str | None:

@@ -1,0 +1,92 @@
+"""`/docs` and what is below it: the documentation, for everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+import msgspec
+
+from antiphon.api.exchange import Exchange
+from antiphon.api.reference import CSP
+from antiphon.api.routes import Route
+from antiphon.console.documentation import outline
+from antiphon.console.documentation.addresses import Served
+from antiphon.console.documentation.rendering import Section
+from antiphon.console.documentation.site import MISSING, Frame, build
+
+HTML = "text/html; charset=utf-8"
+KINDS = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
+
+
+class File(msgspec.Struct, frozen=True):
+    body: bytes
+    kind: str
+    tag: str
+
+
+class Documentation:
+    """Made once, beside the event loop, when somebody asks for the first page; then kept."""
+
+    def __init__(self) -> None:
+        self._files: Mapping[str, File] = {}
+        self._making = asyncio.Lock()
+
+    def rows(self) -> list[Route]:
+        """The rows of the table; those of the API reference have to stand before them."""
+        return [
+            Route(
+                method="GET",
+                path=path,
+                handler=self.show,
+                summary="The documentation.",
+                public=True,
+                listed=False,
+            )
+            for path in ("/docs", "/docs/{name:path}")
+        ]
+
+    async def show(self, exchange: Exchange) -> None:
+        """A page or another file of the site; 304 to who has it; where there is none, a page that says so."""
+        files = await self._ready()
+        name = exchange.parameters.get("name", "").removesuffix(".md")
+        known = name in files and name != MISSING
+        file, status = files[name if known else MISSING], 200 if known else 404
+        headers = {"content-security-policy": CSP, "cache-control": "no-cache", "etag": file.tag}
+        if status == 200 and file.tag in exchange.headers.get("if-none-match", ""):
+            await exchange.answer(b"", file.kind, 304, headers)
+        else:
+            await exchange.answer(file.body, file.kind, status, headers)
+
+    async def framed(self, html: str, headings: Sequence[tuple[str, str]]) -> bytes:
+        """The API reference as a page of the site: its sections, with the ids and titles of them."""
+        return await asyncio.to_thread(_reference, html, headings)
+
+    async def _ready(self) -> Mapping[str, File]:
+        async with self._making:
+            if not self._files:
+                self._files = await asyncio.to_thread(_make)
+            return self._files
+
+
+def _make() -> Mapping[str, File]:
+    site = build(outline.read(outline.root()), Served())
+    return {name: _file(name, body) for name, body in site.items()}
+
+
+def _reference(html: str, headings: Sequence[tuple[str, str]]) -> bytes:
+    frame = Frame(outline.read(outline.root()), Served())
+    return frame.reference(html, [Section(2, id, title) for id, title in headings])
+
+
+def _file(name: str, body: bytes) -> File:
+    kind = KINDS.get(PurePosixPath(name).suffix, HTML)
+    return File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:24]}"')

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from antiphon.console.documentation import outline, search
+from antiphon.console.documentation.addresses import Written
+from antiphon.console.documentation.rendering import Renderer
+
+
+def test_every_section_is_in_the_index_once(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/README.md").write_text("# All\n\n## Guides\n\n| [One](one.md) | first |\n")
+    (tmp_path / "docs/one.md").write_text("# One\n\nWords.\n\n## Part\n\nMore `</script>` words.\n")
+    whole = outline.read(tmp_path)
+    renderer = Renderer(whole, Written())
+    made = search.index(whole, [(page, renderer.render(page)) for page in whole.pages], Written())
+    before, _, rest = made.decode().partition(" = ")
+    assert before == "globalThis.documentationIndex" and rest.endswith(";\n")
+    found = json.loads(rest.removesuffix(";\n"))
+    assert found["pages"] == [["One", "Guides", "one.html"]]
+    assert found["sections"] == [[0, "", "One", "Words."], [0, "part", "Part", "More </script> words."]]
