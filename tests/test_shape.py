@@ -60,7 +60,6 @@ TESTED_WITH = {
     "cli/test_cli_backup.py": ("cli/backup.py",),
     "cli/test_checks.py": ("cli/checks/address.py", "cli/checks/installation.py", "cli/checks/machine.py"),
     "cli/test_data_policy.py": ("cli/data.py",),
-    "cli/test_cli_import.py": ("cli/import_.py",),
     "cli/test_tune.py": ("cli/tuning.py",),
     "cli/test_cli_reports.py": ("cli/costs.py", "cli/usage.py"),
     "e2e/test_faults.py": ("cli/serve.py",),

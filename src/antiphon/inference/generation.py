@@ -80,12 +80,10 @@ class Generation(Conductor):
         Raises any of `AntiphonError`, in the block as well: a deadline, a failing engine or a ledger that
         cannot be written may end an answer midway.
         """
-        asked = Asked(job.model, reading.endpoint)
+        asked, began_at = Asked(job.model, reading.endpoint), time.time()
         job = msgspec.structs.replace(job, organization=caller.tenant)
         way = self._way_of(caller, self._resolve(caller, job.model, "chat"), job, reading)
         pool, snapshot = way.pool, way.snapshot
-        demand = text_demand(job, reading.tokens, reading.prompts)
-        began_at = time.time()
         try:
             async with (
                 asyncio.timeout(self._settings.chat_seconds) as deadline,
@@ -94,7 +92,7 @@ class Generation(Conductor):
                     way.name,
                     lambda: pool.capacity,
                     _places(job, reading, pool),
-                    demand,
+                    text_demand(job, reading.tokens, reading.prompts),
                     show,
                     courteous=way.limited,  # else others would wait for the ends of one's long answers
                     rated_as=snapshot.id if way.limited else None,
