@@ -6,7 +6,9 @@ from antiphon.api.routes import Route
 from antiphon.console.assets import assets
 from antiphon.console.pages.keys import KeyPages
 from antiphon.console.pages.overview import OverviewPage
+from antiphon.console.pages.playground import PlaygroundPage
 from antiphon.console.pages.sign_in import SignInPages
+from antiphon.console.pages.speech import SpeechPage
 from antiphon.console.services import Services
 from antiphon.console.shell import Shell
 
@@ -17,6 +19,8 @@ def rows(services: Services) -> list[Route]:
     pages = (
         SignInPages(shell, services),
         OverviewPage(shell, services),
+        PlaygroundPage(shell, services),
+        SpeechPage(shell, services),
         KeyPages(shell, services),
     )
     return [
