@@ -12,6 +12,13 @@ export class Conversation {
     return said;
   }
 
+  // The same for the next request; while nothing new is said, for the one that was answered last.
+  next(system, draft) {
+    const said = this.messages(system, draft);
+    if (said.at(-1)?.role === "assistant") said.pop();
+    return said;
+  }
+
   add(entry) {
     this.entries.push(entry);
   }

@@ -49,7 +49,7 @@ function current(text) {
   for (const name of ["tools", "schema", "stop_at"]) byId(name).removeAttribute("aria-invalid");
   for (const name of ["tools", "schema"]) byId(`${name}-problem`).textContent = "";
   if (!settings.reportValidity()) return null;
-  const said = conversation.messages(system.value.trim(), text);
+  const said = conversation.next(system.value.trim(), text);
   if (!said.some((message) => message.role !== "system")) {
     tell(problem, { message: "Write a message first." });
     draft.focus();

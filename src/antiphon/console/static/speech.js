@@ -122,7 +122,7 @@ async function understand(task) {
 
 function begin(task) {
   byId("bar").removeAttribute("value");
-  byId("doing").textContent = "The recording is sent.";
+  byId("doing").textContent = "Sent; the first words are awaited.";
   byId("live").textContent = task === "transcribe" ? "The recording is being written down." : "It is being translated.";
 }
 
