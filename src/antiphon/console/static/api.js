@@ -9,7 +9,7 @@ export class ApiError extends Error {
   }
 }
 
-// The answer to a body, a form or JSON, once it begins. Throws ApiError; an abort of `signal` stays what it is.
+// The answer to a body, a form or JSON, once it begins. Throws ApiError, or the AbortError of `signal`.
 export async function call(path, { project, body, signal }) {
   const headers = { "x-csrf-token": proof, "OpenAI-Project": project };
   const form = body instanceof FormData;
@@ -22,7 +22,8 @@ export async function call(path, { project, body, signal }) {
 
 export function unreachable(problem) {
   if (problem.name === "AbortError") throw problem;
-  throw new ApiError(0, { message: "The connection to the server broke. Try again in a moment.", code: "connection" });
+  const message = "The connection to the server broke. Try again in a moment.";
+  throw new ApiError(0, { message, code: "connection" });
 }
 
 async function refusal(answer) {

@@ -7,7 +7,8 @@ export function blank() {
   return { message: { role: "assistant", content: "" }, about: { finish: null, logprobs: [] } };
 }
 
-// Fills `answer`, and calls `show` after each piece. Throws what `call` and `events` throw: the answer keeps what came.
+// Fills `answer`, and calls `show` after each piece. Throws what `call` and `events` throw: the answer keeps
+// what came.
 export async function ask(body, project, signal, answer, show) {
   const { about } = answer;
   const began = performance.now();
@@ -30,7 +31,8 @@ function add({ message, about }, { delta, logprobs, finish_reason: finish }) {
   message.content += delta.content ?? "";
   for (const piece of delta.tool_calls ?? []) {
     const calls = (message.tool_calls ??= []);
-    const call = (calls[piece.index] ??= { id: piece.id, type: "function", function: { name: "", arguments: "" } });
+    const begun = { id: piece.id, type: "function", function: { name: "", arguments: "" } };
+    const call = (calls[piece.index] ??= begun);
     call.function.name += piece.function.name ?? "";
     call.function.arguments += piece.function.arguments;
   }

@@ -1,4 +1,5 @@
-// A chat request as code that sends it: `address` is the server's, `body` what is sent. Keys stay in the environment.
+// A chat request as code that sends it: `address` is the server's, `body` what is sent. The key stays in the
+// environment.
 
 export function curl(address, body) {
   const data = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
@@ -45,17 +46,25 @@ console.log();
 }
 
 // Texts are written as JSON writes them, which both languages read alike.
-const PYTHON = { indent: 4, words: new Map([[true, "True"], [false, "False"], [null, "None"]]), key: JSON.stringify };
-const JAVASCRIPT = { indent: 2, words: new Map(), key: (name) => (/^[A-Za-z]\w*$/.test(name) ? name : `[${JSON.stringify(name)}]`) };
+const WORDS = new Map([[true, "True"], [false, "False"], [null, "None"]]);
+const PYTHON = { indent: 4, words: WORDS, key: JSON.stringify };
+const JAVASCRIPT = { indent: 2, words: new Map(), key: named };
+
+// Computed where it is no plain name: `"__proto__": …` would mean something else.
+function named(key) {
+  return /^[A-Za-z]\w*$/.test(key) ? key : `[${JSON.stringify(key)}]`;
+}
 
 function literal(value, depth, language) {
   if (value === null || typeof value !== "object") return language.words.get(value) ?? JSON.stringify(value);
   const list = Array.isArray(value);
-  const parts = list
-    ? value.map((one) => literal(one, depth + 1, language))
-    : Object.entries(value).map(([name, one]) => `${language.key(name)}: ${literal(one, depth + 1, language)}`);
+  const parts = Object.entries(value).map(([name, one]) => {
+    const written = literal(one, depth + 1, language);
+    return list ? written : `${language.key(name)}: ${written}`;
+  });
   const [open, close] = list ? "[]" : "{}";
   if (!parts.length) return open + close;
-  const indent = " ".repeat(language.indent * (depth + 1));
-  return `${open}\n${parts.map((part) => `${indent}${part},\n`).join("")}${" ".repeat(language.indent * depth)}${close}`;
+  const outer = " ".repeat(language.indent * depth);
+  const inner = outer + " ".repeat(language.indent);
+  return `${open}\n${parts.map((part) => `${inner}${part},\n`).join("")}${outer}${close}`;
 }

@@ -1,4 +1,5 @@
-// What was said, in order: entries with a `message` as the API takes it, and of answers what is known `about` them.
+// What was said, in order: entries with a `message` as the API takes it, and for answers what is known
+// `about` them.
 export class Conversation {
   constructor(entries = []) {
     this.entries = entries;

@@ -16,7 +16,8 @@ export class Messages {
   show(conversation, busy = false) {
     this.list.setAttribute("aria-busy", String(busy));
     const { entries } = conversation;
-    this.list.replaceChildren(...entries.map((entry, index) => this.one(entry, index, busy, index === entries.length - 1)));
+    const last = entries.length - 1;
+    this.list.replaceChildren(...entries.map((entry, index) => this.one(entry, index, busy, index === last)));
   }
 
   // What has come of the last answer.
@@ -45,8 +46,10 @@ export class Messages {
   }
 
   buttons(item, text, message, index) {
-    const button = (word, act) =>
-      element("button", { type: "button", class: "plain", "aria-label": `${word} message ${index + 1}`, click: act }, word);
+    const button = (word, click) => {
+      const label = `${word} message ${index + 1}`;
+      return element("button", { type: "button", class: "plain", "aria-label": label, click }, word);
+    };
     return [
       button("Edit", () => this.edit(item, text, message, index)),
       button("Retry", () => this.acts.retry(index)),
@@ -76,8 +79,9 @@ export class Messages {
 
   // Where the result of a call is typed.
   result({ message, name }, busy) {
-    const hint = `What ${name} gives back, for instance as JSON`;
-    const field = element("textarea", { "aria-label": `Result of ${name}`, rows: "2", placeholder: hint, disabled: busy });
+    const placeholder = `What ${name} gives back, for instance as JSON`;
+    const label = `Result of ${name}`;
+    const field = element("textarea", { "aria-label": label, rows: "2", placeholder, disabled: busy });
     field.value = message.content;
     field.addEventListener("input", () => {
       message.content = field.value;
@@ -89,18 +93,19 @@ export class Messages {
 }
 
 function calls(message) {
-  return (message.tool_calls ?? []).map((call) =>
-    element("pre", { tabindex: "0" }, element("code", {}, `${call.function.name}(${call.function.arguments})`)));
+  return (message.tool_calls ?? []).map(({ function: called }) =>
+    element("pre", { tabindex: "0" }, element("code", {}, `${called.name}(${called.arguments})`)));
 }
 
 // One line, and how likely each token was if that was asked for.
 function known(about) {
   const { usage, first, model, stopped, finish, cost, logprobs } = about;
   const cached = usage?.prompt_tokens_details?.cached_tokens;
+  const again = cached ? ` (${cached} cached)` : "";
   const rate = speed(about);
   const parts = [
     stopped ? "stopped" : ENDS[finish],
-    usage && `${usage.prompt_tokens} tokens in${cached ? ` (${cached} cached)` : ""}, ${usage.completion_tokens} out`,
+    usage && `${usage.prompt_tokens} tokens in${again}, ${usage.completion_tokens} out`,
     first !== undefined && `first token after ${first.toFixed(2)} s`,
     rate && `${rate.toFixed(1)} tokens a second`,
     cost,
@@ -112,9 +117,10 @@ function known(about) {
 
 function likely(logprobs) {
   const cell = (one) => `${JSON.stringify(one.token)} ${(100 * Math.exp(one.logprob)).toFixed(1)} %`;
-  const rows = logprobs.map((one) =>
-    element("tr", {}, element("td", {}, cell(one)), element("td", {}, one.top_logprobs.map(cell).join(", "))));
-  const head = element("thead", {}, element("tr", {}, element("th", {}, "Token"), element("th", {}, "Likeliest there")));
+  const row = (kind, ...texts) => element("tr", {}, ...texts.map((text) => element(kind, {}, text)));
+  const rows = logprobs.map((one) => row("td", cell(one), one.top_logprobs.map(cell).join(", ")));
+  const head = element("thead", {}, row("th", "Token", "Likeliest there"));
   const table = element("table", {}, head, element("tbody", {}, ...rows));
-  return element("details", {}, element("summary", {}, "How likely each token was"), element("div", { class: "scroll" }, table));
+  const summary = element("summary", {}, "How likely each token was");
+  return element("details", {}, summary, element("div", { class: "scroll" }, table));
 }

@@ -1,11 +1,13 @@
-// What requests cost, as the ledger computes it: whole nano-dollars, each part rounded down, a begun second whole.
+// What requests cost, as the ledger computes it: whole nano-dollars, each part rounded down, a begun second
+// whole.
 const NANO = 1_000_000_000n;
 const PER = 1000n;
 
 // `price` holds nano-dollars as text: `input`, `cached` and `output` for 1,000 tokens.
 export function ofTokens(price, usage) {
   const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
-  const input = BigInt(usage.prompt_tokens - cached) * BigInt(price.input) + BigInt(cached) * BigInt(price.cached);
+  const fresh = usage.prompt_tokens - cached;
+  const input = BigInt(fresh) * BigInt(price.input) + BigInt(cached) * BigInt(price.cached);
   return input / PER + (BigInt(usage.completion_tokens) * BigInt(price.output)) / PER;
 }
 

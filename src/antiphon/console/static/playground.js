@@ -21,12 +21,13 @@ const conversation = new Conversation(kept?.entries);
 const messages = new Messages(byId("messages"), { edit, remove, retry, typed: save, send });
 let answering = null; // what aborts the answer that is being written
 
-// --- what is kept ----------------------------------------------------------------------------------------------
+// --- what is kept ----------------------------------------------------------------------------------------
 
 function save() {
-  const value = { entries: conversation.entries, system: system.value, draft: draft.value, settings: values(settings) };
-  const fits = keep("playground", owner, value);
-  byId("note").textContent = fits ? "" : "This conversation is too long to be kept if the page is loaded again.";
+  const { entries } = conversation;
+  const typed = { system: system.value, draft: draft.value, settings: values(settings) };
+  const fits = keep("playground", owner, { entries, ...typed });
+  byId("note").textContent = fits ? "" : "This conversation is too long to be kept when the page is left.";
 }
 
 function show() {
@@ -41,7 +42,7 @@ function show() {
   save();
 }
 
-// --- asking ----------------------------------------------------------------------------------------------------
+// --- asking ----------------------------------------------------------------------------------------------
 
 // The request that would be sent now, or null if something has to be put right first, which is said there.
 function current(text) {
@@ -115,14 +116,15 @@ function finish({ message, about }) {
   if (message.tool_calls) conversation.await();
   else if (!message.content && about.stopped) conversation.entries.pop();
   show();
-  byId("live").textContent = problem.hidden ? `The model answered: ${message.content || "it calls a function."}` : "";
+  const said = `The model answered: ${message.content || "it calls a function."}`;
+  byId("live").textContent = problem.hidden ? said : "";
   if (document.activeElement !== document.body && !document.activeElement.closest("#composer")) return;
   const open = conversation.open;
   if (open >= 0) byId("messages").children[open].querySelector("textarea").focus();
   else draft.focus({ preventScroll: true });
 }
 
-// --- changing what was said ------------------------------------------------------------------------------------
+// --- changing what was said ------------------------------------------------------------------------------
 
 function edit(index, text) {
   conversation.entries[index].message.content = text;
@@ -139,19 +141,21 @@ async function retry(index) {
   const later = conversation.entries.length - Math.max(conversation.keptBy(index), index + 1);
   const answered = conversation.entries[index + 1]?.message.role === "assistant" && later === 1;
   if (!current("")) return;
-  if (later && !answered && !window.confirm("Ask again from here? What was said after it is removed.")) return;
+  const question = "Ask again from here? What was said after it is removed.";
+  if (later && !answered && !window.confirm(question)) return;
   conversation.rewind(index);
   await answer();
 }
 
-// --- what is pressed -------------------------------------------------------------------------------------------
+// --- what is pressed -------------------------------------------------------------------------------------
 
 byId("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   send();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("#composer, #settings, #system")) {
+  const sends = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+  if (sends && event.target.closest("#composer, #settings, #system")) {
     event.preventDefault();
     send();
   }
@@ -193,13 +197,16 @@ settings.addEventListener("change", show);
 for (const field of [settings, system, draft]) field.addEventListener("input", save);
 settings.addEventListener("invalid", (event) => { event.target.closest("details").open = true; }, true);
 
-// --- as it was left ----------------------------------------------------------------------------------------------
+// --- as it was left --------------------------------------------------------------------------------------
 
 if (kept) {
   fill(settings, kept.settings);
   system.value = kept.system;
   draft.value = kept.draft;
 }
-for (const part of document.querySelectorAll("[data-filled]")) part.open ||= byId(part.dataset.filled).value !== "";
-for (const part of document.querySelectorAll("[data-narrow]")) part.open &&= !matchMedia("(max-width: 66rem)").matches;
+const narrow = matchMedia("(max-width: 66rem)").matches;
+for (const part of document.querySelectorAll("[data-filled]")) {
+  part.open = byId(part.dataset.filled).value !== "";
+}
+for (const part of document.querySelectorAll("[data-narrow]")) part.open = !narrow;
 show();

@@ -6,7 +6,7 @@ export class Recorder {
   // Throws an Error that says why there is none.
   static async open(level) {
     if (!navigator.mediaDevices) {
-      throw new Error("Browsers give pages the microphone over https, or on this machine, alone. Choose a file instead.");
+      throw new Error("Browsers give pages the microphone over https alone. Choose a file instead.");
     }
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true }).catch((problem) => {
       throw new Error(REASONS[problem.name] ?? `The microphone could not be opened: ${problem.message}`);
@@ -50,7 +50,7 @@ export class Recorder {
 }
 
 const REASONS = {
-  NotAllowedError: "Your browser does not let this page use the microphone. Allow it beside the address, or choose a file.",
+  NotAllowedError: "This page may not use the microphone. Allow it beside the address, or choose a file.",
   NotFoundError: "There is no microphone. Choose a file instead.",
   NotReadableError: "Another program holds the microphone. End it, or choose a file.",
 };

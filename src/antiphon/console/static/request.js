@@ -21,21 +21,25 @@ export function request(said, messages) {
   if (functions.length) body.tools = functions;
   if (functions.length && said.tool_choice) body.tool_choice = said.tool_choice;
   if (said.format === "json_object") body.response_format = { type: "json_object" };
-  if (said.format === "json_schema") body.response_format = { type: "json_schema", json_schema: schema(said.schema) };
+  if (said.format === "json_schema") {
+    body.response_format = { type: "json_schema", json_schema: schema(said.schema) };
+  }
   return { ...body, stream: true, stream_options: { include_usage: true } };
 }
 
 // A function may stand there as it is, or as a tool.
 function tools(text) {
   const found = parsed("tools", text || "[]");
-  if (!Array.isArray(found)) throw new Unfit("tools", "Functions stand in an array: [{\"name\": …}].");
+  if (!Array.isArray(found)) throw new Unfit("tools", 'Functions stand in an array: [{"name": …}].');
   return found.map((one) => (one?.type === "function" ? one : { type: "function", function: one }));
 }
 
 // A schema may stand there alone, or with a name.
 function schema(text) {
   const found = parsed("schema", text || "null");
-  if (typeof found !== "object" || found === null) throw new Unfit("schema", "A schema is an object: {\"type\": …}.");
+  if (typeof found !== "object" || found === null) {
+    throw new Unfit("schema", 'A schema is an object: {"type": …}.');
+  }
   return "schema" in found ? found : { name: "answer", schema: found };
 }
 

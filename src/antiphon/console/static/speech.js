@@ -25,14 +25,16 @@ let unsaved = false; // whether it was spoken here, and is nowhere else
 let recorder = null;
 let working = null; // what aborts the request that runs
 
-// --- the recording ---------------------------------------------------------------------------------------------
+// --- the recording ---------------------------------------------------------------------------------------
 
 function take(chosenFile, spoken = false) {
   problem.hidden = true;
   if (chosenFile.size > Number(bytes)) {
-    tell(problem, { message: `“${chosenFile.name}” has ${mebibytes(chosenFile.size)}: more than the server takes.` });
+    const size = mebibytes(chosenFile.size);
+    tell(problem, { message: `“${chosenFile.name}” has ${size}: more than the server takes.` });
     return;
   }
+  if (unsaved && !window.confirm("What you recorded is not saved. Put this in its place?")) return;
   file = chosenFile;
   unsaved = spoken;
   if (player.src) URL.revokeObjectURL(player.src);
@@ -41,14 +43,17 @@ function take(chosenFile, spoken = false) {
   byId("name").textContent = file.name;
   byId("size").textContent = mebibytes(file.size);
   byId("ready").hidden = false;
-  for (const { section, view } of Object.values(texts)) {
-    section.hidden = true;
-    view.clear();
+  for (const text of Object.values(texts)) {
+    text.section.hidden = true;
+    text.whole = null;
+    text.view.clear();
   }
   ready();
 }
 
-const mebibytes = (size) => (size < 1_048_576 ? `${Math.ceil(size / 1024)} KiB` : `${(size / 1_048_576).toFixed(1)} MiB`);
+function mebibytes(size) {
+  return size < 1_048_576 ? `${Math.ceil(size / 1024)} KiB` : `${(size / 1_048_576).toFixed(1)} MiB`;
+}
 
 // A recorder writes no length: browsers find it by going to the end once.
 player.addEventListener("loadedmetadata", () => {
@@ -65,7 +70,6 @@ async function record() {
       byId("level").value = level;
       byId("timer").textContent = clock(seconds);
     });
-    byId("end-recording").focus();
   } catch (error) {
     tell(problem, error);
   }
@@ -82,16 +86,17 @@ async function endRecording() {
 }
 
 function ready() {
-  byId("record").disabled = recorder !== null || working !== null;
-  byId("file").disabled = recorder !== null || working !== null;
+  const busy = recorder !== null || working !== null;
+  byId("record").disabled = busy;
+  byId("file").disabled = busy;
+  for (const task of Object.keys(TASKS)) byId(task).disabled = busy || file === null;
   for (const id of ["end-recording", "level", "timer"]) byId(id).hidden = recorder === null;
-  for (const task of Object.keys(TASKS)) byId(task).disabled = file === null || recorder !== null || working !== null;
   byId("first").hidden = file !== null;
   byId("stop").hidden = working === null;
   byId("progress").hidden = working === null;
 }
 
-// --- understanding it ------------------------------------------------------------------------------------------
+// --- understanding it ------------------------------------------------------------------------------------
 
 async function understand(task) {
   if (!file || working || !settings.reportValidity()) return;
@@ -115,7 +120,8 @@ async function understand(task) {
     if (error.name !== "AbortError") tell(problem, error);
   }
   text.section.hidden = text.whole === null && text.view.list.childElementCount === 0;
-  for (const button of text.section.querySelectorAll("[data-download]")) button.disabled = text.whole === null;
+  const downloads = text.section.querySelectorAll("[data-download]");
+  for (const button of downloads) button.disabled = text.whole === null;
   working = null;
   ready();
 }
@@ -123,7 +129,7 @@ async function understand(task) {
 function begin(task) {
   byId("bar").removeAttribute("value");
   byId("doing").textContent = "Sent; the first words are awaited.";
-  byId("live").textContent = task === "transcribe" ? "The recording is being written down." : "It is being translated.";
+  byId("live").textContent = `The recording is sent: its ${TASKS[task]} is made.`;
 }
 
 // What is seen while it goes on: how far it is, of how much.
@@ -146,18 +152,18 @@ function told({ section, view }) {
 
 function finish(text, price, took) {
   const { duration, language, usage, segments } = text.whole;
-  if (!segments.length) text.view.list.textContent = "Nothing is said in this recording.";
   text.section.hidden = false;
   text.about.textContent = [
     language && language[0].toUpperCase() + language.slice(1),
     `${duration.toFixed(1)} s of sound`,
     `understood in ${took.toFixed(1)} s`,
     price.second === "0" ? "free" : dollars(ofSound(price, usage.seconds)),
+    segments.length ? "" : "nothing is said in it",
   ].filter(Boolean).join(" · ");
   byId("live").textContent = `Done: ${text.whole.text || "nothing is said."}`;
 }
 
-// --- what is pressed -------------------------------------------------------------------------------------------
+// --- what is pressed -------------------------------------------------------------------------------------
 
 byId("file").addEventListener("change", (event) => event.target.files.length && take(event.target.files[0]));
 byId("record").addEventListener("click", record);
@@ -184,7 +190,8 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     document.body.classList.toggle("dropping", kind === "dragenter" || kind === "dragover");
-    if (kind === "drop" && event.dataTransfer.files.length && !working && !recorder) take(event.dataTransfer.files[0]);
+    const [dropped] = kind === "drop" ? event.dataTransfer.files : [];
+    if (dropped && !working && !recorder) take(dropped);
   });
 }
 settings.addEventListener("input", () => {

@@ -3,7 +3,8 @@ import { ApiError, unreachable } from "/console/api.js";
 
 const DONE = "[DONE]";
 
-// The values of a response's body as they come. Throws ApiError for an error event, and for a stream that breaks off.
+// The values of a response's body as they come. Throws ApiError for an error event, and for a stream that
+// breaks off.
 export async function* events(response) {
   const request = response.headers.get("x-request-id") ?? "";
   for await (const data of datas(response.body)) {

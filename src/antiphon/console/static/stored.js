@@ -22,7 +22,7 @@ export function keep(name, owner, value) {
   }
 }
 
-// What stands in a form's fields, and putting it there again. Fields that are not there any more are left out.
+// What stands in a form's fields, and putting it there again without fields that are not there any more.
 export function values(form) {
   return Object.fromEntries(new FormData(form));
 }

@@ -1,5 +1,5 @@
-// A transcript as a file. Written from the segments that are here already, letter for letter as the API writes them:
-// asking it for another format would understand the whole recording again, and bill it again.
+// A transcript as a file, written from the segments that are here already, letter for letter as the API does:
+// asking for another format would understand the whole recording again, and bill it again.
 const WRITERS = {
   txt: ({ text }) => `${text}\n`,
   srt: ({ segments }) => segments.map((one, index) => `${index + 1}\n${cue(one, ",")}`).join(""),
@@ -18,7 +18,8 @@ function cue({ start, end, text }, point) {
 function time(seconds, point) {
   const all = Math.round(Math.max(0, seconds) * 1000);
   const two = (value) => String(Math.floor(value)).padStart(2, "0");
-  return `${two(all / 3_600_000)}:${two((all / 60_000) % 60)}:${two((all / 1000) % 60)}${point}${String(all % 1000).padStart(3, "0")}`;
+  const whole = [all / 3_600_000, (all / 60_000) % 60, (all / 1000) % 60].map(two).join(":");
+  return `${whole}${point}${String(all % 1000).padStart(3, "0")}`;
 }
 
 // Save a text under a name.

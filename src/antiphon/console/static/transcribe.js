@@ -4,8 +4,8 @@ import { events } from "/console/sse.js";
 
 export const PATHS = { transcribe: "/v1/audio/transcriptions", translate: "/v1/audio/translations" };
 
-// `told` hears of the length in seconds once it is known (`begins`) and of each segment (`segment`). Gives the
-// transcript in the shape of `verbose_json`, segments and words. Throws what `call` and `events` throw.
+// `told` hears of the length in seconds once it is known (`begins`) and of each segment (`segment`). Gives
+// the transcript in the shape of `verbose_json`, segments and words. Throws what `call` and `events` throw.
 export async function transcribe(task, file, fields, project, signal, told) {
   const response = await call(PATHS[task], { project, signal, body: form(task, file, fields) });
   told.begins(Number(response.headers.get("antiphon-audio-seconds")));
@@ -31,7 +31,8 @@ function form(task, file, fields) {
   for (const [name, value] of Object.entries(own)) if (value) body.append(name, value);
   body.append("response_format", "verbose_json");
   body.append("stream", "true");
-  if (task === "transcribe") for (const one of ["segment", "word"]) body.append("timestamp_granularities[]", one);
+  const fine = task === "transcribe" ? ["segment", "word"] : [];
+  for (const one of fine) body.append("timestamp_granularities[]", one);
   body.append("file", file, file.name);
   return body;
 }

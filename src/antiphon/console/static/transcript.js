@@ -37,7 +37,8 @@ export class Transcript {
 
   word({ word, start, end }) {
     // One stop of the tabulator for all words: arrows move between them.
-    const button = element("button", { type: "button", class: "word", "data-start": start, tabindex: this.words.length ? "-1" : "0" }, word);
+    const tabindex = this.words.length ? "-1" : "0";
+    const button = element("button", { type: "button", class: "word", "data-start": start, tabindex }, word);
     this.words.push({ start, end, button });
     return button;
   }
