@@ -17,4 +17,6 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
+  // What was typed on pages that keep it is nobody else's.
+  else if (event.target.action.endsWith("/account/sign-out")) sessionStorage.clear();
 });

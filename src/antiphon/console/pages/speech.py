@@ -1,0 +1,31 @@
+"""Recordings, written down and translated in the browser: its script asks the API that everybody uses."""
+
+from __future__ import annotations
+
+from antiphon.api.exchange import Exchange
+from antiphon.api.languages import NAMES
+from antiphon.api.routes import Route
+from antiphon.console.choices import active, names
+from antiphon.console.services import Services
+from antiphon.console.shell import Shell
+
+
+class SpeechPage:
+    def __init__(self, shell: Shell, services: Services) -> None:
+        self._shell = shell
+        self._services = services
+
+    def rows(self) -> list[Route]:
+        return [self._shell.page("/speech", self.page, "org.read", "Transcribe and translate recordings.")]
+
+    async def page(self, exchange: Exchange) -> None:
+        organization_id, settings = exchange.known_caller.organization_id, self._services.settings
+        await self._shell.show(
+            exchange,
+            "speech.html",
+            models=names(self._services.catalogue(), organization_id, "speech"),
+            projects=await active(self._services.access.projects, organization_id),
+            languages=sorted(NAMES.items(), key=lambda one: one[1]),
+            most_bytes=settings.upload_bytes,
+            most_seconds=settings.audio_seconds,
+        )
