@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 from companion import Companion, Conversation, Event, Persona
-from haiku import drafts, wanted
+from haiku import wanted, written
 from openai import APIError, AsyncOpenAI, OpenAI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -49,7 +49,7 @@ async def personas(_: Request) -> Response:
 
 
 async def chat(request: Request) -> Response:
-    """One turn, as a line of JSON for each event: notice, memory, delta, haiku, done or error."""
+    """One turn, as a line of JSON for each event: notice, memory, delta, haiku or error."""
     body = await request.body()
     if request.headers.get("content-type") != "application/json" or len(body) > LONGEST_BODY:
         return JSONResponse({"message": "Send JSON of at most 256 KiB."}, 400)
@@ -87,17 +87,18 @@ async def turn(
             yield {"type": "notice", "categories": categories}
             return
         if topic := wanted(text):
-            written = None
-            async for written in drafts(companion.client, companion.model, topic):
-                yield {"type": "haiku", "lines": written.lines, "syllables": written.syllables}
-            yield {"type": "done"} if written else {"type": "error", "message": "No draft had three lines."}
+            lines = 0
+            async for poem in written(companion.client, companion.model, topic):
+                lines = len(poem.lines)
+                yield {"type": "haiku", "lines": poem.lines, "syllables": poem.syllables}
+            if lines < 3:
+                yield {"type": "error", "message": "The model did not get to the end of a line: ask again."}
             return
         remembered = await companion.remember(before)
         forgotten = len(before.turns) - len(remembered.turns)
         yield {"type": "memory", "notes": remembered.notes, "forgotten": forgotten}
         async for piece in companion.answer(persona, remembered, text):
             yield {"type": "delta", "text": piece}
-        yield {"type": "done"}
     except APIError as problem:
         yield {"type": "error", "message": said(problem)}
 

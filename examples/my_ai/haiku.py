@@ -1,33 +1,21 @@
-"""A haiku on request: the model writes several, each held to three lines; code counts syllables and picks."""
+"""A haiku on request: line by line the model writes drafts in a form, code counts syllables and picks one."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 METRE = (5, 7, 5)
-DRAFTS = 5
-ATTEMPTS = 3
+DRAFTS = 8
+ATTEMPTS = 2
 NAMES = ("first", "second", "third")
 LINE = {"type": "string", "pattern": "^[A-Z][a-z]*( [a-z]+){2,6}[.,!]?$"}
-FORM = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "haiku",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": dict.fromkeys(NAMES, LINE),
-            "required": list(NAMES),
-            "additionalProperties": False,
-        },
-    },
-}
 SHOWN = (
     ("the sea", ("Waves roll to the shore", "The gulls cry over the sand", "Salt wind in my hair")),
     ("winter", ("Snow falls on the roof", "A quiet fire burns inside", "The long night begins")),
@@ -39,7 +27,7 @@ LEFT_HANGING = frozenset(
 
 @dataclass(frozen=True)
 class Haiku:
-    """Three lines by the model, and how far they are from one: 0 is none away."""
+    """Lines by the model, three of them once it is whole."""
 
     lines: tuple[str, ...]
 
@@ -48,11 +36,16 @@ class Haiku:
         return [sum(map(syllables, line.split())) for line in self.lines]
 
     @property
+    def flaws(self) -> int:
+        """Lines that break off, and lines that come twice."""
+        bare = [line.lower().rstrip(".,!") for line in self.lines]
+        return sum(line.split()[-1] in LEFT_HANGING for line in bare) + len(bare) - len(set(bare))
+
+    @property
     def away(self) -> int:
-        """Syllables too many or too few; a line that breaks off or comes twice counts as three."""
-        beats = sum(abs(has - wanted) for has, wanted in zip(self.syllables, METRE, strict=True))
-        hanging = sum(line.rstrip(".,!").split()[-1].lower() in LEFT_HANGING for line in self.lines)
-        return beats + 3 * (hanging + 3 - len({line.lower().rstrip(".,!") for line in self.lines}))
+        """Syllables too many or too few; a flaw counts as three."""
+        off = sum(abs(has - ought) for has, ought in zip(self.syllables, METRE, strict=False))
+        return off + 3 * self.flaws
 
 
 def wanted(text: str) -> str | None:
@@ -71,38 +64,55 @@ def syllables(word: str) -> int:
     return max(1, groups - bool(silent))
 
 
-def read(text: str) -> Haiku | None:
-    """A haiku from the model's JSON; `None` if it was cut off."""
+def form(lines: Sequence[str]) -> dict[str, Any]:
+    """The form of the lines that are chosen, and of one more: the model goes on from what it finds there."""
+    properties: dict[str, Any] = {
+        name: {"type": "string", "enum": [line]} for name, line in zip(NAMES, lines, strict=False)
+    }
+    properties[NAMES[len(lines)]] = LINE
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": "haiku", "strict": True, "schema": schema}}
+
+
+def read(text: str, lines: Sequence[str]) -> Haiku | None:
+    """The lines that are chosen and the one more of a draft; `None` if that was cut off."""
     try:
-        return Haiku(tuple(json.loads(text)[name] for name in NAMES))
+        return Haiku((*lines, json.loads(text)[NAMES[len(lines)]]))
     except ValueError:
         return None
 
 
-async def drafts(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[Haiku]:
-    """The best haiku so far, after each attempt that made a better one; the last is what is to be shown.
+async def written(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[Haiku]:
+    """The haiku as it grows: after one line, two, and three.
 
-    It ends early when nothing is left to better. Yields nothing if every draft was cut off. Raises
-    `openai.APIError`.
+    Each line is chosen among `DRAFTS`, and as many again if none has the right number of syllables, `ATTEMPTS`
+    times in all. It ends early if every draft was cut off. Raises `openai.APIError`.
     """
-    best: Haiku | None = None
-    for _ in range(ATTEMPTS):
-        answer = await client.chat.completions.create(
-            model=model,
-            messages=prompt(topic),
-            response_format=FORM,
-            n=DRAFTS,
-            temperature=0.8,
-            max_tokens=80,
-        )
-        read_out = (read(choice.message.content or "") for choice in answer.choices)
-        found = [one for one in [best, *read_out] if one is not None]
-        better = min(found, key=lambda one: one.away, default=None)
-        if better is not None and better != best:
-            best = better
-            yield best
-        if best is not None and best.away == 0:
+    best = Haiku(())
+    for _ in METRE:
+        found: list[Haiku] = []
+        for _ in range(ATTEMPTS):
+            answer = await client.chat.completions.create(
+                model=model,
+                messages=prompt(topic),
+                response_format=form(best.lines),  # type: ignore[arg-type]
+                n=DRAFTS,
+                temperature=0.8,
+                max_tokens=100,
+            )
+            drafts = (read(choice.message.content or "", best.lines) for choice in answer.choices)
+            found += [one for one in drafts if one is not None]
+            if any(one.away == best.away for one in found):
+                break
+        if not found:
             return
+        best = min(found, key=lambda one: one.away)
+        yield best
 
 
 def prompt(topic: str) -> list[ChatCompletionMessageParam]:

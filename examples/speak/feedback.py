@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from spelled import spelled
+
 FILLERS = frozenset("ah eh er erm hm hmm mm mmm uh uhm um umm".split())
 PAUSE_SECONDS = 0.7
 WORD_SECONDS = (0.25, 0.09)
@@ -26,8 +28,9 @@ class Word:
 
 
 def plain(text: str) -> list[str]:
-    """The words of a text as they are compared: in lower case, without punctuation."""
-    return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower().replace("’", "'"))
+    """The words of a text as they are compared: in lower case, without punctuation, numbers as words."""
+    words = re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.lower().replace("’", "'"))
+    return [part for word in words for part in spelled(word)]
 
 
 def is_filler(word: Word) -> bool:
@@ -40,7 +43,7 @@ def pace(words: Sequence[Word]) -> int | None:
     said = [word for word in words if not is_filler(word)]
     if len(said) < 2:
         return None
-    return round(60 * len(said) / max(0.1, words[-1].end - words[0].start))
+    return round(60 * sum(len(plain(word.text)) for word in said) / max(0.1, words[-1].end - words[0].start))
 
 
 def pauses(words: Sequence[Word]) -> list[dict[str, Any]]:
@@ -50,7 +53,7 @@ def pauses(words: Sequence[Word]) -> list[dict[str, Any]]:
         lasting = WORD_SECONDS[0] + WORD_SECONDS[1] * len("".join(plain(word.text)))
         silent = word.start - before.end + max(0.0, word.end - word.start - lasting)
         if silent >= PAUSE_SECONDS:
-            found.append({"after": before.text.strip(" .,!?;:"), "seconds": round(silent, 1)})
+            found.append({"after": plain(before.text)[-1], "seconds": round(silent, 1)})
     return found
 
 
@@ -59,7 +62,7 @@ def compared(target: str, words: Sequence[Word]) -> list[dict[str, str]]:
 
     Fillers count as hesitation and not as words that differ.
     """
-    wanted = plain(target)
+    wanted = [word for word in plain(target) if word not in FILLERS]
     said = [one for word in words if not is_filler(word) for one in plain(word.text)]
     parts: list[dict[str, str]] = []
     for kind, i, j, k, m in SequenceMatcher(None, wanted, said, autojunk=False).get_opcodes():
@@ -75,12 +78,13 @@ def compared(target: str, words: Sequence[Word]) -> list[dict[str, str]]:
 
 def feedback(target: str, words: Sequence[Word]) -> dict[str, Any]:
     """All of it, as the page shows it; `words` of the diff are empty without a target."""
+    words = [word for word in words if plain(word.text)]
     speed = pace(words)
     verdict = "" if speed is None else "slow" if speed < SLOW else "fast" if speed > FAST else "comfortable"
     return {
         "pace": speed,
         "verdict": verdict,
         "pauses": pauses(words),
-        "fillers": [plain(word.text)[0] for word in words if plain(word.text) and is_filler(word)],
+        "fillers": [plain(word.text)[0] for word in words if is_filler(word)],
         "words": compared(target, words) if plain(target) else [],
     }

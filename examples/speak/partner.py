@@ -10,9 +10,10 @@ from typing import Any
 from feedback import Word
 from openai import AsyncOpenAI
 
-INSTRUCTIONS = (
-    "You are Sam, a friendly partner in a conversation."
-    " Answer what the user says in one or two short sentences."
+INSTRUCTIONS = "You are Sam, a friendly partner in a conversation. You answer in one or two short sentences."
+EXAMPLE = (
+    "I went to the market this morning.",
+    "That sounds like a good start to the day! What did you buy?",
 )
 HESITANT = "Um, so, uh, I was, er, thinking that, um, well, hmm."
 """What Whisper is told was said before: it leaves out sounds of hesitation unless they have been written."""
@@ -50,6 +51,8 @@ class Partner:
         """The answer as it is written, ended after `MOST_SENTENCES`; raises `openai.APIError`."""
         messages: list[Any] = [
             {"role": "system", "content": INSTRUCTIONS},
+            {"role": "user", "content": EXAMPLE[0]},
+            {"role": "assistant", "content": EXAMPLE[1]},
             *turns[-MOST_TURNS:],
             {"role": "user", "content": text},
         ]

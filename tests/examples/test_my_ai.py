@@ -117,10 +117,13 @@ def test_a_haiku_is_judged_by_its_syllables_and_lines() -> None:
     assert haiku.Haiku(("Waves roll to the shore", "The gulls cry over the", good.lines[2])).away == 1 + 3
 
 
-def test_a_draft_that_was_cut_off_is_none() -> None:
-    assert haiku.read('{"first": "Rain falls on the') is None
-    whole = haiku.read('{"first": "A b c", "second": "D e f", "third": "G h i"}')
-    assert whole is not None and whole.lines == ("A b c", "D e f", "G h i")
+def test_a_draft_goes_on_from_the_lines_that_are_chosen() -> None:
+    assert haiku.read('{"first": "Rain falls on the', ()) is None
+    found = haiku.read('{"first": "A b c", "second": "D e f"}', ("A b c",))
+    assert found is not None and found.lines == ("A b c", "D e f")
+    schema = haiku.form(found.lines)["json_schema"]["schema"]
+    assert schema["properties"]["second"]["enum"] == ["D e f"]
+    assert schema["required"] == ["first", "second", "third"]
 
 
 def test_the_poems_that_are_shown_have_the_form_that_is_asked_for() -> None:

@@ -59,10 +59,28 @@ def test_apostrophes_of_either_form_are_one() -> None:
     assert [one["kind"] for one in feedback.compared("I don’t know", spoken("I don't know"))] == ["same"] * 3
 
 
+@pytest.mark.parametrize(
+    ("digits", "words"),
+    [
+        ("The 20th", "the twentieth"), ("in 1813", "in eighteen thirteen"), ("1905", "nineteen oh five"),
+        ("21st", "twenty first"), ("12th", "twelfth"), ("1900", "nineteen hundred"),
+        ("7 of 42", "seven of forty two"),
+    ],
+)  # fmt: skip
+def test_numbers_are_compared_as_they_are_said(digits: str, words: str) -> None:
+    assert feedback.plain(digits) == words.split()
+
+
+def test_other_numbers_stay_as_they_are() -> None:
+    assert feedback.plain("300 or 2500") == ["300", "or", "2500"]
+
+
 def test_everything_together() -> None:
     told = feedback.feedback("", spoken("well, uh, hello there"))
     assert (told["words"], told["fillers"], told["verdict"]) == ([], ["uh"], "comfortable")
     assert feedback.feedback("Hello", [])["pace"] is None
+    dashed = [feedback.Word("Well", 0, 0.4), feedback.Word("-", 0.4, 0.5), feedback.Word("yes", 2, 2.4)]
+    assert feedback.feedback("", dashed)["pauses"] == [{"after": "well", "seconds": 1.6}]
 
 
 def test_an_answer_ends_after_two_sentences() -> None:
