@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from memory import stems
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 METRE = (5, 7, 5)
 DRAFTS = 8
-ATTEMPTS = 2
+ATTEMPTS = 3
 NAMES = ("first", "second", "third")
-LINE = {"type": "string", "pattern": "^[A-Z][a-z]*( [a-z]+){2,6}[.,!]?$"}
+LINES = tuple(f"^([A-Z][a-z]+|A|I)( ([a-z]{{2,12}}|a)){{{words}}}[.,]?$" for words in ("2,4", "3,6", "2,4"))
+"""Short words and few of them, so that lines of 5, 7 and 5 syllables come about."""
+LONGEST_WORD = 10
 SHOWN = (
     ("the sea", ("Waves roll to the shore", "The gulls cry over the sand", "Salt wind in my hair")),
     ("winter", ("Snow falls on the roof", "A quiet fire burns inside", "The long night begins")),
@@ -37,9 +40,12 @@ class Haiku:
 
     @property
     def flaws(self) -> int:
-        """Lines that break off, and lines that come twice."""
-        bare = [line.lower().rstrip(".,!") for line in self.lines]
-        return sum(line.split()[-1] in LEFT_HANGING for line in bare) + len(bare) - len(set(bare))
+        """Lines that break off, come twice or are those of an example, and runs of letters that are no words."""
+        bare = [line.lower().rstrip(".,") for line in self.lines]
+        shown = {line.lower() for _, lines in SHOWN for line in lines}
+        runs = sum(len(word) > LONGEST_WORD for line in bare for word in line.split())
+        hanging = sum(line.split()[-1] in LEFT_HANGING for line in bare)
+        return hanging + runs + len(bare) - len(set(bare) - shown)
 
     @property
     def away(self) -> int:
@@ -69,7 +75,7 @@ def form(lines: Sequence[str]) -> dict[str, Any]:
     properties: dict[str, Any] = {
         name: {"type": "string", "enum": [line]} for name, line in zip(NAMES, lines, strict=False)
     }
-    properties[NAMES[len(lines)]] = LINE
+    properties[NAMES[len(lines)]] = {"type": "string", "pattern": LINES[len(lines)]}
     schema = {
         "type": "object",
         "properties": properties,
@@ -90,8 +96,8 @@ def read(text: str, lines: Sequence[str]) -> Haiku | None:
 async def written(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[Haiku]:
     """The haiku as it grows: after one line, two, and three.
 
-    Each line is chosen among `DRAFTS`, and as many again if none has the right number of syllables, `ATTEMPTS`
-    times in all. It ends early if every draft was cut off. Raises `openai.APIError`.
+    Each line is chosen among `DRAFTS`, and as many more if none has the right number of syllables:
+    `ATTEMPTS` times in all. Of equals one that names the topic is taken. It ends early if every draft was cut off. Raises `openai.APIError`.
     """
     best = Haiku(())
     for _ in METRE:
@@ -111,7 +117,7 @@ async def written(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[
                 break
         if not found:
             return
-        best = min(found, key=lambda one: one.away)
+        best = min(found, key=lambda one: (one.away, not stems(" ".join(one.lines)) & stems(topic)))
         yield best
 
 
