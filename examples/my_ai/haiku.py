@@ -40,7 +40,7 @@ class Haiku:
 
     @property
     def flaws(self) -> int:
-        """Lines that break off, come twice or are those of an example, and runs of letters that are no words."""
+        """Lines that break off, come twice or are an example's, and runs of letters that are no words."""
         bare = [line.lower().rstrip(".,") for line in self.lines]
         shown = {line.lower() for _, lines in SHOWN for line in lines}
         runs = sum(len(word) > LONGEST_WORD for line in bare for word in line.split())
@@ -97,7 +97,8 @@ async def written(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[
     """The haiku as it grows: after one line, two, and three.
 
     Each line is chosen among `DRAFTS`, and as many more if none has the right number of syllables:
-    `ATTEMPTS` times in all. Of equals one that names the topic is taken. It ends early if every draft was cut off. Raises `openai.APIError`.
+    `ATTEMPTS` times in all. Of equals one that names the topic is taken. It ends early if every draft was cut
+    off. Raises `openai.APIError`.
     """
     best = Haiku(())
     for _ in METRE:
