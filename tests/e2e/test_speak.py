@@ -1,0 +1,113 @@
+"""examples/speak as a person uses it: a browser with a microphone, which hears a recording."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from benchmarks.processes import Server, free_port, peer
+from playwright.sync_api import Page, expect
+
+from browser import FLAGS, PHONE, Browser, Visitor, findings, installed, visiting
+
+APP = Path(__file__).parents[2] / "examples" / "speak" / "app.py"
+SAID = "en_pyroomacoustics_cmu_arctic_us_aew_a0003.wav"
+SECONDS = 3.6
+"""For the twentieth time that evening the two men shook hands. The browser says it again and again."""
+LONG = 120_000
+pytestmark = pytest.mark.timeout(300)
+
+
+@contextmanager
+def started(folder: Path, url: str, key: str) -> Iterator[str]:
+    """The application, as its README starts it: its address."""
+    address = f"http://127.0.0.1:{(port := free_port())}/"
+    settings = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
+    with peer([sys.executable, str(APP), "--port", str(port)], folder / "speak.log", settings, address):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def address(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with started(tmp_path_factory.mktemp("speak"), server.url, server.key) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def speaker(browser: Browser, recordings: Path) -> Iterator[Browser]:
+    """A browser whose microphone hears a recording."""
+    heard = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={recordings / SAID}"]
+    opened = browser.browser_type.launch(executable_path=installed(), args=[*FLAGS, *heard])
+    yield opened
+    opened.close()
+
+
+def speak(page: Page) -> None:
+    """Record for as long as the sentence takes."""
+    page.get_by_role("button", name="Start speaking").click()
+    expect(page.get_by_role("button", name="Stop speaking")).to_be_visible()
+    page.wait_for_timeout(1000 * SECONDS)
+    page.get_by_role("button", name="Stop speaking").click()
+
+
+def test_a_sentence_is_heard_answered_and_compared(speaker: Browser, address: str) -> None:
+    with visiting(speaker) as visitor:
+        page = visitor.page
+        page.goto(address)
+        expect(page.get_by_role("heading", name="Your first sentence")).to_be_visible()
+        assert findings(page) == []
+        page.get_by_label("Say this sentence").fill("That evening the two women shook hands.")
+        speak(page)
+        how = page.get_by_role("region", name="How you spoke")
+        expect(how.locator("del")).to_contain_text(["women"], timeout=LONG)
+        expect(how.locator("ins").filter(has_text="men")).not_to_have_count(0)
+        expect(page.locator(".user")).to_contain_text("shook hands")
+        expect(page.locator("#latency")).to_contain_text("after you stopped", timeout=LONG)
+        expect(page.get_by_role("button", name="Start speaking")).to_be_enabled(timeout=LONG)
+        assert 80 < int(page.locator("#pace").inner_text().split()[0]) < 320
+        assert page.locator(".assistant span").inner_text().strip()
+        assert findings(page) == []
+        page.set_viewport_size(PHONE)
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+
+
+def test_targets_are_offered_or_left_out(browser: Browser, address: str) -> None:
+    with visiting(browser, viewport=PHONE, color_scheme="dark") as visitor:
+        page = visitor.page
+        page.goto(address)
+        target = page.get_by_label("Say this sentence")
+        expect(target).not_to_have_value("")
+        first = target.input_value()
+        page.get_by_role("button", name="Another sentence").click()
+        expect(target).not_to_have_value(first)
+        page.get_by_role("button", name="Talk freely").click()
+        expect(target).to_have_value("")
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+        assert findings(page) == []
+
+
+def test_an_answer_is_stopped(speaker: Browser, address: str) -> None:
+    with visiting(speaker) as visitor:
+        page = visitor.page
+        page.goto(address)
+        speak(page)
+        page.get_by_role("button", name="Stop the answer").click(timeout=LONG)
+        expect(page.get_by_role("button", name="Start speaking")).to_be_enabled()
+        expect(page.locator(".writing")).to_have_count(0)
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_an_error_of_the_server_is_shown_and_the_recording_kept(
+    speaker: Browser, server: Server, tmp_path: Path
+) -> None:
+    with started(tmp_path, server.url, "sk-wrong") as address, closing(Visitor(speaker)) as visitor:
+        page = visitor.page
+        page.goto(address)
+        speak(page)
+        expect(page.get_by_role("alert")).to_contain_text("Incorrect API key", timeout=LONG)
+        page.get_by_role("button", name="Try this recording again").click()
+        expect(page.get_by_role("alert")).to_contain_text("Incorrect API key", timeout=LONG)
+        expect(page.get_by_role("button", name="Start speaking")).to_be_enabled()
