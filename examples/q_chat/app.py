@@ -1,4 +1,4 @@
-"""Q-Chat: an adaptive tutor over study material. `python examples/q_chat/app.py` serves its page on this machine."""
+"""Q-Chat, an adaptive tutor over study material: `python examples/q_chat/app.py` serves its page."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import secrets
 import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import study
+import lessons
+import reading
 import uvicorn
 from author import Author, Unusable
+from lessons import Session
 from openai import APIConnectionError, APIError, AsyncOpenAI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,7 +26,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from tutor import Tutor
 
 HERE = Path(__file__).parent
 TEXTS = sorted(path.name for path in (HERE / "texts").iterdir())
@@ -45,14 +45,6 @@ HOW_TO_START = """Q-Chat asks a server of OpenAI's API, which it is told by the 
 """
 
 
-@dataclass
-class Session:
-    """One student: the material and the way through it. Nothing of it is written to a disk."""
-
-    tutor: Tutor
-    index: study.Index
-
-
 class Desk:
     """The routes of the page."""
 
@@ -62,31 +54,39 @@ class Desk:
 
     async def state(self, request: Request) -> Response:
         session = self._sessions.get(request.cookies.get(COOKIE, ""))
-        return JSONResponse({"texts": TEXTS, **(_material(session) if session else {})})
+        return JSONResponse({"texts": TEXTS, **(lessons.shown(session) if session else {})})
 
     async def take(self, request: Request) -> Response:
         """Study a file: the body, or one of `texts/` by its name."""
         name = request.query_params.get("name", "material")[:100]
-        content = (HERE / "texts" / name).read_bytes() if request.query_params.get("bundled") and name in TEXTS else b""
+        content = (
+            (HERE / "texts" / name).read_bytes()
+            if request.query_params.get("bundled") and name in TEXTS
+            else b""
+        )
         async for piece in request.stream():
             content += piece
-            if len(content) > study.MOST_BYTES:
-                return _refusal(f"The file is larger than {study.MOST_BYTES // 1_000_000} MB.", 413)
+            if len(content) > reading.MOST_BYTES:
+                return _refusal(f"The file is larger than {reading.MOST_BYTES // 1_000_000} MB.", 413)
         try:
-            material = await asyncio.to_thread(study.read, name, content)
-        except study.Unreadable as problem:
+            material = await asyncio.to_thread(reading.read, name, content)
+        except reading.Unreadable as problem:
             return _refusal(str(problem))
-        session, cookie = Session(Tutor(material), study.Index(material)), secrets.token_urlsafe()
+        session, cookie = Session.of(material), secrets.token_urlsafe()
         self._sessions[cookie] = session
         while len(self._sessions) > MOST_SESSIONS:
             self._sessions.popitem(last=False)
-        response = JSONResponse(_material(session))
+        response = JSONResponse(lessons.shown(session))
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict")
         return response
 
     async def question(self, request: Request) -> Response:
         session, body = self._session(request), await _body(request)
-        return self._answer(_asked(self._author, session.tutor, body.get("section"))) if session else _nothing_yet()
+        return (
+            self._answer(lessons.asked(self._author, session.tutor, body.get("section")))
+            if session
+            else _nothing_yet()
+        )
 
     async def answer(self, request: Request) -> Response:
         session, said = self._session(request), (await _body(request)).get("said")
@@ -94,7 +94,7 @@ class Desk:
             return _nothing_yet()
         if not isinstance(said, str) or not said.strip():
             return _refusal("The answer is empty.")
-        return self._answer(_graded(self._author, session.tutor, said[:LONGEST_ANSWER]))
+        return self._answer(lessons.graded(self._author, session.tutor, said[:LONGEST_ANSWER]))
 
     async def ask(self, request: Request) -> Response:
         session, said = self._session(request), (await _body(request)).get("said")
@@ -102,7 +102,7 @@ class Desk:
             return _nothing_yet()
         if not isinstance(said, str) or not said.strip():
             return _refusal("The question is empty.")
-        return self._answer(_told(self._author, session, said[:LONGEST_ANSWER]))
+        return self._answer(lessons.told(self._author, session, said[:LONGEST_ANSWER]))
 
     def _session(self, request: Request) -> Session | None:
         cookie = request.cookies.get(COOKIE, "")
@@ -118,53 +118,14 @@ class Desk:
                 async for event in events:
                     yield json.dumps(event) + "\n"
             except APIConnectionError:
-                yield json.dumps({"error": f"Nothing answers at {self._address}. Is the server running?"}) + "\n"
+                yield (
+                    json.dumps({"error": f"Nothing answers at {self._address}. Is the server running?"})
+                    + "\n"
+                )
             except (APIError, Unusable) as problem:
                 yield json.dumps({"error": getattr(problem, "message", str(problem))}) + "\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson", headers=HEADERS)
-
-
-async def _asked(author: Author, tutor: Tutor, section: Any) -> AsyncIterator[dict[str, Any]]:
-    valid = isinstance(section, int) and 0 <= section < len(tutor.material.sections)
-    item = tutor.next_item(section if valid else None)
-    asked = await author.question(item)
-    name = tutor.material.sections[item.passage.section]
-    yield {"asked": asked, "level": item.level, "section": name, "choices": item.choices, "gapped": item.gapped}
-
-
-async def _graded(author: Author, tutor: Tutor, said: str) -> AsyncIterator[dict[str, Any]]:
-    item = tutor.item
-    assert item is not None
-    verdict = tutor.grade(said)
-    expected = item.choices[item.right] if item.choices else item.term
-    yield {"verdict": verdict, "expected": expected, "right": item.right, "progress": tutor.progress()}
-    async for piece in author.feedback(item, verdict):
-        yield {"text": piece}
-    yield {"passages": [_passage(tutor, item.passage)]}
-
-
-async def _told(author: Author, session: Session, said: str) -> AsyncIterator[dict[str, Any]]:
-    found = session.index.find(said, 2)
-    if not found:
-        yield {"notice": "The material has none of the words of this question. Ask it with other words."}
-        return
-    text = ""
-    async for piece in author.answer(said, found):
-        text += piece
-        yield {"text": piece}
-    cited = study.cited(text, found)
-    shown = cited or found[:1]
-    yield {"supported": bool(cited), "passages": [_passage(session.tutor, passage) for passage in shown]}
-
-
-def _passage(tutor: Tutor, passage: study.Passage) -> dict[str, Any]:
-    name = tutor.material.sections[passage.section]
-    return {"number": passage.number, "section": name, "text": passage.text}
-
-
-def _material(session: Session) -> dict[str, Any]:
-    return {"title": session.tutor.material.title, "progress": session.tutor.progress()}
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -209,7 +170,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8602)
     parser.add_argument("--model", default="gpt-3.5-turbo")
-    parser.add_argument("--free", action="store_true", help="for a larger model: the grammar holds the form alone")
+    parser.add_argument(
+        "--free", action="store_true", help="for a larger model: the grammar holds the form alone"
+    )
     options = parser.parse_args()
     address = os.environ.get("OPENAI_BASE_URL", "")
     if not address or not os.environ.get("OPENAI_API_KEY"):

@@ -1,4 +1,4 @@
-"""What the model writes: questions, feedback and answers, each under a grammar of `wording`."""
+"""What the model writes: questions, feedback and answers, each under one of the `grammars`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grammars
 import study
-import wording
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic_core import from_json
@@ -31,7 +31,10 @@ _ASKING_FOR = (
 )
 _ANSWER = (
     "Answer the question in one sentence, from the text alone.",
-    (f"{_HEART} That of a child is faster.\nQuestion: How fast is the heart?", "It beats about 70 times a minute."),
+    (
+        f"{_HEART} That of a child is faster.\nQuestion: How fast is the heart?",
+        "It beats about 70 times a minute.",
+    ),
     (f"{_PARIS}\nQuestion: Where is Paris?", "Paris lies on the Seine."),
 )
 
@@ -48,23 +51,25 @@ class Author:
         """The best of some candidates. Raises `Unusable`, or what the client raises."""
         if item.names_term:
             text = item.passage.text
-            pattern, messages = wording.about(text, item.term, self._tight), _messages(
-                _ABOUT, f"Text: {text}\nTopic: {item.term}"
+            pattern, messages = (
+                grammars.about(text, item.term, self._tight),
+                _messages(_ABOUT, f"Text: {text}\nTopic: {item.term}"),
             )
         else:
-            pattern, messages = wording.asking_for(item.told, item.term, self._tight), _messages(
-                _ASKING_FOR, f"Text: {item.told}\nAnswer: {item.term}"
+            pattern, messages = (
+                grammars.asking_for(item.told, item.term, self._tight),
+                _messages(_ASKING_FOR, f"Text: {item.told}\nAnswer: {item.term}"),
             )
         made = await self._client.chat.completions.create(
             model=self._model,
             messages=messages,
-            response_format=wording.form(pattern),
+            response_format=grammars.form(pattern),
             n=CANDIDATES,
             temperature=0.4,
             max_tokens=60,
         )
         whole = [choice.message.content for choice in made.choices if choice.finish_reason == "stop"]
-        asked = [json.loads(text)[wording.FIELD] for text in whole if text]
+        asked = [json.loads(text)[grammars.FIELD] for text in whole if text]
         usable = [text for text in asked if item.names_term or item.term.lower() not in text.lower()]
         if not usable:
             raise Unusable("The model wrote no question that can be asked. Try the next one.")
@@ -78,16 +83,19 @@ class Author:
         begin = "Yes," if right else "Remember that"
         task = (
             "You are a friendly teacher. Tell the student the right answer in one sentence.",
-            (f"{_LEAVES}\nAnswer: photosynthesis", f"{begin} photosynthesis is when green leaves make sugar from light."),
+            (
+                f"{_LEAVES}\nAnswer: photosynthesis",
+                f"{begin} photosynthesis is when green leaves make sugar from light.",
+            ),
             (f"{_HEART}\nAnswer: 70 times", f"{begin} the heart of an adult beats about 70 times a minute."),
         )
-        pattern = wording.feedback(item.told, item.term, right, self._tight)
+        pattern = grammars.feedback(item.told, item.term, right, self._tight)
         return self._stream(_messages(task, f"Text: {item.told}\nAnswer: {item.term}"), pattern)
 
     def answer(self, question: str, passages: list[Passage]) -> AsyncIterator[str]:
-        """An answer of what the passages say, in pieces. The best passage is read last, next to the question."""
+        """An answer of what the passages say, in pieces. The best one is read last, next to the question."""
         texts = [passage.text for passage in reversed(passages)]
-        pattern = wording.answer(study.closest(question, passages), self._tight)
+        pattern = grammars.answer(study.closest(question, passages), self._tight)
         return self._stream(_messages(_ANSWER, f"Text: {' '.join(texts)}\nQuestion: {question}"), pattern)
 
     async def _stream(self, messages: list[ChatCompletionMessageParam], pattern: str) -> AsyncIterator[str]:
@@ -95,7 +103,7 @@ class Author:
         async with await self._client.chat.completions.create(
             model=self._model,
             messages=messages,
-            response_format=wording.form(pattern),
+            response_format=grammars.form(pattern),
             temperature=0,
             max_tokens=120,
             stream=True,
@@ -103,7 +111,7 @@ class Author:
             async for chunk in chunks:
                 written += (chunk.choices[0].delta.content or "") if chunk.choices else ""
                 read: Any = from_json(written, allow_partial="trailing-strings") if written.strip() else {}
-                text = read.get(wording.FIELD, "")
+                text = read.get(grammars.FIELD, "")
                 if text[shown:]:
                     yield text[shown:]
                     shown = len(text)
@@ -115,5 +123,5 @@ def _messages(task: Any, asked: str) -> list[ChatCompletionMessageParam]:
     messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}]
     for said, text in examples:
         messages.append({"role": "user", "content": said})
-        messages.append({"role": "assistant", "content": json.dumps({wording.FIELD: text})})
+        messages.append({"role": "assistant", "content": json.dumps({grammars.FIELD: text})})
     return [*messages, {"role": "user", "content": asked}]

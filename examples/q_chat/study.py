@@ -1,47 +1,31 @@
-"""Study material: from a file to sections, passages and the terms that one can be asked about; and finding passages."""
+"""Study material as passages, and which of them say what: found by words, and cited by words."""
 
 from __future__ import annotations
 
-import io
 import re
 import sqlite3
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
-
-MOST_BYTES = 5_000_000
-MOST_PAGES = 60
-MOST_CHARACTERS = 200_000
-FEWEST_TERMS = 4
-LONGEST_PASSAGE = 420
-"""Characters; a longer paragraph becomes several passages, at the ends of sentences."""
-
 STOPWORDS = frozenset(
-    "a about above after again all almost along also although always am an and another any are around as at away back"
-    " be became because become been before began behind being below between both but by called came can come comes"
-    " could did do does done down during each either else enough even ever every few first for found from get give"
-    " given gives go goes good had hardly has have he her here him his hold holds how however i if in into is it its"
-    " itself just keep kind large last least less lies like little long made make makes many may me mean means might"
-    " more most much must my name near nearly never no nor not nothing now of off often on once one only onto or other"
-    " others our out over own part parts quite rather said same saw say says second see seen she should since so some"
-    " something such take taken takes than that the their them then there therefore these they thing things this those"
-    " though three through thus to today together too towards turn two under until up upon us use used very was way we"
-    " well went were what when where whether which while who whole whom whose why will with within without would yet"
-    " you your".split()
+    "a about above after again all almost along also although always am an and another any are around"
+    " as at away back be became because become been before began behind being below between both but by"
+    " called came can come comes could did do does done down during each either else enough even ever"
+    " every few first for found from get give given gives go goes good had hardly has have he her here"
+    " him his hold holds how however i if in into is it its itself just keep kind large last least less"
+    " lies like little long made make makes many may me mean means might more most much must my name"
+    " near nearly never no nor not nothing now of off often on once one only onto or other others our"
+    " out over own part parts quite rather said same saw say says second see seen she should since so"
+    " some something such take taken takes than that the their them then there therefore these they"
+    " thing things this those though three through thus to today together too towards turn two under"
+    " until up upon us use used very was way we well went were what when where whether which while who"
+    " whole whom whose why will with within without would yet you your".split()
 )
+WORD = r"[^\W_](?:[\w'-]|[.,](?=\d))*"
 NUMBER = re.compile(
-    r"(?<![\w.])(\d[\d,]*(?:\.\d+)?(?: million| billion)?) ((?:cubic |square )?(?!and\b|to\b|or\b)[a-z]{3,})\b"
+    r"(?<![\w.])(\d[\d,]*(?:\.\d+)?(?: million| billion)?)"
+    r" ((?:cubic |square )?(?!and\b|to\b|or\b)[a-z]{3,})\b"
 )
-_NAMED = re.compile(r"\b(?:called|known as|named) (?:an? |the )?([a-z]{5,}(?: [a-z]{5,})?)\b")
-_PROPER = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}(?: (?:of )?[A-Z][a-z]+)*")
-
-
-class Unreadable(ValueError):
-    """Material that cannot be studied; its message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -62,122 +46,8 @@ class Material:
     passages: tuple[Passage, ...]
 
 
-def read(name: str, content: bytes) -> Material:
-    """A Markdown, text or PDF file as material. Raises `Unreadable`."""
-    if len(content) > MOST_BYTES:
-        raise Unreadable(f"The file is larger than {MOST_BYTES // 1_000_000} MB.")
-    if content.startswith(b"%PDF"):
-        blocks = list(_headed(_pdf_lines(content)))
-    else:
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise Unreadable("This is neither a PDF nor text in UTF-8.") from None
-        blocks = list(_markdown(text))
-    if sum(len(block) for _, block, _ in blocks) > MOST_CHARACTERS:
-        raise Unreadable(f"The text is longer than {MOST_CHARACTERS:,} characters: give one chapter.")
-    return _material(name, blocks)
-
-
-def _pdf_lines(content: bytes) -> list[str]:
-    try:
-        pages = PdfReader(io.BytesIO(content)).pages
-        if len(pages) > MOST_PAGES:
-            raise Unreadable(f"The PDF has {len(pages)} pages; at most {MOST_PAGES} are read.")
-        text = "\n".join(page.extract_text() for page in pages)
-    except Unreadable:
-        raise
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as problem:
-        raise Unreadable(f"The PDF cannot be read, it is damaged or locked: {problem}") from None
-    if not text.strip():
-        raise Unreadable("The PDF has no text: it may be a scan, whose pages are pictures.")
-    # What is set as one sign, as "fi" often is, is two letters to whoever looks for a word.
-    return [line.strip() for line in unicodedata.normalize("NFKC", text).splitlines()]
-
-
-def _headed(lines: list[str]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Blocks of a PDF: a short line between sentences is a heading, one that ends a sentence early ends a paragraph."""
-    level, kept = 1, ""
-    short = 0.8 * max(map(len, lines))
-    for line in filter(None, lines):
-        begins = not kept or kept.endswith((".", "!", "?", ":"))
-        if begins and len(line) < 60 and re.fullmatch(r"[A-Z0-9][^.!?;]*[\w)]", line):
-            yield from [(0, kept, ())] if kept else []
-            yield level, line, ()
-            level, kept = 2, ""
-            continue
-        kept = kept[:-1] + line if re.search(r"[a-z]-$", kept) else f"{kept} {line}".strip()
-        if line.endswith((".", "!", "?")) and len(line) < short:
-            yield 0, kept, ()
-            kept = ""
-    yield from [(0, kept, ())] if kept else []
-
-
-def _markdown(text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Level of a heading, or 0; its text without marks; what is bold in it."""
-    for block in re.split(r"\n\s*\n|\n(?=#{1,6} |[-*] |\d+\. )|(?<=\n)(?=#)", text.replace("\r\n", "\n")):
-        heading = re.match(r"(#{1,6})\s+", block)
-        plain = re.sub(r"^(#{1,6}|[-*>]|\d+\.)\s+", "", block.strip())
-        bold = tuple(re.findall(r"\*\*([^*\n]{2,40})\*\*", plain))
-        plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", plain)
-        plain = " ".join(re.sub(r"[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}", "", plain).split())
-        if plain:
-            yield (len(heading[1]) if heading else 0), plain, bold
-
-
-def _material(name: str, blocks: list[tuple[int, str, tuple[str, ...]]]) -> Material:
-    title, sections, passages = name, [], []
-    prose = " ".join(block for level, block, _ in blocks if not level)
-    marked = list(dict.fromkeys(term for level, _, bold in blocks if not level for term in bold))
-    frequent = Counter(re.findall(r"\b[a-z]{6,}\b", prose))
-    for unit in {found[2] for found in NUMBER.finditer(prose)}:
-        del frequent[unit]
-    for level, block, bold in blocks:
-        if level == 1 and not sections:
-            title = block
-        elif level:
-            sections.append(block)
-        else:
-            sections = sections or [title]
-            for text in _cut(block):
-                terms = _marked(text, bold, marked) if marked else _guessed(text, frequent)
-                terms += [found[0] for found in NUMBER.finditer(text) if text.count(found[0]) == 1][:1]
-                passages.append(Passage(len(passages) + 1, len(sections) - 1, text, tuple(dict.fromkeys(terms))))
-    # Sections without text, as a heading above other headings, are left out.
-    used = sorted({passage.section for passage in passages})
-    renumbered = [
-        Passage(passage.number, used.index(passage.section), passage.text, passage.terms)
-        for passage in passages
-    ]
-    if len({term for passage in passages for term in passage.terms}) < FEWEST_TERMS:
-        raise Unreadable(f"There is too little to ask about: fewer than {FEWEST_TERMS} terms or numbers were found.")
-    return Material(title, tuple(sections[number] for number in used), tuple(renumbered))
-
-
 def sentences(text: str) -> list[str]:
     return re.split(r"(?<=[.!?])\s+(?=[A-Z0-9\"'])", text)
-
-
-def _cut(block: str) -> Iterator[str]:
-    kept = ""
-    for sentence in sentences(block):
-        if kept and len(kept) + len(sentence) > LONGEST_PASSAGE:
-            yield kept
-            kept = ""
-        kept = f"{kept} {sentence}".strip()
-    yield kept
-
-
-def _marked(text: str, bold: tuple[str, ...], marked: list[str]) -> list[str]:
-    """What is bold here, else the first term that is bold elsewhere."""
-    return [term for term in bold if term in text] or [term for term in marked if term in text][:1]
-
-
-def _guessed(text: str, frequent: Counter[str]) -> list[str]:
-    """Where nothing is bold: what is "called" something, else a proper name, else the most frequent word."""
-    named = [found[1] for found in _NAMED.finditer(text)] or [found[0] for found in _PROPER.finditer(text)][:1]
-    often = [word for word in re.findall(r"\b[a-z]{6,}\b", text) if frequent[word] > 1 and word not in STOPWORDS]
-    return named or sorted(often, key=lambda word: (-frequent[word], -len(word)))[:1]
 
 
 def stem(word: str) -> str:
@@ -195,7 +65,7 @@ def content(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    return re.findall(r"[^\W_](?:[\w'-]|[.,](?=\d))*", text)
+    return re.findall(WORD, text)
 
 
 class Index:
@@ -204,30 +74,51 @@ class Index:
     def __init__(self, material: Material) -> None:
         self._passages = material.passages
         self._table = sqlite3.connect(":memory:")
-        self._table.execute("CREATE VIRTUAL TABLE passages USING fts5(heading, text, tokenize='porter unicode61')")
+        self._table.execute(
+            "CREATE VIRTUAL TABLE passages USING fts5(heading, text, tokenize='porter unicode61')"
+        )
         rows = [(p.number, material.sections[p.section], p.text) for p in material.passages]
         self._table.executemany("INSERT INTO passages(rowid, heading, text) VALUES (?, ?, ?)", rows)
 
     def find(self, question: str, most: int = 3) -> list[Passage]:
-        """The passages that share most with a question, the best first; none if they share no word that says
-        something."""
-        asked = " OR ".join(f'"{word}"' for word in content(question)[:32])
+        """The passages that share most with a question, the best first.
+
+        None that has a third of its words or less.
+        """
+        words = content(question)[:32]
+        asked = " OR ".join(f'"{word}"' for word in words)
         query = "SELECT rowid FROM passages WHERE passages MATCH ? ORDER BY bm25(passages, 0.5, 1.0) LIMIT ?"
         rows = self._table.execute(query, (asked, most)).fetchall() if asked else []
-        return [self._passages[number - 1] for (number,) in rows]
+        found = [self._passages[number - 1] for (number,) in rows]
+        stems = {stem(word) for word in words}
+        return [p for p in found if 3 * len(stems & {stem(word) for word in content(p.text)}) > len(stems)]
 
 
-def closest(question: str, passages: list[Passage], most: int = 2) -> list[str]:
-    """The sentences of the passages that share most words with the question, earlier ones first among equals."""
+def told(text: str, place: int) -> list[str]:
+    """A sentence of a text; what "this" or "that" points to comes before it."""
+    found = sentences(text)
+    points = place and re.match(r"(This|That|It) is\b", found[place])
+    return found[place - 1 : place + 1] if points else [found[place]]
+
+
+def closest(question: str, passages: list[Passage]) -> list[str]:
+    """The sentence that shares most with the question, rare words above all; and one that goes with it."""
     asked = {stem(word) for word in content(question)}
-    told = [sentence for passage in passages for sentence in sentences(passage.text)]
-    shared = {sentence: len(asked & {stem(word) for word in content(sentence)}) for sentence in told}
-    return sorted(shared, key=lambda sentence: -shared[sentence])[:most]
+    places = [(p.text, place) for p in passages for place in range(len(sentences(p.text)))]
+    stems = {
+        (text, place): {stem(word) for word in content(sentences(text)[place])} for text, place in places
+    }
+    often = Counter(word for one in stems.values() for word in one)
+    text, place = max(places, key=lambda one: sum(1 / often[word] for word in stems[one] & asked))
+    best = told(text, place)
+    return best if len(best) > 1 else sentences(text)[place : place + 2]
 
 
 def cited(answer: str, passages: list[Passage], most: int = 2) -> list[Passage]:
-    """The passages that an answer's words are from, at most so many: each adds two words at least that those before it
-    lack, and together they have half of them; none if they do not."""
+    """The passages that an answer's words are from: each adds two words at least that those before it lack.
+
+    Together they have half of the words; none if they do not.
+    """
     left = {stem(word) for word in content(answer)}
     enough, found = len(left) / 2, list[Passage]()
     while len(found) < most:

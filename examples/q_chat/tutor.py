@@ -1,4 +1,4 @@
-"""What is asked next and how hard, whether an answer is right, and how far the student is: no model takes part."""
+"""What is asked next, how hard, whether an answer is right, what is known: no model takes part."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
+import grammars
 import study
-import wording
 from study import Material, Passage
 
 Verdict = Literal["right", "partly", "wrong"]
@@ -42,16 +42,21 @@ class Item:
         return self.level != FILL_IN and not self.is_number
 
     @property
+    def most(self) -> int:
+        """The highest level of its kind: a number cannot be explained."""
+        return FILL_IN if self.is_number else EXPLAIN
+
+    @property
     def told(self) -> str:
-        """The sentence with the term; what "that" or "this" points to comes before it."""
-        sentences = study.sentences(self.passage.text)
-        place = next(number for number, one in enumerate(sentences) if self.term in one)
-        points = place and re.match(r"(This|That|It) is\b", sentences[place])
-        return " ".join(sentences[place - 1 : place + 1]) if points else sentences[place]
+        """The sentence with the term, and what it points to."""
+        found = study.sentences(self.passage.text)
+        return " ".join(
+            study.told(self.passage.text, next(n for n, one in enumerate(found) if self.term in one))
+        )
 
     @property
     def gapped(self) -> str:
-        return gap(self.passage.text, self.term) if self.level == FILL_IN else ""
+        return gap(self.passage.text, self.term) if self.level == FILL_IN or self.is_number else ""
 
 
 def gap(text: str, term: str) -> str:
@@ -75,9 +80,13 @@ class Tutor:
     _again: list[tuple[int, tuple[int, str]]] = field(default_factory=list)
 
     def next_item(self, section: int | None = None) -> Item:
-        """What went wrong a while ago; else, of the section known least, or of the given one, what was asked least."""
+        """What went wrong a while ago; else what was asked least, of the given section or the least known."""
         total = self._asked.total()
-        due = [key for when, key in self._again if when <= total and section in (None, self._passage(key).section)]
+        due = [
+            key
+            for when, key in self._again
+            if when <= total and section in (None, self._passage(key).section)
+        ]
         if due:
             self._again = [(when, key) for when, key in self._again if key != due[0]]
             key = due[0]
@@ -92,7 +101,7 @@ class Tutor:
         return self.item
 
     def grade(self, said: str) -> Verdict:
-        """Take the answer to what is asked: the verdict moves the level of the section, and what counts as known."""
+        """Take the answer to what is asked: the verdict moves the level of the section, and what is known."""
         item = self.item
         if item is None:
             raise ValueError("nothing is asked")
@@ -126,18 +135,21 @@ class Tutor:
 
     def _share(self, section: int) -> float:
         keys = self._keys(section)
-        return sum(self._known.get(key, 0) for key in keys) / (EXPLAIN * len(keys)) if keys else 0.0
+        most = sum(Item(self._passage(key), key[1], RECOGNISE).most for key in keys)
+        return sum(self._known.get(key, 0) for key in keys) / most if most else 0.0
 
     def _weakest(self) -> int:
         sections = [number for number in range(len(self.material.sections)) if self._keys(number)]
         return min(sections, key=lambda number: (self._share(number), self._answered[number]))
 
     def _keys(self, section: int) -> list[tuple[int, str]]:
-        items = (Item(p, term, EXPLAIN) for p in self.material.passages if p.section == section for term in p.terms)
+        items = (
+            Item(p, term, EXPLAIN) for p in self.material.passages if p.section == section for term in p.terms
+        )
         return [
             (item.passage.number, item.term)
             for item in items
-            if item.names_term or wording.can_ask_for(item.told, item.term)
+            if item.names_term or grammars.can_ask_for(item.told, item.term)
         ]
 
     def _passage(self, key: tuple[int, str]) -> Passage:
@@ -145,7 +157,8 @@ class Tutor:
 
     def _made(self, passage: Passage, term: str, level: int) -> Item:
         item = Item(passage, term, level)
-        if level == FILL_IN and not wording.can_ask_for(item.told, term):
+        item = Item(passage, term, min(level, item.most))
+        if not item.is_number and level == FILL_IN and not grammars.can_ask_for(item.told, term):
             item = Item(passage, term, EXPLAIN)
         if item.level != RECOGNISE:
             return item
@@ -153,7 +166,7 @@ class Tutor:
         others = self._other_numbers(term) if item.is_number else self._other_sentences(item)
         choices = [own, *self.chance.sample(others, min(CHOICES - 1, len(others)))]
         self.chance.shuffle(choices)
-        return Item(passage, term, level, tuple(choices), choices.index(own))
+        return Item(passage, term, item.level, tuple(choices), choices.index(own))
 
     def _other_numbers(self, term: str) -> list[str]:
         """Other numbers of the material, in the unit of this one."""
@@ -161,19 +174,24 @@ class Tutor:
         assert own is not None
         unit = study.plural(own[2])
         found = (number for p in self.material.passages for number in study.NUMBER.finditer(p.text))
-        return list(dict.fromkeys(f"{number[1]} {unit}" for number in found if number[1] not in (own[1], "1")))
+        return list(
+            dict.fromkeys(f"{number[1]} {unit}" for number in found if number[1] not in (own[1], "1"))
+        )
 
     def _other_sentences(self, item: Item) -> list[str]:
         """What is told of other terms, each with a gap for its own."""
         others = [
-            Item(p, term, RECOGNISE) for p in self.material.passages if p != item.passage for term in p.terms[:1]
+            Item(p, term, RECOGNISE)
+            for p in self.material.passages
+            if p != item.passage
+            for term in p.terms[:1]
         ]
         told = [gap(one.told, one.term) for one in others if not one.is_number and item.term not in one.told]
         return list(dict.fromkeys(told))
 
 
 def grade(item: Item, said: str) -> Verdict:
-    """Choices by their number, from 0; terms by their spelling, nearly; explanations by the words of the passage."""
+    """Choices by their number, from 0; terms by their spelling; explanations by the words of the passage."""
     if item.choices:
         return "right" if said == str(item.right) else "wrong"
     if item.is_number:

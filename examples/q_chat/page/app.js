@@ -77,6 +77,9 @@ async function next() {
   await events("question", { section }, "Writing a question…", (event) => {
     const shown = card();
     shown.append(element("p", `${LEVELS[event.level]} · ${event.section}`, "meta"), element("h2", event.asked, "question"));
+    if (event.choices.length && !event.gapped) {
+      shown.append(element("p", "Choose the sentence that says it; the term itself is left out.", "meta"));
+    }
     if (event.gapped) shown.append(element("p", event.gapped, "gapped"));
     shown.append(event.choices.length ? choices(shown, event) : written(shown, event));
     shown.scrollIntoView({ block: "nearest" });
@@ -155,14 +158,15 @@ function progress(sections) {
   $("sections").replaceChildren(...sections.map((one, number) => {
     const item = element("li");
     const button = element("button");
-    const bar = element("progress");
+    const bar = element("progress", "");
     bar.value = one.known;
     bar.setAttribute("aria-label", `${one.name}: known`);
-    const figures = one.answered ? `${one.right} of ${one.answered} right · next: ${LEVELS[one.level].toLowerCase()}` : "not asked yet";
+    const figures = one.empty ? "nothing to ask" : one.answered ? `${one.right} of ${one.answered} right` : "not asked yet";
     button.type = "button";
     button.disabled = one.empty;
     button.setAttribute("aria-pressed", String(section === number));
-    button.append(one.name, element("span", `${Math.round(one.known * 100)} % known · ${one.empty ? "nothing to ask" : figures}`, "note"));
+    button.append(one.name, element("span", `${Math.round(one.known * 100)} % known · ${figures}`, "note"));
+    button.append(element("span", one.answered ? `Next: ${LEVELS[one.level].toLowerCase()}` : "", "note"));
     button.addEventListener("click", () => {
       section = section === number ? null : number;
       progress(sections);
