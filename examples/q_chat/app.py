@@ -73,6 +73,7 @@ class Desk:
         except reading.Unreadable as problem:
             return _refusal(str(problem))
         session, cookie = Session.of(material), secrets.token_urlsafe()
+        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
         self._sessions[cookie] = session
         while len(self._sessions) > MOST_SESSIONS:
             self._sessions.popitem(last=False)

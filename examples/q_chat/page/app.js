@@ -100,7 +100,7 @@ function choices(shown, event) {
 
 function written(shown, event) {
   const form = element("form");
-  const group = element("fieldset", "", "choices open");
+  const group = element("fieldset", "", "written open");
   const label = element("label", event.gapped ? "What belongs in the gap?" : "Your answer");
   const field = element(event.gapped ? "input" : "textarea");
   field.maxLength = 2000;
