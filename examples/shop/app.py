@@ -133,7 +133,7 @@ class Shop:
             for temperature in TEMPERATURES:
                 text = ""
                 async with await self._client.chat.completions.create(
-                    model=self._model, messages=reasons.messages(wish, product), temperature=temperature,  # type: ignore[arg-type]
+                    model=self._model, messages=reasons.messages(wish, product), temperature=temperature,
                     max_tokens=60, stop=["\n"], stream=True,
                 ) as stream:  # fmt: skip
                     async for chunk in stream:
@@ -203,7 +203,7 @@ def application(shop: Shop) -> Starlette:
     return app
 
 
-def connected(model: str) -> AsyncOpenAI:
+def connected() -> AsyncOpenAI:
     """The client, if the environment names a server that answers; else this ends with what to do."""
     missing = [name for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY") if not os.environ.get(name)]
     if missing:
@@ -229,7 +229,7 @@ def main() -> None:
     options.add_argument("--products", type=int, default=1_000_000, help="the size of the catalogue")
     options.add_argument("--data", type=Path, default=CACHE, help="the folder of the catalogue")
     chosen = options.parse_args()
-    client = connected(chosen.model)
+    client = connected()
     catalogue = shelves.Catalogue(shelves.built(chosen.data, chosen.products))
     app = application(Shop(catalogue, client, chosen.model))
     print(f"The shop is open: http://127.0.0.1:{chosen.port}", flush=True)

@@ -36,9 +36,10 @@ def _shelf(values: dict[str, Any]) -> Shelf:
     )
 
 
-SHELVES = [
-    _shelf(values) for values in tomllib.loads((Path(__file__).parent / "goods.toml").read_text())["shelf"]
-]
+_DATA = tomllib.loads((Path(__file__).parent / "goods.toml").read_text())
+SHELVES = [_shelf(values) for values in _DATA["shelf"]]
+ALIASES: dict[str, dict[str, str]] = _DATA["aliases"]
+"""Other words for values, by the kind of value."""
 CATEGORIES = {shelf.name: shelf for shelf in SHELVES}
 MATERIALS = sorted({material for shelf in SHELVES for material in shelf.materials})
 FEATURES = sorted({feature for shelf in SHELVES for feature in shelf.features})

@@ -14,7 +14,7 @@ SYSTEM = (
 _EXAMPLES = [
     (
         "Wish: waterproof boots under 100 euros",
-        "Product: Foxwell Ridge, hiking boots. Facts: waterproof; wide fit; leather; 89 euros; 4.6 of 5 stars.",
+        "Product: Foxwell Ridge, hiking boots. Facts: waterproof; wide fit; 89 euros; 4.6 of 5 stars.",
         "These hiking boots are waterproof, have a wide fit and cost only 89 euros.",
     ),
     (

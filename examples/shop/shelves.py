@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -130,7 +131,11 @@ class Catalogue:
 
 def built(folder: Path, count: int) -> Path:
     """The catalogue of `count` products in `folder`: made, with a progress bar, if it is not there."""
-    path = folder / f"catalogue-{count}.db"
+    # Made by other code, or of other goods, it is another catalogue.
+    code = b"".join(
+        (Path(__file__).parent / name).read_bytes() for name in ("goods.py", "goods.toml", "shelves.py")
+    )
+    path = folder / f"catalogue-{count}-{hashlib.sha256(code).hexdigest()[:8]}.db"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)

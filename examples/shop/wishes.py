@@ -8,23 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from goods import BRANDS, CATEGORIES, COLOURS, FEATURES, MATERIALS, SERIES, SHELVES
+from goods import ALIASES, BRANDS, CATEGORIES, COLOURS, FEATURES, MATERIALS, SERIES, SHELVES
 from shelves import STARS, Filters
 
-_ALIASES = {
-    "colours": {"gray": "grey", "violet": "purple", "golden": "yellow", "rose": "pink"},
-    "materials": {"wooden": "wood", "woollen": "wool", "aluminum": "aluminium", "stainless": "steel"},
-    "features": {
-        "rainproof": "waterproof", "water resistant": "waterproof", "folding": "foldable", "light": "lightweight",
-        "bluetooth": "wireless", "silent": "quiet", "hood": "hooded", "wide": "wide fit", "nonstick": "non-stick",
-        "two person": "two persons", "four person": "four persons", "noise canceling": "noise cancelling",
-        "grinder": "built-in grinder",
-    },
-}  # fmt: skip
 _NOT = {"no", "not", "without", "non", "except"}
-_MONEY = r"(?:€|\$|eur|euros?)?\s*(\d+)\s*(?:€|\$|eur\b|euros?\b)?(?!\s*stars?)"
+_MONEY = r"(?:€|\$|eur|euros?)?\s*(\d+)\b(?!\.\d|\s*\+?\s*stars?)\s*(?:€|\$|eur\b|euros?\b)?"
 _MOST = (
-    r"(?:under|below|less than|up to|at most|max(?:imum)?|(?:no|not) more than|cheaper than|not over|budget of)"
+    r"(?:under|below|less than|up to|at most|max(?:imum)?|(?:no|not) more than|cheaper than|budget of)"
     rf"\s*{_MONEY}"
 )
 _LEAST = rf"(?:over|above|more than|at least|from)\s*{_MONEY}"
@@ -51,7 +41,7 @@ def _names() -> dict[tuple[str, ...], tuple[str, str]]:
         "series": ((name, name) for name in SERIES),
     }
     names = {tuple(stems(name)): (kind, value) for kind, pairs in kinds.items() for name, value in pairs}
-    for kind, aliases in _ALIASES.items():
+    for kind, aliases in ALIASES.items():
         names |= {tuple(stems(alias)): (kind, value) for alias, value in aliases.items()}
     return names
 
@@ -114,8 +104,9 @@ def fitting(wish: str, count: int = 4) -> list[str]:
     uses = {shelf.name: {stem for use in shelf.uses for stem in stems(use)} for shelf in SHELVES}
     common = Counter(use for own in uses.values() for use in own)
     weights = {name: sum(1 / common[use] for use in own & set(stems(wish))) for name, own in uses.items()}
-    ranked = sorted((name for name, weight in weights.items() if weight), key=lambda name: -weights[name])
-    return ranked[:count]
+    least = max(weights.values()) / 2
+    likely = [name for name, weight in weights.items() if weight and weight >= least]
+    return sorted(likely, key=lambda name: -weights[name])[:count]
 
 
 def goes_on(wish: str, now: Filters, before: Filters) -> bool:
