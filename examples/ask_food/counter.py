@@ -10,6 +10,7 @@ from typing import Any
 from pantry import Offer, Pantry, stems
 
 MOST_PACKS = 99
+_NAME = "^[a-zà-ü][a-zà-ü '-]{1,24}$"
 _SPOKEN_OF = re.compile(r"\b(?:it|that|this|them|these|those|all|everything|both)\b", re.IGNORECASE)
 _NUMBERS = "two three four five six seven eight nine ten eleven twelve".split()
 
@@ -59,15 +60,15 @@ def money(cents: int) -> str:
 def tools(request: str, state: State, pantry: Pantry) -> list[dict[str, Any]]:
     """What may be called for a request, in the shapes of the API.
 
-    Foods are those of the catalogue that the request comes near to, at least one if it names any; a recipe stands
-    for its ingredients. Where it comes near to none, the model writes a name, and it is looked up; "them" and the
-    like leave the list empty, for the foods that were spoken of last. Packs are those that the request counts.
+    Foods are those that the request comes near to, at least one if it names any; a recipe stands for its
+    ingredients. Where it comes near to none, the model writes a name, which is looked up; "them" and the like
+    leave the list empty, for the foods that were spoken of last. Packs are what the request counts.
     """
     named, near = pantry.named(request), pantry.like_foods(request)
     free = 0 if _SPOKEN_OF.search(request) else 1
     some = {
         "type": "array",
-        "items": {"type": "string", "enum": near} if near else {"type": "string"},
+        "items": {"type": "string", "enum": near} if near else {"type": "string", "pattern": _NAME},
         "minItems": min(len(named), 1),
         "maxItems": len(near) or free,
     }
@@ -149,14 +150,14 @@ class Till:
         return money(self._pantry.cost(self._state.basket))
 
     def _meant(self, words: list[str]) -> list[str]:
-        """The foods that words mean, a recipe its ingredients: those spoken of last, if there are no words."""
+        """The foods that words mean, a recipe its ingredients; no words mean those spoken of last."""
         found = [food for word in words for food in self._pantry.foods_of(word)]
         self._state.shown = list(dict.fromkeys(found)) or self._state.shown
         return self._state.shown if found or not words else []
 
     def _unknown(self, words: list[str]) -> Result:
         text = f"Nothing here is called {joined(words)}." if words else "No food was named."
-        return Result(text, {"title": "Not found", "lines": words})
+        return Result(text, {"title": "Not found", "lines": words}, words)
 
     def _products(self, foods: list[str]) -> Result:
         if not (found := self._meant(foods)[:6]):
@@ -170,7 +171,8 @@ class Till:
     def _recipe(self, recipe: str) -> Result:
         one = self._pantry.recipes[recipe]
         self._state.shown = list(one.ingredients)
-        text = f"{one.name} takes {one.minutes} minutes and needs {joined(one.ingredients)}. {one.method}"
+        # The card has the method: with it, small models mix up what is needed and what is done.
+        text = f"{one.name} needs {joined(one.ingredients)}, and takes {one.minutes} minutes."
         needed = [one.name, one.ingredients[0]]
         title = f"{one.name.capitalize()} · {one.minutes} minutes"
         return Result(text, {"title": title, "lines": list(one.ingredients), "note": one.method}, needed)

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from math import hypot
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 
@@ -61,6 +61,10 @@ def _singular(ending: re.Match[str]) -> str:
     return "y" if ending[0] == "ies" else ""
 
 
+def _price(dice: random.Random, aisle: Mapping[str, Any]) -> int:
+    return dice.randrange(*aisle["prices"]) // 10 * 10 + 9
+
+
 class Pantry:
     """All that the retailer has, made of pantry.toml and recipes.toml."""
 
@@ -69,7 +73,9 @@ class Pantry:
         data = tomllib.loads((HERE / "pantry.toml").read_text())
         cooked = tomllib.loads((HERE / "recipes.toml").read_text())["recipe"]
         self.foods = {
-            name: Food(name, aisle["name"], aisle["pack"], dice.randrange(*aisle["prices"]) // 10 * 10 + 9)
+            name: Food(
+                name, aisle["name"], aisle.get("packs", {}).get(name, aisle["pack"]), _price(dice, aisle)
+            )
             for aisle in data["aisle"]
             for name in aisle["foods"]
         }
@@ -93,7 +99,7 @@ class Pantry:
         return sum(self.foods[name].price * packs for name, packs in basket.items())
 
     def offers(self, basket: Mapping[str, int], place: str) -> list[Offer]:
-        """What each store can do for a basket: those that lack the fewest foods first, of these the nearest."""
+        """What each store can do for a basket: those that lack the fewest foods first, then the nearest."""
         east, north = self.places[place]
         offers = []
         for store in self.stores:
@@ -112,7 +118,7 @@ class Pantry:
         return used[:count]
 
     def named(self, text: str) -> list[str]:
-        """Foods and recipes that a text names, in order. The longest name counts: "oat milk" names no milk."""
+        """Foods and recipes that a text names, in order. The longest counts: "oat milk" names no milk."""
         words, found, start = stems(text), [], 0
         while start < len(words):
             for length in range(4, 0, -1):
@@ -130,7 +136,7 @@ class Pantry:
         return self.like_foods(word, 1)
 
     def like_foods(self, text: str, count: int = 12) -> list[str]:
-        """What a text names; if it is nothing, foods whose names share a word with it, or whose aisle does."""
+        """What a text names; if nothing, foods whose names share a word with it, or whose aisle does."""
         words = set(stems(text))
         close = [food for food in self.foods if words & set(stems(food))]
         shelf = [food.name for food in self.foods.values() if words & (set(stems(food.aisle)) - {"and"})]
@@ -143,7 +149,7 @@ class Pantry:
         return ([name for name in self.named(text) if name in self.recipes] or close)[:count]
 
     def without_names(self, text: str) -> list[str]:
-        """The stems of a text with `food` and `recipe` in place of names: what is asked, not about what."""
+        """The stems of a text, `food` and `recipe` in place of names: what is asked, not about what."""
         rest = " ".join(stems(text))
         for name in self.named(text):
             rest = rest.replace(" ".join(stems(name)), "recipe" if name in self.recipes else "food", 1)

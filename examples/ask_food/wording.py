@@ -24,7 +24,7 @@ def messages(request: str, tool: str, result: Result) -> list[dict[str, str]]:
 
 def problems(answer: str, request: str, result: Result, pantry: Pantry) -> list[str]:
     """What in an answer is not in the result, or is missing from it; empty if it can stand."""
-    return [*_form(answer, result), *_facts(answer, request, result, pantry)]
+    return list(dict.fromkeys([*_form(answer, result), *_facts(answer, request, result, pantry)]))
 
 
 def _form(answer: str, result: Result) -> Iterator[str]:

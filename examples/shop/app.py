@@ -85,7 +85,7 @@ class Shop:
             return wishes.Proposal(categories[0])
 
     def find(self, filters: shelves.Filters) -> tuple[list[goods.Product], list[str]]:
-        """Products that fit; if there are none, those that fit once something is left out, and what that is."""
+        """Products that fit; if there are none, those that fit once something is left out, and what."""
         left_out: list[str] = []
         while not (found := self._catalogue.search(filters)):
             for name in ("series", "features", "materials", "colours", "brands"):

@@ -19,7 +19,7 @@ from app import CACHE, Shop
 
 
 def wished(dice: random.Random) -> Filters:
-    """Filters as wishes make them: mostly what a shelf has, now and then what it has not, or no shelf at all."""
+    """Filters as wishes make them: mostly what a shelf has, now and then anything on any shelf."""
     shelf = dice.choice(SHELVES)
     anywhere = dice.random() < 0.15
     low, high = shelf.prices
