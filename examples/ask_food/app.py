@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -183,8 +184,9 @@ def main() -> None:
     options.add_argument("--model", default="gpt-3.5-turbo", help="the name of the chat model")
     chosen = options.parse_args()
     app = application(Assistant(connected(), chosen.model))
-    print(f"The counter is open: http://127.0.0.1:{chosen.port}", flush=True)
-    uvicorn.run(app, host="127.0.0.1", port=chosen.port, log_level="warning")
+    listening = socket.create_server(("127.0.0.1", chosen.port))
+    print(f"The counter is open: http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pantry import Offer, Pantry, stems
 
 MOST_PACKS = 99
 _NAME = "^[a-zà-ü][a-zà-ü '-]{1,24}$"
+_QUESTION = re.compile(r"\W*(?:and )?(?:what|which|where|who|how|is|are|do|does|any)\b", re.IGNORECASE)
 _SPOKEN_OF = re.compile(r"\b(?:it|that|this|them|these|those|all|everything|both)\b", re.IGNORECASE)
 _NUMBERS = "two three four five six seven eight nine ten eleven twelve".split()
 
@@ -62,7 +63,8 @@ def tools(request: str, state: State, pantry: Pantry) -> list[dict[str, Any]]:
 
     Foods are those that the request comes near to, at least one if it names any; a recipe stands for its
     ingredients. Where it comes near to none, the model writes a name, which is looked up; "them" and the like
-    leave the list empty, for the foods that were spoken of last. Packs are what the request counts.
+    leave the list empty, for the foods that were spoken of last. Packs are what the request counts. A question
+    never changes the basket.
     """
     named, near = pantry.named(request), pantry.like_foods(request)
     free = 0 if _SPOKEN_OF.search(request) else 1
@@ -87,7 +89,9 @@ def tools(request: str, state: State, pantry: Pantry) -> list[dict[str, Any]]:
         offered.append(_tool("add_recipe_to_basket", "Put all ingredients into the basket.", recipe=recipe))
     if state.basket:
         offered.append(_tool("remove_from_basket", "Take foods out of the basket.", foods=some))
-    return offered
+    return [
+        tool for tool in offered if not (_QUESTION.match(request) and "basket" in tool["function"]["name"])
+    ]
 
 
 def counted(request: str) -> list[int]:

@@ -139,7 +139,7 @@ async def conversations(assistant: Assistant) -> list[dict[str, Any]]:
             )
             kept = events.get("kept", "")
             good = bool(kept) and holds(kept, events["card"], events["basket"], turn.request)
-            done.append({"kind": "words", "turn": turn.request, "ok": good, "text": kept})
+            done.append({"kind": "answers", "turn": turn.request, "ok": good, "text": kept})
             print("  holds" if good else "  DOES NOT", "·", kept, flush=True)
             if state.basket:
                 done.append(

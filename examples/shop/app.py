@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -232,8 +233,9 @@ def main() -> None:
     client = connected()
     catalogue = shelves.Catalogue(shelves.built(chosen.data, chosen.products))
     app = application(Shop(catalogue, client, chosen.model))
-    print(f"The shop is open: http://127.0.0.1:{chosen.port}", flush=True)
-    uvicorn.run(app, host="127.0.0.1", port=chosen.port, log_level="warning")
+    listening = socket.create_server(("127.0.0.1", chosen.port))
+    print(f"The shop is open: http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
 if __name__ == "__main__":

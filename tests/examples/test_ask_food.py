@@ -81,6 +81,10 @@ def test_tools_know_what_a_request_names(retailer: Any, state: Any) -> None:
     spoken = _form(counter.tools("Put them in", state, retailer), "add_to_basket")
     assert spoken["foods"]["maxItems"] == 0
     assert all(tool["function"]["strict"] for tool in tools)
+    state.basket = {"butter": 1}
+    for request, changes in (("What do I need for tacos?", False), ("Take the butter out", True)):
+        names = [tool["function"]["name"] for tool in counter.tools(request, state, retailer)]
+        assert any("basket" in name for name in names) is changes
 
 
 def test_examples_are_found_whatever_the_food(retailer: Any) -> None:
