@@ -61,10 +61,10 @@ def money(cents: int) -> str:
 def tools(request: str, state: State, pantry: Pantry) -> list[dict[str, Any]]:
     """What may be called for a request, in the shapes of the API.
 
-    Foods are those that the request comes near to, at least one if it names any; a recipe stands for its
-    ingredients. Where it comes near to none, the model writes a name, which is looked up; "them" and the like
-    leave the list empty, for the foods that were spoken of last. Packs are what the request counts. A question
-    never changes the basket.
+    Foods are those that the request comes near to, at least one if it names any; a recipe stands for all that
+    it needs. Where there is none, the model writes a name, which is looked up; "them" and the like leave the
+    list empty, for the foods that were spoken of last. Packs are what the request counts. A question never
+    changes the basket.
     """
     named, near = pantry.named(request), pantry.like_foods(request)
     free = 0 if _SPOKEN_OF.search(request) else 1
