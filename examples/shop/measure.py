@@ -62,9 +62,7 @@ def main() -> None:
     # On a machine that is busy with other things, a search mostly waits for a processor.
     for name, times in (("by the clock", taken), ("of a processor", computed)):
         cuts = quantiles(times, n=100)
-        print(
-            f"{name}: median {cuts[49]:.1f} ms, 99th percentile {cuts[98]:.1f} ms, longest {max(times):.1f} ms"
-        )
+        print(f"{name}: median {cuts[49]:.1f}, 99th percentile {cuts[98]:.1f}, longest {max(times):.1f} ms")
     print(f"{short} had to leave something out to find anything, {empty} found nothing even so")
 
 

@@ -23,7 +23,7 @@ SECONDS = 120_000
 def opened(server: Server, *options: str) -> Iterator[str]:
     """The assistant: its address, once it says it."""
     environment = os.environ | {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": server.key}
-    command = [sys.executable, str(APP), "--port", str(free_port()), *options]
+    command = [sys.executable, str(APP), "--port", "0", *options]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

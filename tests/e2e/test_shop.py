@@ -13,7 +13,6 @@ import pytest
 from benchmarks.processes import Server
 
 from browser import PHONE, Browser, findings, visiting
-from servers import free_port
 
 APP = Path(__file__).parents[2] / "examples" / "shop" / "app.py"
 SECONDS = 120_000
@@ -27,7 +26,7 @@ def opened(server: Server, data: Path, *options: str) -> Iterator[str]:
         sys.executable,
         str(APP),
         "--port",
-        str(free_port()),
+        "0",
         "--products",
         "5000",
         "--data",
