@@ -10,9 +10,9 @@ from antiphon.console.pages.logs import LogPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.playground import PlaygroundPage
 from antiphon.console.pages.sign_in import SignInPages
+from antiphon.console.pages.speech import SpeechPage
 from antiphon.console.pages.uptime import UptimePages
 from antiphon.console.pages.vouched import VouchedPages
-from antiphon.console.pages.speech import SpeechPage
 from antiphon.console.services import Services
 from antiphon.console.shell import Shell
 
@@ -24,20 +24,12 @@ def rows(services: Services) -> list[Route]:
     rows = [
         *sign_in.rows(),
         *OverviewPage(shell, services).rows(),
+        *PlaygroundPage(shell, services).rows(),
+        *SpeechPage(shell, services).rows(),
         *LogPages(shell, services).rows(),
         *KeyPages(shell, services).rows(),
         *UptimePages(shell, services).rows(),
         *InstancePages(shell, services).rows(),
-    pages = (
-        SignInPages(shell, services),
-        OverviewPage(shell, services),
-        PlaygroundPage(shell, services),
-        SpeechPage(shell, services),
-        KeyPages(shell, services),
-    )
-    return [
-        *(asset.row() for asset in assets()),
-        *(row for page in pages for row in page.rows()),
     ]
     if provider is not None:
         rows += VouchedPages(shell, services, sign_in, provider).rows()
