@@ -1,4 +1,4 @@
-"""Recordings in a browser, on the bundled model: a file, the microphone, words to click, subtitles to save."""
+"""Recordings in a browser, on the bundled model: a file, the microphone, words to click, subtitles."""
 
 from __future__ import annotations
 
