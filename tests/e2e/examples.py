@@ -26,9 +26,9 @@ from drivers import ROOT, installed
 RECORDING = ROOT / "tests" / "data" / "en_whisper_jfk.flac"
 FENCE = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
 TODAY = "openai-3"
-SECONDS = 150.0
+SECONDS = 300.0
 """That all examples of a page may take."""
-MARK = "\x00"
+MARK = "\x1e"
 RUNNER = f"""
 import json, os, subprocess, sys
 
