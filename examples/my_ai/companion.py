@@ -7,14 +7,19 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memory import Turn, asks, matching, noted, recent, reminders, sentences, tells
+from memory import Turn, asks, matching, noted, recent, reminders, sentences, stems, tells
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 MOST_TOKENS = 110
 END = re.compile(r"[.!?…]+[\"”')]*(?=\s|$)")
-RECALLED = ("My dog is called Rex. What is my dog called?", "Your dog is called Rex.")
-"""An example of how a question about the user is answered: by "you"."""
+RECALLED = (
+    "Your dog is called Rex. You like tea best.\n\nWhat is my dog called?", "Your dog is called Rex.",
+    "What do I like best?", "You like tea best.",
+)  # fmt: skip
+"""Examples of how a question about the user is answered: by "you"."""
+DRAFTS = 6
+OF_ITSELF = re.compile(r"\b(?:i|my|me|am)\b", re.IGNORECASE)
 Event = dict[str, Any]
 
 
@@ -62,15 +67,7 @@ class Companion:
         return Conversation(await noted(self.client, self.model, before.notes, older), kept)
 
     def prompt(self, persona: Persona, before: Conversation, text: str) -> list[ChatCompletionMessageParam]:
-        """Who the model is, an example in its voice, the last turns, and the message.
-
-        A question about the user is put with what is remembered of it, and nothing else: a short prompt is
-        what small models answer best, and an earlier answer that went wrong does not lead it astray.
-        """
-        said = [one for turn in before.turns if turn["role"] == "user" for one in sentences(turn["content"])]
-        found = reminders(text, [*before.notes, *filter(tells, said)]) if asks(text) else []
-        if found:
-            return laid_out(persona.instructions, [*RECALLED, " ".join([*found, text])])
+        """Who the model is, what was noted of this, an example in its voice, the last turns, the message."""
         noted_before = [f'The user once said: "{note}"' for note in matching(text, before.notes)]
         system = " ".join([persona.instructions, *noted_before])
         return laid_out(system, [*persona.example, *(turn["content"] for turn in before.turns), text])
@@ -80,6 +77,10 @@ class Companion:
 
         Raises `openai.APIError`.
         """
+        said = [one for turn in before.turns if turn["role"] == "user" for one in sentences(turn["content"])]
+        if asks(text) and (found := reminders(text, [*before.notes, *filter(tells, said)])):
+            yield await self._recalled(persona, found, text)
+            return
         stream = await self.client.chat.completions.create(
             model=self.model,
             messages=self.prompt(persona, before, text),
@@ -97,6 +98,37 @@ class Companion:
                 if end is not None:
                     return
                 written += piece
+
+    async def _recalled(self, persona: Persona, found: Sequence[str], text: str) -> str:
+        """The answer to a question about the user: of some drafts the one that fits best what is remembered.
+
+        They are asked for with that alone: a short prompt is what small models answer best, and an earlier
+        answer that went wrong does not lead it astray.
+        """
+        answer = await self.client.chat.completions.create(
+            model=self.model,
+            messages=laid_out(persona.instructions, [*RECALLED, f"{addressed(' '.join(found))}\n\n{text}"]),
+            temperature=0.4,
+            n=DRAFTS,
+            max_tokens=60,
+        )
+        drafts = [(choice.message.content or "").strip() for choice in answer.choices]
+        cut = [draft[: ended(draft, persona.sentences)] for draft in drafts]
+        return max(cut, key=lambda draft: fit(draft, found, text))
+
+
+def fit(draft: str, found: Sequence[str], text: str) -> int:
+    """How well a draft answers: it says what is remembered, of the user, and nothing of the examples."""
+    words, known = stems(draft), stems(" ".join(found))
+    says = bool(words & (known - stems(text)))
+    return 2 * says + (not OF_ITSELF.search(draft)) + (not words & (stems(" ".join(RECALLED)) - known))
+
+
+def addressed(text: str) -> str:
+    """What the user said, as it is said to them: "I am" becomes "You are"."""
+    other = {"i": "you", "am": "are", "my": "your", "me": "you", "we": "you", "our": "your", "mine": "yours"}
+    turned = re.sub(r"\b[A-Za-z]+\b", lambda word: other.get(word[0].lower(), word[0]), text)
+    return re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda first: first[0].upper(), turned)
 
 
 def laid_out(system: str, said: Sequence[str]) -> list[ChatCompletionMessageParam]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections import Counter
 from datetime import date
@@ -113,6 +114,9 @@ async def converse(
                 else "notes"
             )
             found[f"memory: the fact is in the answer, out of {where}"] = fact in answer.lower()
+            found["memory: it is said of the user, and not of itself"] = not re.search(
+                r"\b(I|my)\b", answer, re.I
+            )
         elif text.endswith("?"):
             found["topic: the answer to another question has a word of it"] = bool(
                 stems(answer) & stems(text)

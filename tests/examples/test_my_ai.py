@@ -43,23 +43,34 @@ def test_a_question_is_reminded_of_what_it_shares_words_with() -> None:
     assert memory.reminders("What is my job?", []) == []
 
 
-def test_only_a_question_about_the_user_is_put_with_what_is_remembered() -> None:
+def test_what_is_a_question_about_the_user() -> None:
+    assert memory.asks("What is my cat called?") and memory.asks("Where do I live?")
+    assert not memory.asks("How do I boil an egg?") and not memory.asks("How can I sleep better?")
+    assert not memory.asks("My cat is called Miso.")
+
+
+def test_what_the_user_said_is_turned_to_them() -> None:
+    assert companion.addressed("I am a nurse. my cat likes me!") == "You are a nurse. Your cat likes you!"
+
+
+def test_of_drafts_the_one_fits_that_says_what_is_remembered_of_the_user() -> None:
+    drafts = ["I live in Lisbon.", "You live in Rome.", "You live in Lisbon.", "Lisbon, and your dog is Rex."]
+    found, text = ["My name is Ada and I live in Lisbon."], "Which city do I live in?"
+    assert max(drafts, key=lambda draft: companion.fit(draft, found, text)) == "You live in Lisbon."
+
+
+def test_the_prompt_has_notes_that_match_an_example_and_the_last_turns() -> None:
     persona = companion.Persona("Robin", "You are Robin.", 2, ("Hello", "Good day!"))
-    before = companion.Conversation(["My cat is called Miso."], turns("I live in Lisbon. Why?", "Because."))
-    robin = companion.Companion(None, "a-model", 200)
-    asked = robin.prompt(persona, before, "What is my cat called?")
-    assert [one["role"] for one in asked] == ["system", "user", "assistant", "user"]
-    assert asked[-1]["content"] == "My cat is called Miso. What is my cat called?"
-    assert robin.prompt(persona, before, "Where do I live?")[-1]["content"].startswith("I live in Lisbon.")
-    assert not memory.asks("How can I sleep better?") and not memory.asks("My cat is called Miso.")
-    other = [one["content"] for one in robin.prompt(persona, before, "Why is the sky blue?")]
-    assert other == [
-        "You are Robin.",
+    before = companion.Conversation(["I love the sea.", "I am a nurse."], turns("Why?", "Because."))
+    asked = companion.Companion(None, "a-model", 200).prompt(persona, before, "Tell me about the sea.")
+    assert [one["role"] for one in asked] == ["system", *["user", "assistant"] * 2, "user"]
+    assert asked[0]["content"] == 'You are Robin. The user once said: "I love the sea."'
+    assert [one["content"] for one in asked[1:]] == [
         "Hello",
         "Good day!",
-        "I live in Lisbon. Why?",
+        "Why?",
         "Because.",
-        "Why is the sky blue?",
+        "Tell me about the sea.",
     ]
 
 

@@ -26,6 +26,12 @@ function show(element) {
   return element;
 }
 
+// Keeps what is being written in sight, unless somebody has scrolled up to read.
+function follow(turn) {
+  const page = document.scrollingElement;
+  if (page.scrollHeight - page.scrollTop - page.clientHeight < 200) turn.scrollIntoView({ block: "end" });
+}
+
 const nameOf = () => personas.find((one) => one.id === talk.persona)?.name ?? at("own-name").value;
 
 function bubble(role, content, name) {
@@ -77,6 +83,7 @@ async function ask(text, answer) {
     if (event.type === "notice") return event.categories;
     if (event.type === "delta") answer.text.textContent += event.text;
     if (event.type === "haiku") haiku(answer, event);
+    follow(answer.turn);
     if (event.type === "memory") {
       talk.notes = event.notes;
       talk.turns.splice(0, event.forgotten);
