@@ -23,6 +23,11 @@ _EXAMPLES = [
         "The white Swanton lamp is dimmable, which is gentle for reading at night, and it costs 34 euros.",
     ),
 ]
+_BEGINNINGS = (
+    "The This These That Those A An It Its They Their With For If In At As And But Not Also You Your Made "
+    "Perfect Ideal Great Enjoy Choose Get Because Since While When Rated Priced Our We"
+).split()
+"""Words that may begin a sentence; another that is written like a name has to be one of the product."""
 _LONGEST = 45
 """Words of a reason."""
 
@@ -102,6 +107,6 @@ def _names(reason: str, product: Product, wish: str) -> Iterator[str]:
     if not {value for _, value, _ in said} & own - kind and str(product.price) not in reason:
         yield "no fact of the product"
     plain = set(stems(" ".join(own) + " " + wish))
-    for match in re.finditer(r"(?<![.!?] )(?<!^)\b[A-Z][a-z]+", reason):
-        if not set(stems(match[0])) <= plain:
-            yield f"“{match[0]}”"
+    for name in re.findall(r"\b[A-Z][a-z]+", reason):
+        if name not in _BEGINNINGS and not set(stems(name)) <= plain:
+            yield f"“{name}”"

@@ -117,6 +117,7 @@ PRODUCT = goods.Product(
         ("These boots are insulated and blue.", True),
         ("These boots of Oakwell are waterproof.", True),
         ("These boots from Norway are waterproof.", True),
+        ("Eloquefort boots are waterproof.", True),
         ("The sliders are waterproof and cost 89 euros.", True),
         ("The boots are boots boots and waterproof.", True),
         ("These boots are waterproof and", True),

@@ -17,7 +17,7 @@ function showBasket({ lines, total, offers }) {
   at("lines").replaceChildren(...lines.map(({ food, packs, pack, price }) => {
     const item = element("li");
     const name = element("span", "food", `${packs} × ${food}`);
-    name.append(element("small", "", `${pack} each, ${price}`));
+    name.append(element("small", "", `${pack} · ${price}`));
     const remove = element("button", "plain", "×");
     remove.setAttribute("aria-label", `Take ${food} out`);
     remove.addEventListener("click", () => {
