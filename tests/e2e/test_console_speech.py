@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,7 @@ from benchmarks.processes import Server
 from console_people import signed_in
 from playwright.sync_api import Page, expect
 
-from browser import DESK, PHONE, Browser, chromium, findings
+from browser import DESK, FLAGS, PHONE, Browser, findings, installed
 
 DATA = Path(__file__).parents[1] / "data"
 GERMAN = DATA / "de_cuttledoc_fleurs-de-004.ogg"
@@ -121,9 +122,10 @@ def test_what_is_no_recording_is_refused_and_may_be_tried_again(browser: Browser
         expect(page.locator("#problem")).to_contain_text("more than the server takes")
 
 
-def test_the_microphone_is_heard(server: Server) -> None:
+def test_the_microphone_is_heard(browser: Browser, server: Server) -> None:
     flags = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={SPOKEN}")
-    with chromium(*flags) as browser, signed_in(browser, server, "member") as visitor:
+    hearing = browser.browser_type.launch(executable_path=installed(), args=[*FLAGS, *flags])
+    with closing(hearing), signed_in(hearing, server, "member") as visitor:
         page = visitor.page
         page.goto("/speech")
         page.get_by_role("button", name="Record").click()
