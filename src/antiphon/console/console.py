@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from antiphon.api.routes import Route
 from antiphon.console.assets import assets
+from antiphon.console.pages.costs import CostPages
 from antiphon.console.pages.keys import KeyPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.sign_in import SignInPages
+from antiphon.console.pages.usage import UsagePages
 from antiphon.console.services import Services
 from antiphon.console.shell import Shell
 
@@ -17,6 +19,8 @@ def rows(services: Services) -> list[Route]:
     pages = (
         SignInPages(shell, services),
         OverviewPage(shell, services),
+        UsagePages(shell, services),
+        CostPages(shell, services),
         KeyPages(shell, services),
     )
     return [
