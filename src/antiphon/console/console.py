@@ -6,6 +6,7 @@ from antiphon.api.routes import Route
 from antiphon.console.assets import assets
 from antiphon.console.pages.costs import CostPages
 from antiphon.console.pages.keys import KeyPages
+from antiphon.console.pages.limits import LimitPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.sign_in import SignInPages
 from antiphon.console.pages.usage import UsagePages
@@ -21,6 +22,7 @@ def rows(services: Services) -> list[Route]:
         OverviewPage(shell, services),
         UsagePages(shell, services),
         CostPages(shell, services),
+        LimitPages(shell, services),
         KeyPages(shell, services),
     )
     return [
