@@ -13,14 +13,13 @@ OTHERS = "all others"
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """Points of one name; `told` is what is said of each."""
+    """Points of one name; `told` is what is said of each, `beside` what stands beside it, if anything."""
 
     name: str
     x: Sequence[str | float]
     y: Sequence[float]
     told: Sequence[str]
-    markers: bool = False
-    """Whether each point of a line is marked, with its text beside it."""
+    beside: Sequence[str] = ()
 
 
 class Mark(msgspec.Struct, frozen=True):

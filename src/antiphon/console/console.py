@@ -5,6 +5,7 @@ from __future__ import annotations
 from antiphon.api.routes import Route
 from antiphon.console.assets import assets
 from antiphon.console.pages.costs import CostPages
+from antiphon.console.pages.dedicated import DedicatedPages
 from antiphon.console.pages.keys import KeyPages
 from antiphon.console.pages.limits import LimitPages
 from antiphon.console.pages.overview import OverviewPage
@@ -24,6 +25,7 @@ def rows(services: Services) -> list[Route]:
         CostPages(shell, services),
         LimitPages(shell, services),
         KeyPages(shell, services),
+        DedicatedPages(shell, services),
     )
     return [
         *(asset.row() for asset in assets()),

@@ -53,8 +53,8 @@ const kinds = {
 
   lines(chart) {
     const traces = chart.series.map((series, number) => ({
-      type: "scatter", mode: series.markers ? "lines+markers+text" : "lines", name: plain(series.name),
-      x: series.x, y: series.y, customdata: series.told, text: series.markers ? series.told : undefined,
+      type: "scatter", mode: series.beside.length ? "lines+markers+text" : "lines", name: plain(series.name),
+      x: series.x, y: series.y, customdata: series.told, text: series.beside,
       textposition: "top center", cliponaxis: false,
       line: { color: colour(series.name), width: 2.5, dash: number % 2 ? "dash" : "solid" },
       marker: { size: 8, symbol: number % 2 ? "diamond" : "circle" },
@@ -80,7 +80,11 @@ const kinds = {
       };
     });
     const yaxis = axis("", { autorange: "reversed", type: "category" });
-    return [traces, layout(chart, { barmode: "overlay", yaxis, xaxis: axis("", { type: "date" }), showlegend: true })];
+    const height = 130 + 34 * new Set(chart.spans.map((span) => span.row)).size;
+    const legend = { orientation: "h", y: -34 / (height - 100), yanchor: "top", x: 0 };
+    return [traces, layout(chart, {
+      barmode: "overlay", yaxis, height, legend, xaxis: axis("", { type: "date" }), showlegend: true,
+    })];
   },
 };
 
