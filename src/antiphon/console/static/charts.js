@@ -66,10 +66,10 @@ const kinds = {
 
   spans(chart) {
     const looks = {
-      reserved: { color: token("line"), width: 0.7 }, ready: { color: token("series-3"), width: 0.42 },
-      away: { color: token("series-2"), width: 0.7 },
+      reserved: { color: token("line"), width: 0.7 }, away: { color: token("series-2"), width: 0.7 },
+      ready: { color: token("series-3"), width: 0.4 },
     };
-    const found = [...new Set(chart.spans.map((span) => span.kind))];
+    const found = Object.keys(looks).filter((kind) => chart.spans.some((span) => span.kind === kind));
     const traces = found.map((kind) => {
       const spans = chart.spans.filter((span) => span.kind === kind);
       return {
