@@ -110,20 +110,7 @@ class House:
 
     async def use(self, start: int, **row: Any) -> None:
         """Usage as the ledger writes it: for the minute, the hour and the day of `start`."""
-        common = {
-            "organization_id": self.organization.id,
-            "project_id": self.project.id,
-            "key_id": "key_1",
-            "snapshot": SPEECH if row.get("task") == "speech" else "chat-1",
-            "task": "chat",
-            "member_id": None,
-            "requests": 1,
-            **dict.fromkeys(_COUNTS, 0),
-        }
-        async with self.world.database.begin() as connection:
-            for width in (60, 3600, 86_400):
-                place = {"width": width, "start": start - start % width}
-                await connection.execute(insert(usage_rollup).values({**common, **row, **place}))
+        await used(self.world, self.realm, start, **row)
 
 
 _COUNTS = (
@@ -137,9 +124,31 @@ _COUNTS = (
 )
 
 
+async def used(world: World, realm: Realm, start: int, **row: Any) -> None:
+    """Usage of a project as the ledger writes it: for the minute, the hour and the day of `start`."""
+    common = {
+        "organization_id": realm.organization_id,
+        "project_id": realm.project_id,
+        "key_id": "key_1",
+        "snapshot": SPEECH if row.get("task") == "speech" else "chat-1",
+        "task": "chat",
+        "member_id": None,
+        "requests": 1,
+        **dict.fromkeys(_COUNTS, 0),
+    }
+    async with world.database.begin() as connection:
+        for width in (60, 3600, 86_400):
+            place = {"width": width, "start": start - start % width}
+            await connection.execute(insert(usage_rollup).values({**common, **row, **place}))
+
+
+OFFERED = {"snapshots": {SPEECH: {"dedicated": {"price_per_hour": "1.50"}}}}
+"""What may be ordered as an instance."""
+
+
 def dedicated(world: World, folder: Path) -> Dedicated:
     """Dedicated instances, where one snapshot is offered."""
-    offering = catalogue(folder, {"snapshots": {SPEECH: {"dedicated": {"price_per_hour": "1.50"}}}})
+    offering = catalogue(folder, OFFERED)
     return Dedicated(world.database, lambda: offering, Settings(home=str(folder)), lambda: world.wall)
 
 

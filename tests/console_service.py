@@ -6,12 +6,13 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from admin_service import administration, dedicated
+from admin_service import OFFERED, administration, dedicated, used
 from antiphon.access.api_key import Realm
 from antiphon.access.members import Member
 from antiphon.access.oidc import provider_of
@@ -19,12 +20,15 @@ from antiphon.access.organizations import Organization
 from antiphon.access.pepper import check_pepper
 from antiphon.access.projects import Project
 from antiphon.api.admin.table import rows as admin_rows
+from antiphon.catalogue.instances import Instance
 from antiphon.console import console
 from antiphon.console.services import Services
+from antiphon.operations.orders import Order
+from antiphon.pools import machines
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
-from antiphon.values import Role
-from service import Service, catalogue, serving
+from antiphon.values import Capacity, Role
+from service import SPEECH, Service, catalogue, serving
 from tenants import PASSWORD, PEPPER, World
 
 OWN = {"sec-fetch-site": "same-origin"}
@@ -119,6 +123,22 @@ class House:
     def realm(self) -> Realm:
         return Realm(self.organization.id, self.project.id)
 
+    async def use(self, start: int, **row: Any) -> None:
+        """Usage as the ledger writes it; of the project, unless `row` says another."""
+        await used(self.world, self.realm, start, **row)
+
+    async def equip(self) -> None:
+        """Let there be a machine with room for instances, of which is heard for long."""
+        there = {"rack-1": Capacity(cpus=64_000, memory=64 << 30)}
+        at = int(self.world.wall) + 1_000_000
+        await self.world.database.run(partial(machines.tell, server="here", machines=there, now=at))
+
+    async def reserve(self, **order: Any) -> Instance:
+        """An instance of the organization's own, of the speech model."""
+        await self.equip()
+        wanted = Order(model=SPEECH, **order)
+        return (await self.services.dedicated.create(self.organization.id, wanted, by=None)).instance
+
     @asynccontextmanager
     async def visitor(self, role: Role | None = None, *, operator: bool = False) -> AsyncIterator[Visitor]:
         """A browser of its own; of a new member of this role, who has signed in, if one is given."""
@@ -152,7 +172,7 @@ async def console_house(
         world = World(database)
         organization = await world.organization("acme")
         project = await world.project(organization, "shop")
-        instances, known = dedicated(world, folder), catalogue(folder, {})
+        instances, known = dedicated(world, folder), catalogue(folder, OFFERED)
         there = administration(world, instances)
         chosen = Settings(home=str(folder), **settings)
         content = KeptContent()

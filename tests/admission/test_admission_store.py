@@ -68,6 +68,9 @@ async def test_a_limit_counts_for_one_project_and_snapshot(house: House) -> None
     assert await house.rates.of("proj_1", "m") == own
     assert await house.rates.of("proj_1", "n") == await house.rates.of("proj_2", "m") == DEFAULTS
     assert await house.rates.list("org-1", "proj_1", ["m", "n"]) == {"m": own, "n": DEFAULTS}
+    found = await house.rates.own("org-1", "proj_1")
+    assert {name: value for name, value in found["m"].items() if value is not None} == changes
+    assert house.rates.installed == DEFAULTS
 
 
 async def test_what_is_not_mentioned_stays_and_none_goes_back(house: House) -> None:

@@ -115,6 +115,18 @@ async def test_limits_are_those_of_the_scopes_asked_for(store: DatabaseStore) ->
     assert await store.run(leases.limits, many) == {("proj_1", MONTH): CENT}
 
 
+async def test_what_was_spent_is_that_of_each_scope_and_period(store: DatabaseStore) -> None:
+    def charge(connection: Connection, scope: str, period: str, amount: int) -> None:
+        row = {"scope": scope, "period": period, "charged": amount, "leased": 5, "wanted_at": 0}
+        connection.execute(insert(tables.spending).values(row))
+
+    await store.run(charge, "proj_1", MONTH, 7)
+    await store.run(charge, "proj_1", "2026-10", 9)
+    scopes = [("proj_1", MONTH), ("org-1", MONTH)]
+    assert await store.run(leases.spent, scopes) == {("proj_1", MONTH): 7, ("org-1", MONTH): 0}
+    assert await store.run(leases.spent, []) == {}
+
+
 async def test_many_at_once_never_pass_a_limit(store: DatabaseStore) -> None:
     tenth = CENT // 10
     asked = [lease(store, tenth, 2 * tenth, epoch=1 + number % 2) for number in range(12)]

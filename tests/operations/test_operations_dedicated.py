@@ -117,6 +117,18 @@ async def test_an_instance_is_sold_as_it_is_ordered(house: House) -> None:
     assert late.instance.begins_at == house.now, "what is past is now"
 
 
+async def test_a_quote_says_what_would_be_sold_and_sells_nothing(house: House) -> None:
+    order = replace(ORDER, name="mine", replicas=2)
+    quoted = await house.dedicated.quoted(house.acme, order)
+    assert (quoted.price, quoted.instance.replicas, quoted.instance.server) == (1_500_000_000, 2, "here")
+    assert (await house.dedicated.listed(house.acme, after=None, limit=10)).data == []
+    with pytest.raises(CapacityTaken):
+        await house.dedicated.quoted(house.acme, replace(ORDER, replicas=64))
+    poor = await house.prepaid("poor", 1)
+    with pytest.raises(InsufficientQuota):
+        await house.dedicated.quoted(poor, order)
+
+
 @pytest.mark.parametrize(
     ("order", "param"),
     [

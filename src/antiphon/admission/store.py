@@ -57,7 +57,8 @@ class RateLimits:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
-        self._installed = installed(settings)
+        self.installed = installed(settings)
+        """Those of a project that has none of its own."""
         self._clock = clock
         self._lookups = Lookups(
             self._find,
@@ -83,11 +84,16 @@ class RateLimits:
         self, organization_id: str, project_id: str, snapshots: Collection[str]
     ) -> dict[str, Limits]:
         """The limits in force with each of these snapshots."""
-        query = select(rate_limit).where(rate_limit.c.project_id == project_id)
+        own = await self.own(organization_id, project_id)
+        return {name: overridden(self.installed, own.get(name, {})) for name in snapshots}
+
+    async def own(self, organization_id: str, project_id: str) -> dict[str, dict[str, int | None]]:
+        """What the project was given itself, by snapshot and the names of `Limits`; None is nothing."""
+        query = select(rate_limit.c.snapshot, *_OWN).where(rate_limit.c.project_id == project_id)
         async with self._database.connect() as connection:
             await scopes.require(connection, organization_id, project_id)
-            own = {row.snapshot: row for row in await connection.execute(query)}
-        return {name: self._limits(own.get(name)) for name in snapshots}
+            rows = (await connection.execute(query)).mappings()
+            return {row["snapshot"]: {name: row[name] for name in Limits.__struct_fields__} for row in rows}
 
     async def update(
         self,
@@ -128,7 +134,7 @@ class RateLimits:
 
     def _limits(self, row: Any) -> Limits:
         own = {} if row is None else {name: getattr(row, name) for name in Limits.__struct_fields__}
-        return overridden(self._installed, own)
+        return overridden(self.installed, own)
 
 
 class SpendLimits:

@@ -7,12 +7,16 @@ from antiphon.console.assets import assets
 from antiphon.console.pages.instance import InstancePages
 from antiphon.console.pages.keys import KeyPages
 from antiphon.console.pages.logs import LogPages
+from antiphon.console.pages.costs import CostPages
+from antiphon.console.pages.dedicated import DedicatedPages
+from antiphon.console.pages.limits import LimitPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.playground import PlaygroundPage
 from antiphon.console.pages.sign_in import SignInPages
 from antiphon.console.pages.speech import SpeechPage
 from antiphon.console.pages.uptime import UptimePages
 from antiphon.console.pages.vouched import VouchedPages
+from antiphon.console.pages.usage import UsagePages
 from antiphon.console.services import Services
 from antiphon.console.shell import Shell
 
@@ -30,6 +34,18 @@ def rows(services: Services) -> list[Route]:
         *KeyPages(shell, services).rows(),
         *UptimePages(shell, services).rows(),
         *InstancePages(shell, services).rows(),
+    pages = (
+        SignInPages(shell, services),
+        OverviewPage(shell, services),
+        UsagePages(shell, services),
+        CostPages(shell, services),
+        LimitPages(shell, services),
+        KeyPages(shell, services),
+        DedicatedPages(shell, services),
+    )
+    return [
+        *(asset.row() for asset in assets()),
+        *(row for page in pages for row in page.rows()),
     ]
     if provider is not None:
         rows += VouchedPages(shell, services, sign_in, provider).rows()

@@ -64,16 +64,22 @@ def _rates(changes: Iterable[tuple[int, int, int]], ends_at: int | None) -> tupl
 
 def outages(connection: Connection, agreement: Agreement, until: int) -> list[Outage]:
     """When its replicas were away, of all of them together, as far as is known up to `until`."""
-    ready: dict[int, list[duration.Span]] = defaultdict(list)
-    query = select(dedicated_ready).where(dedicated_ready.c.instance_id == agreement.id)
-    for row in connection.execute(query):
-        ready[row.replica].append(duration.Span(row.begins_at, row.ends_at))
+    ready = readiness(connection, agreement.id)
     most = max((rate.replicas for rate in agreement.rates), default=0)
     return [
         gap
         for replica in range(most)
-        for gap in duration.outages(ready[replica], duration.life(agreement.rates, replica), until)
+        for gap in duration.outages(ready.get(replica, ()), duration.life(agreement.rates, replica), until)
     ]
+
+
+def readiness(connection: Connection, instance_id: str) -> dict[int, list[duration.Span]]:
+    """When each replica was ready, by its number."""
+    ready: dict[int, list[duration.Span]] = defaultdict(list)
+    query = select(dedicated_ready).where(dedicated_ready.c.instance_id == instance_id)
+    for row in connection.execute(query.order_by(dedicated_ready.c.begins_at)):
+        ready[row.replica].append(duration.Span(row.begins_at, row.ends_at))
+    return ready
 
 
 class Readiness:

@@ -81,3 +81,14 @@ def wanted(connection: Connection, scopes: Collection[Scope]) -> dict[Scope, int
         query = query.where(spending.c.scope.in_(some), spending.c.period.in_(periods))
         found |= {(row.scope, row.period): row.wanted_at for row in connection.execute(query)}
     return {scope: found[scope] for scope in scopes if scope in found}
+
+
+def spent(connection: Connection, scopes: Collection[Scope]) -> dict[Scope, int]:
+    """What was charged of each scope in its period, in nano-dollars; what runs is not among it."""
+    found: dict[Scope, int] = {}
+    periods = {period for _, period in scopes}
+    for some in sql.chunks({scope for scope, _ in scopes}):
+        query = select(spending.c.scope, spending.c.period, spending.c.charged)
+        query = query.where(spending.c.scope.in_(some), spending.c.period.in_(periods))
+        found |= {(row.scope, row.period): row.charged for row in connection.execute(query)}
+    return {scope: found.get(scope, 0) for scope in scopes}

@@ -78,9 +78,7 @@ class Dedicated:
         the organization has, is more than what is left that was paid in advance.
         """
         catalogue, now = self._catalogue(), int(self._clock())
-        made = await asyncio.to_thread(self._ordered, catalogue, organization_id, order, now)
-        entry = catalogue.entries[made.snapshot]
-        price = order.price if order.price is not None else entry.dedicated.price if entry.dedicated else 0
+        made, price = await self._priced(catalogue, organization_id, order, now)
         if key is not None:
             id = derived_id("dedicated_", organization_id, key)
             made = msgspec.structs.replace(made, id=id, ordered=_digest(order))
@@ -97,6 +95,24 @@ class Dedicated:
             await connection.execute(insert(dedicated_rate).values(_rate(made, made.begins_at, price)))
             await self._record(connection, "created", made, {"data": _told(made, price)}, by)
         return Standing(made, price, 0, Cost())
+
+    async def quoted(self, organization_id: str, order: Order) -> Standing:
+        """What would be sold, at which price; nothing is. Raises as `create` does."""
+        catalogue, now = self._catalogue(), int(self._clock())
+        made, price = await self._priced(catalogue, organization_id, order, now)
+        shared = await asyncio.to_thread(placing.shared, catalogue, self._settings)
+        async with self._database.connect() as connection:
+            await connection.run_sync(_require_few, organization_id, now)
+            await connection.run_sync(affording.require, made, price, now)
+            return Standing(await self._placed(connection, made, shared, now), price, 0, Cost())
+
+    async def _priced(
+        self, catalogue: Catalogue, organization_id: str, order: Order, now: int
+    ) -> tuple[Instance, int]:
+        made = await asyncio.to_thread(self._ordered, catalogue, organization_id, order, now)
+        entry = catalogue.entries[made.snapshot]
+        price = order.price if order.price is not None else entry.dedicated.price if entry.dedicated else 0
+        return made, price
 
     async def listed(self, organization_id: str, *, after: str | None, limit: int) -> Page[Standing]:
         """The instances of an organization, the oldest first; those that are over, too."""

@@ -1,0 +1,178 @@
+"""What the pages of usage and costs share: which days, in which groups, and how all of it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar, cast, get_args
+from urllib.parse import urlencode
+
+import msgspec
+from sqlalchemy import Connection
+
+from antiphon.access.names import names
+from antiphon.api import query
+from antiphon.api.exchange import Exchange
+from antiphon.errors import InvalidRequest
+from antiphon.ledger.buckets import Bucket, Group, Page, Query, Width
+from antiphon.storage.database import Database
+
+Days = Literal["7", "30", "90", "month", "custom"]
+GROUPS: Mapping[str, tuple[Group, str]] = {
+    "model": ("model", "Model"),
+    "project": ("project_id", "Project"),
+    "key": ("api_key_id", "Key"),
+    "member": ("user_id", "Member"),
+    "item": ("line_item", "Line item"),
+}
+"""By what people call it: what the books group by, and its heading."""
+MOST_DAYS = 366
+HOURLY_DAYS = 7
+"""The longest time that is shown by the hour."""
+NOBODY = {
+    "project_id": "dedicated instances, of no project",
+    "api_key_id": "dedicated instances, of no key",
+    "user_id": "nobody in particular",
+}
+"""What is said where the books name none."""
+
+R = TypeVar("R")
+Ask = Callable[[Connection, Query], Page[R]]
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query string of a report."""
+
+    range: Days = "30"
+    first: str = msgspec.field(name="from", default="")
+    last: str = msgspec.field(name="to", default="")
+    by: Literal["day", "hour"] = "day"
+    group: Literal["", "model", "project", "key", "member", "item"] = ""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """The days from `first` to `last`, both of them whole and in UTC; `group` is one of `GROUPS` or empty."""
+
+    range: Days
+    first: date
+    last: date
+    by: Literal["day", "hour"]
+    group: str
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+    @property
+    def hourly(self) -> bool:
+        """Whether it may be shown by the hour."""
+        return self.days <= HOURLY_DAYS
+
+    @property
+    def heading(self) -> str:
+        return GROUPS[self.group][1] if self.group else ""
+
+    def link(self, **changes: str) -> str:
+        """The query string of the same report but for this; other days than these are no custom ones."""
+        said = {"range": self.range, "by": self.by, "group": self.group} | changes
+        if said["range"] == "custom":
+            said |= {"from": self.first.isoformat(), "to": self.last.isoformat()}
+        return urlencode({name: value for name, value in said.items() if value})
+
+    def when(self, start: int) -> str:
+        """The beginning of a bucket, as `2026-11-01` or `2026-11-01 13:00`."""
+        begin = datetime.fromtimestamp(start, UTC)
+        return f"{begin:%Y-%m-%d}" if self.by == "day" else f"{begin:%Y-%m-%d %H:%M}"
+
+    def query(self, organization_id: str) -> Query:
+        width: Width = "1d" if self.by == "day" else "1h"
+        return Query(
+            organization_id=organization_id,
+            start=_midnight(self.first),
+            end=_midnight(self.last + timedelta(1)),
+            width=width,
+            group_by=(GROUPS[self.group][0],) if self.group else (),
+            limit=31 if width == "1d" else 24,
+        )
+
+
+class Report(msgspec.Struct, Generic[R], frozen=True):
+    """Every bucket, the empty ones too, and how the groups in it are called, by id."""
+
+    buckets: Sequence[Bucket[R]]
+    called: Mapping[str, str]
+    kind: str
+    """What it is grouped by, as the books say it; empty if by nothing."""
+
+    def group(self, result: R) -> str:
+        """How the group of a result is called: empty where there are no groups."""
+        if not self.kind:
+            return ""
+        id = cast("str | None", getattr(result, self.kind))
+        return NOBODY.get(self.kind, "other") if id is None else self.called.get(id, id)
+
+
+def asked(exchange: Exchange, now: float, groups: Collection[str]) -> Asked:
+    """What the address asks for; `groups` are those that this report knows. Raises `InvalidRequest`."""
+    said = query.read(exchange, _Said)
+    if said.group and said.group not in groups:
+        raise InvalidRequest(f"'group' must be one of {', '.join(groups)}.", param="group")
+    today = datetime.fromtimestamp(now, UTC).date()
+    first, last = _days(said, today)
+    hourly = said.by == "hour" and (last - first).days < HOURLY_DAYS
+    return Asked(range=said.range, first=first, last=last, by="hour" if hourly else "day", group=said.group)
+
+
+async def read(database: Database, organization_id: str, asked: Asked, ask: Ask[R]) -> Report[R]:
+    """Everything that `ask` says of these days. Raises `InvalidRequest` if that is too much to show."""
+    wanted = asked.query(organization_id)
+    kind = wanted.group_by[0] if wanted.group_by else ""
+    async with database.connect() as connection:
+        buckets = await connection.run_sync(_every, wanted, ask)
+        ids = {getattr(result, kind) for one in buckets for result in one.results} if kind else set()
+        known = partial(names, organization_id=organization_id, kind=kind, ids=ids - {None})
+        return Report(buckets, await connection.run_sync(known), kind)
+
+
+def ranges() -> dict[Days, str]:
+    """The choices of days, as people read them."""
+    labels = ("7 days", "30 days", "90 days", "This month", "Custom")
+    return dict(zip(get_args(Days), labels, strict=True))
+
+
+def _every(connection: Connection, wanted: Query, ask: Ask[R]) -> list[Bucket[R]]:
+    found: list[Bucket[R]] = []
+    while True:
+        page: Any = ask(connection, wanted)
+        found += page.data
+        if page.next_page is None:
+            return found
+        wanted = msgspec.structs.replace(wanted, page=page.next_page)
+
+
+def _days(said: _Said, today: date) -> tuple[date, date]:
+    if said.range == "month":
+        return today.replace(day=1), today
+    if said.range != "custom":
+        return today - timedelta(int(said.range) - 1), today
+    first, last = _day("from", said.first), _day("to", said.last)
+    if last < first:
+        raise InvalidRequest("The last day is before the first.", param="to")
+    if (last - first).days >= MOST_DAYS:
+        raise InvalidRequest(f"At most {MOST_DAYS} days are shown at once.", param="from")
+    return first, last
+
+
+def _day(param: str, text: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest(f"'{param}' must be a day like 2026-11-01.", param=param) from None
+    if not 1970 <= found.year <= 9998:
+        raise InvalidRequest(f"'{param}' must be a day from 1970 on.", param=param)
+    return found
+
+
+def _midnight(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp())
