@@ -5,7 +5,9 @@ from __future__ import annotations
 from antiphon.api.routes import Route
 from antiphon.console.assets import assets
 from antiphon.console.pages.keys import KeyPages
+from antiphon.console.pages.members import MemberPages
 from antiphon.console.pages.overview import OverviewPage
+from antiphon.console.pages.projects import ProjectPages
 from antiphon.console.pages.sign_in import SignInPages
 from antiphon.console.services import Services
 from antiphon.console.shell import Shell
@@ -18,6 +20,8 @@ def rows(services: Services) -> list[Route]:
         SignInPages(shell, services),
         OverviewPage(shell, services),
         KeyPages(shell, services),
+        ProjectPages(shell, services),
+        MemberPages(shell, services),
     )
     return [
         *(asset.row() for asset in assets()),
