@@ -27,6 +27,7 @@ from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.console import console
+from antiphon.console.jobs import Jobs, background
 from antiphon.console.services import Services
 from antiphon.ledger import ledger as accounts
 from antiphon.operations import used_settings
@@ -36,6 +37,7 @@ from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
 from antiphon.privacy.consent import Consents
+from antiphon.privacy.content import Content
 from antiphon.privacy.expiring import shorten
 from antiphon.privacy.policies import Policies
 from antiphon.settings import Settings
@@ -94,7 +96,8 @@ async def running(
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
-        services = _services(settings, ground, catalogue, dedicated, moderation.services)
+        jobs = await stack.enter_async_context(background(home / "jobs"))
+        services = _services(settings, ground, catalogue, dedicated, moderation.services, jobs, data.content)
         counter = counting(settings)
         around = Around(
             observers=[data.keeper, *moderation.observers],
@@ -201,6 +204,8 @@ def _services(
     catalogue: LiveCatalogue,
     dedicated: Dedicated,
     moderation: Moderation,
+    jobs: Jobs,
+    content: Content,
 ) -> Services:
     database = ground.database
     incidents = Incidents(database, settings.uptime_objective, time.time)
@@ -220,6 +225,9 @@ def _services(
         catalogue=lambda: catalogue.catalogue,
         listing=catalogue.listing,
         status=incidents.status,
+        changes=Changes(database),
+        jobs=jobs,
+        content=content,
     )
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from antiphon.api.routes import Route
 from antiphon.console.assets import assets
+from antiphon.console.pages.audit import AuditPages
+from antiphon.console.pages.catalogue import CataloguePages
+from antiphon.console.pages.data import DataPages
+from antiphon.console.pages.exports import ExportPages
+from antiphon.console.pages.flags import FlagPages
 from antiphon.console.pages.keys import KeyPages
 from antiphon.console.pages.members import MemberPages
 from antiphon.console.pages.overview import OverviewPage
@@ -22,6 +27,11 @@ def rows(services: Services) -> list[Route]:
         KeyPages(shell, services),
         ProjectPages(shell, services),
         MemberPages(shell, services),
+        AuditPages(shell, services),
+        FlagPages(shell, services),
+        DataPages(shell, services),
+        ExportPages(shell, services),
+        CataloguePages(shell, services),
     )
     return [
         *(asset.row() for asset in assets()),

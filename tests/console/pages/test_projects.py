@@ -23,7 +23,7 @@ async def test_a_project_is_made_renamed_and_archived(house: House) -> None:
         assert "its keys are refused" in await visitor.done(path + "/archive")
         text = await visitor.seen("/projects")
         assert "bots" not in text
-        assert "archived</span>" in await visitor.seen("/projects?archived")
+        assert "archived</span>" in await visitor.seen("/projects?archived=1")
         text = await visitor.seen(path)
         assert "Make account" not in text and "Rename" not in text
     assert {"project.created", "project.updated", "project.archived"} <= set(
