@@ -21,7 +21,10 @@ from antiphon.access.pepper import check_pepper
 from antiphon.access.projects import Project
 from antiphon.api.admin.table import rows as admin_rows
 from antiphon.catalogue.instances import Instance
+from antiphon.app.data import opened_content
+from antiphon.catalogue.changes import Changes
 from antiphon.console import console
+from antiphon.console.jobs import background
 from antiphon.console.services import Services
 from antiphon.operations.orders import Order
 from antiphon.pools import machines
@@ -167,7 +170,11 @@ async def console_house(
 ) -> AsyncIterator[House]:
     """The console over a copy of the empty database `migrated`."""
     path = shutil.copy(migrated, folder / "antiphon.db")
-    async with Database(f"sqlite+aiosqlite:///{path}") as database:
+    async with (
+        Database(f"sqlite+aiosqlite:///{path}") as database,
+        opened_content(Settings(home=str(folder)), database) as content,
+        background(folder / "jobs") as jobs,
+    ):
         await check_pepper(database, PEPPER)
         world = World(database)
         organization = await world.organization("acme")
@@ -184,6 +191,9 @@ async def console_house(
             catalogue=lambda: known,
             listing=known.listing,
             status=there["incidents"].status,
+            changes=Changes(database, clock=lambda: world.wall),
+            jobs=jobs,
+            content=content,
         )
         pages = {"pages": console.rows(services), "proof": world.access.sessions.proof}
         keys, admin = world.access.authenticator, admin_rows(services)

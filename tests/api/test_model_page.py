@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.api.model_page import _price
+from antiphon.api.model_page import priced
 from antiphon.values import Price
 from service import CHAT, KEY, SPEECH, serving
 
@@ -68,4 +68,4 @@ async def test_it_asks_for_a_key_unless_it_is_public(tmp_path: Path) -> None:
     ],
 )
 def test_a_price_in_words(price: Price | None, said: str) -> None:
-    assert _price(price) == said
+    assert priced(price) == said

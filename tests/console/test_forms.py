@@ -18,6 +18,14 @@ def test_fields_are_text_lists_or_numbers() -> None:
         form.number("bad")
 
 
+def test_a_choice_is_one_of_some() -> None:
+    form = Form({"role": ["reader"]})
+    assert form.choice("role", ("owner", "reader")) == "reader"
+    for name, choices in (("role", ("owner",)), ("missing", ("owner",))):
+        with pytest.raises(InvalidRequest, match=f"'{name}' must be one of owner"):
+            form.choice(name, choices)
+
+
 async def test_what_is_no_form_or_too_large_is_refused(house: House) -> None:
     async with house.visitor("owner") as visitor:
         await visitor.seen("/keys")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -223,6 +223,18 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         await self._send({"type": "http.response.body", "body": body[last:], "more_body": False})
         self._complete = True
+
+    async def answer_pieces(
+        self, pieces: AsyncIterator[bytes], length: int, content_type: str, headers: Mapping[str, str] = {}
+    ) -> None:
+        """A whole answer of `length` bytes that is not in memory at once. Raises `ClientGone`."""
+        await self._start(200, {"content-type": content_type, "content-length": str(length), **headers})
+        async for piece in pieces:
+            self.sent += len(piece)
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            if self._lost():
+                raise ClientGone("The client is gone.")
+        await self.end()
 
     async def answer_json(self, value: Any, status: int = 200) -> None:
         await self.answer(msgspec.json.encode(value), JSON, status)

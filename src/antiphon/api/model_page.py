@@ -23,7 +23,7 @@ class ModelPage:
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("antiphon.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
-        environment.filters |= {"moment": _moment, "price": _price}
+        environment.filters |= {"moment": _moment, "price": priced}
         self._template = environment.get_template("models.html")
 
     async def models(self, exchange: Exchange) -> None:
@@ -39,7 +39,7 @@ def _moment(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _price(price: Price | None) -> str:
+def priced(price: Price | None) -> str:
     """In a few words, as "$0.002 in, $0.002 out (1,000 tokens)"."""
     if price is None:
         return "free"

@@ -28,6 +28,7 @@ from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.console import console
+from antiphon.console.jobs import Jobs, background
 from antiphon.console.services import Services
 from antiphon.ledger import ledger as accounts
 from antiphon.operations import used_settings
@@ -37,6 +38,7 @@ from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
 from antiphon.privacy.consent import Consents
+from antiphon.privacy.content import Content
 from antiphon.privacy.expiring import shorten
 from antiphon.privacy.policies import Policies
 from antiphon.settings import Settings
@@ -96,6 +98,8 @@ async def running(
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
         services = _services(settings, ground, catalogue, dedicated, moderation.services, data)
+        jobs = await stack.enter_async_context(background(home / "jobs"))
+        services = _services(settings, ground, catalogue, dedicated, moderation.services, jobs, data.content)
         counter = counting(settings)
         around = _around(settings, services, data, moderation, counter, trace)
         admin = rows(services)
@@ -185,6 +189,8 @@ def _services(
     dedicated: Dedicated,
     moderation: Moderation,
     data: Data,
+    jobs: Jobs,
+    content: Content,
 ) -> Services:
     database = ground.database
     incidents = Incidents(database, settings.uptime_objective, time.time)
@@ -227,6 +233,9 @@ def _around(
         trace=trace,
         pages=console.rows(services),
         proof=services.access.sessions.proof,
+        changes=Changes(database),
+        jobs=jobs,
+        content=content,
     )
 
 

@@ -15,7 +15,8 @@ import typer
 
 from antiphon import settings
 from antiphon.catalogue.catalogue import Catalogue
-from antiphon.catalogue.entries import Ending, Entry
+from antiphon.catalogue.entries import Ending
+from antiphon.catalogue.fitting import fitting, known, require_alias, require_replacement
 from antiphon.catalogue.store import ModelStore
 from antiphon.cli.administration import Csv, opened_database, show
 from antiphon.cli.models import prepare
@@ -65,7 +66,7 @@ def switch(
 
     async def run() -> None:
         async with _opened(home) as (changes, catalogue, _):
-            entry = _fitting(catalogue, alias, snapshot)
+            entry = fitting(catalogue, alias, snapshot)
             chosen = settings.load({"home": home})
             await asyncio.to_thread(prepare, ModelStore(chosen.home_path), entry, chosen)
             made = await changes.switch(alias, snapshot, at, notes)
@@ -80,14 +81,14 @@ def rollback(alias: Alias, notes: Notes = "", home: Home = None) -> None:
 
     async def run() -> None:
         async with _opened(home) as (changes, catalogue, _):
-            _known_alias(catalogue, alias)
+            require_alias(catalogue, alias)
             past = [one.snapshot for one in catalogue.past(alias)]
             before = next((one for one in reversed(past) if one != past[-1]), None)
             if before is None:
                 raise ConfigurationError(
                     f"'{alias}' has never meant anything but '{past[-1]}'", fix="see antiphon models changes"
                 )
-            _fitting(catalogue, alias, before)
+            fitting(catalogue, alias, before)
             await changes.switch(alias, before, notes=notes)
         typer.echo(f"{alias} means {before} again. {_SOON}")
 
@@ -105,9 +106,9 @@ def retire(
 
     async def run() -> None:
         async with _opened(home) as (changes, catalogue, _):
-            _known_snapshot(catalogue, snapshot)
+            known(catalogue, snapshot)
             if replacement:
-                _fitting_replacement(catalogue, snapshot, replacement)
+                require_replacement(catalogue, snapshot, replacement)
             ending = Ending(
                 snapshot=snapshot, deprecated=catalogue.today, shutdown=day, replacement=replacement
             )
@@ -173,7 +174,7 @@ def users(
     async def run() -> list[dict[str, Any]]:
         async with _opened(home) as (_, catalogue, database):
             snapshot = catalogue.meaning(model) if model in catalogue.aliases else model
-            _known_snapshot(catalogue, snapshot)
+            known(catalogue, snapshot)
             since = int(time.time()) - days * _DAY
             async with database.connect() as connection:
                 found = await connection.run_sync(used, snapshot, since)
@@ -231,50 +232,6 @@ async def _opened(home: str | None) -> AsyncIterator[tuple[Changes, Catalogue, D
     async with opened_database(home) as (_, database):
         changes = Changes(database)
         yield changes, await changed(folder, changes), database
-
-
-def _fitting(catalogue: Catalogue, alias: str, snapshot: str) -> Entry:
-    """The snapshot, if the alias may mean it. Raises `ConfigurationError`."""
-    _known_alias(catalogue, alias)
-    entry = _known_snapshot(catalogue, snapshot)
-    if snapshot in catalogue.ended:
-        raise ConfigurationError(f"'{snapshot}' ended on {entry.shutdown}", fix="choose another")
-    if snapshot not in catalogue.installed:
-        raise ConfigurationError(f"'{snapshot}' is not installed", fix=f"antiphon models pull {snapshot}")
-    meant = catalogue.entries[catalogue.past(alias)[-1].snapshot]
-    if entry.task != meant.task:
-        raise ConfigurationError(
-            f"'{alias}' is for {meant.task}, and '{snapshot}' is for {entry.task}", fix="choose another"
-        )
-    return entry
-
-
-def _fitting_replacement(catalogue: Catalogue, snapshot: str, replacement: str) -> None:
-    """Raises `ConfigurationError` if the users of a snapshot could not use this instead."""
-    if replacement not in {*catalogue.entries, *catalogue.aliases} - {snapshot}:
-        raise ConfigurationError(f"There is no other model '{replacement}'", fix="see antiphon models list")
-    id = catalogue.meaning(replacement) if replacement in catalogue.aliases else replacement
-    if id == snapshot:
-        raise ConfigurationError(f"'{replacement}' means '{snapshot}' itself", fix="name another model")
-    if id not in catalogue.installed:
-        raise ConfigurationError(f"'{id}' is not installed", fix=f"antiphon models pull {id}")
-    task, other = catalogue.entries[snapshot].task, catalogue.entries[id].task
-    if task != other:
-        raise ConfigurationError(
-            f"'{snapshot}' is for {task}, and '{replacement}' is for {other}", fix="name another model"
-        )
-
-
-def _known_alias(catalogue: Catalogue, alias: str) -> None:
-    if alias not in catalogue.aliases:
-        raise ConfigurationError(f"There is no alias '{alias}'", fix="see antiphon models list")
-
-
-def _known_snapshot(catalogue: Catalogue, snapshot: str) -> Entry:
-    entry = catalogue.entries.get(snapshot)
-    if entry is None:
-        raise ConfigurationError(f"There is no snapshot '{snapshot}'", fix="see antiphon models list")
-    return entry
 
 
 def _day(text: str) -> date:

@@ -12,6 +12,13 @@ from antiphon.console.pages.dedicated import DedicatedPages
 from antiphon.console.pages.limits import LimitPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.playground import PlaygroundPage
+from antiphon.console.pages.audit import AuditPages
+from antiphon.console.pages.catalogue import CataloguePages
+from antiphon.console.pages.data import DataPages
+from antiphon.console.pages.exports import ExportPages
+from antiphon.console.pages.flags import FlagPages
+from antiphon.console.pages.members import MemberPages
+from antiphon.console.pages.projects import ProjectPages
 from antiphon.console.pages.sign_in import SignInPages
 from antiphon.console.pages.speech import SpeechPage
 from antiphon.console.pages.uptime import UptimePages
@@ -42,6 +49,13 @@ def rows(services: Services) -> list[Route]:
         LimitPages(shell, services),
         KeyPages(shell, services),
         DedicatedPages(shell, services),
+        ProjectPages(shell, services),
+        MemberPages(shell, services),
+        AuditPages(shell, services),
+        FlagPages(shell, services),
+        DataPages(shell, services),
+        ExportPages(shell, services),
+        CataloguePages(shell, services),
     )
     return [
         *(asset.row() for asset in assets()),

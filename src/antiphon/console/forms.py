@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 from antiphon.api.exchange import Exchange
 from antiphon.errors import Forbidden, InvalidRequest, UnsupportedMediaType
 
+T = TypeVar("T", bound=str)
 LIMIT = 256 * 1024
 """Bytes of a form."""
 FIELDS = 500
@@ -33,6 +36,13 @@ class Form:
 
     def every(self, name: str) -> list[str]:
         return self._fields.get(name, [])
+
+    def choice(self, name: str, choices: Sequence[T]) -> T:
+        """One of these. Raises `InvalidRequest`."""
+        for one in choices:
+            if one == self.text(name):
+                return one
+        raise InvalidRequest(f"'{name}' must be one of {', '.join(choices)}.", param=name)
 
     def number(self, name: str) -> int | None:
         """A whole number; None where nothing was filled in. Raises `InvalidRequest`."""

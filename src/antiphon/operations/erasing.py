@@ -6,12 +6,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.privacy import expiring
 from antiphon.storage import audit, scopes
+from antiphon.values import Caller
 
 
-async def erase(connection: AsyncConnection, organization_id: str, project_id: str | None, now: float) -> int:
+async def erase(
+    connection: AsyncConnection,
+    organization_id: str,
+    project_id: str | None,
+    now: float,
+    *,
+    by: Caller | None = None,
+) -> int:
     """From the end of the transaction on nothing of it is read any more; the purge deletes it and its keys.
 
-    How many requests it was. Raises `NotFound`.
+    How many requests it was. `by` is who asks; None is the operator's command line. Raises `NotFound`.
     """
     await scopes.require(connection, organization_id, project_id, change=project_id is None)
     gone = await connection.run_sync(lambda sync: expiring.erase(sync, organization_id, now, project_id))
@@ -21,7 +29,7 @@ async def erase(connection: AsyncConnection, organization_id: str, project_id: s
         {"id": project_id or organization_id, "requests": gone},
         organization_id=organization_id,
         project_id=project_id,
-        by=None,
+        by=by,
         now=now,
     )
     return gone

@@ -29,6 +29,7 @@ from antiphon.storage import audit
 from antiphon.storage.content_tables import content as rows
 from antiphon.storage.database import Database
 from antiphon.storage.files import NO_SPACE
+from antiphon.values import Caller
 
 _BATCH = 100
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -73,9 +74,14 @@ class Exporter:
         self._clock = clock
         self._show = show
 
-    async def of_organization(self, organization_id: str, folder: Path) -> Exported:
-        """All that is kept of it. Raises `ConfigurationError` for a folder that holds something already."""
-        await self._record("data.exported", organization_id, {"id": organization_id})
+    async def of_organization(
+        self, organization_id: str, folder: Path, *, by: Caller | None = None
+    ) -> Exported:
+        """All that is kept of it. `by` is who asks; None is the operator's command line.
+
+        Raises `ConfigurationError` for a folder that holds something already.
+        """
+        await self._record("data.exported", organization_id, {"id": organization_id}, by)
         found = Exported()
         with await asyncio.to_thread(_opened, folder) as file:
             await self._write(organization_id, folder, file, found, _everything)
@@ -100,11 +106,13 @@ class Exporter:
             return None
         return partial(_agreed, await _decisions(consents, organization_id))
 
-    async def _record(self, type: str, organization_id: str, payload: dict[str, str]) -> None:
+    async def _record(
+        self, type: str, organization_id: str, payload: dict[str, str], by: Caller | None = None
+    ) -> None:
         """Before anything is read."""
         async with self._database.begin() as connection:
             await audit.record(
-                connection, type, payload, organization_id=organization_id, by=None, now=self._clock()
+                connection, type, payload, organization_id=organization_id, by=by, now=self._clock()
             )
 
     async def _write(
