@@ -20,9 +20,9 @@ from antiphon.access.organizations import Organization
 from antiphon.access.pepper import check_pepper
 from antiphon.access.projects import Project
 from antiphon.api.admin.table import rows as admin_rows
-from antiphon.catalogue.instances import Instance
 from antiphon.app.data import opened_content
 from antiphon.catalogue.changes import Changes
+from antiphon.catalogue.instances import Instance
 from antiphon.console import console
 from antiphon.console.jobs import background
 from antiphon.console.services import Services
@@ -182,10 +182,10 @@ async def console_house(
         instances, known = dedicated(world, folder), catalogue(folder, OFFERED)
         there = administration(world, instances)
         chosen = Settings(home=str(folder), **settings)
-        content = KeptContent()
+        told = KeptContent()
         services = Services(
             **there,
-            evidence=content,
+            evidence=told,
             settings=chosen,
             provider=provider_of(chosen),
             catalogue=lambda: known,
@@ -198,4 +198,4 @@ async def console_house(
         pages = {"pages": console.rows(services), "proof": world.access.sessions.proof}
         keys, admin = world.access.authenticator, admin_rows(services)
         async with serving(folder, engine, authenticator=keys, admin=admin, **pages, **settings) as service:
-            yield House(world, service, services, organization, project, content.texts)
+            yield House(world, service, services, organization, project, told.texts)

@@ -37,21 +37,40 @@ def _fill(server: Server) -> None:
     waits = Percentiles(p50=0.5, p90=0.6, p95=0.7, p99=0.8)
     levels = tuple(
         Level(
-            load=load, answered=9, failed=0, seconds=9.0, throughput=90.0 * load, written=30.0, prompt_tokens=9.0,
-            answer_tokens=9.0, first_token=waits, answer=waits,
+            load=load,
+            answered=9,
+            failed=0,
+            seconds=9.0,
+            throughput=90.0 * load,
+            written=30.0,
+            prompt_tokens=9.0,
+            answer_tokens=9.0,
+            first_token=waits,
+            answer=waits,
         )
         for load in (1, 4)
-    )  # fmt: skip
+    )
     with create_engine(f"sqlite:///{server.home / 'antiphon.db'}").begin() as connection:
         owner = connection.scalars(select(organization.c.id)).one()
         place = connection.scalars(select(project.c.id)).first()
         for number, key in ((1, "key_1"), (1, "key_2"), (2, "key_1")):
             start = now - number * DAY
             row = {
-                "organization_id": owner, "project_id": place, "key_id": key, "snapshot": CHAT, "task": "chat",
-                "member_id": None, "requests": 7, "input_tokens": 1200, "cached_tokens": 200,
-                "output_tokens": 300, "seconds": 0, "input_cost": 2_400_000, "output_cost": 600_001, "audio_cost": 0,
-            }  # fmt: skip
+                "organization_id": owner,
+                "project_id": place,
+                "key_id": key,
+                "snapshot": CHAT,
+                "task": "chat",
+                "member_id": None,
+                "requests": 7,
+                "input_tokens": 1200,
+                "cached_tokens": 200,
+                "output_tokens": 300,
+                "seconds": 0,
+                "input_cost": 2_400_000,
+                "output_cost": 600_001,
+                "audio_cost": 0,
+            }
             for width in (60, 3600, DAY):
                 values = {**row, "width": width, "start": start - start % width}
                 connection.execute(insert(usage_rollup).values(values))
@@ -64,7 +83,7 @@ def _fill(server: Server) -> None:
                 engine="openvino",
                 measured_at=now,
                 levels=levels,
-            ),  # fmt: skip
+            ),
         )
 
 

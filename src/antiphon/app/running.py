@@ -38,7 +38,6 @@ from antiphon.pools import reports
 from antiphon.pools.pools import Pools
 from antiphon.pools.reports import Gateways, Told
 from antiphon.privacy.consent import Consents
-from antiphon.privacy.content import Content
 from antiphon.privacy.expiring import shorten
 from antiphon.privacy.policies import Policies
 from antiphon.settings import Settings
@@ -97,10 +96,9 @@ async def running(
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
-        services = _services(settings, ground, catalogue, dedicated, moderation.services, data)
         jobs = await stack.enter_async_context(background(home / "jobs"))
-        services = _services(settings, ground, catalogue, dedicated, moderation.services, jobs, data.content)
-        counter = counting(settings)
+        services = _services(settings, ground, catalogue, dedicated, moderation.services, data, jobs)
+        jobs = await stack.enter_async_context(background(home / "jobs"))
         around = _around(settings, services, data, moderation, counter, trace)
         admin = rows(services)
         keys = access.authenticator
@@ -190,7 +188,6 @@ def _services(
     moderation: Moderation,
     data: Data,
     jobs: Jobs,
-    content: Content,
 ) -> Services:
     database = ground.database
     incidents = Incidents(database, settings.uptime_objective, time.time)
@@ -212,6 +209,9 @@ def _services(
         status=incidents.status,
         provider=ground.provider,
         evidence=data.evidence,
+        changes=Changes(database),
+        jobs=jobs,
+        content=data.content,
     )
 
 
@@ -233,9 +233,6 @@ def _around(
         trace=trace,
         pages=console.rows(services),
         proof=services.access.sessions.proof,
-        changes=Changes(database),
-        jobs=jobs,
-        content=content,
     )
 
 

@@ -9,8 +9,8 @@ from antiphon.api.admin.table import Administration
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.listing import Listing
-from antiphon.moderation.evidence import Evidence
 from antiphon.console.jobs import Jobs
+from antiphon.moderation.evidence import Evidence
 from antiphon.privacy.content import Content
 from antiphon.settings import Settings
 from antiphon.wire.status import Status
@@ -20,14 +20,13 @@ class Services(Administration, frozen=True, kw_only=True):
     """`listing` gives what models' names mean now and next, which `changes` changes, `status` what `/status`
     shows.
 
-    `jobs` is long work that pages ask for, `content` what is kept of requests.
+    `jobs` is long work that pages ask for, `content` what is kept of requests, and `evidence` that of one.
     """
 
     settings: Settings
     catalogue: Callable[[], Catalogue]
     listing: Callable[[], Sequence[Listing]]
     evidence: Evidence
-    """What is kept of a request, for as long as it is."""
     changes: Changes
     jobs: Jobs
     content: Content
