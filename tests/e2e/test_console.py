@@ -12,7 +12,10 @@ from playwright.sync_api import expect
 
 from browser import DESK, PHONE, Browser, findings, visiting
 
-PAGES = ("/", "/keys", "/account", "/uptime", "/logs")
+PAGES = (
+    "/", "/playground", "/speech", "/logs", "/usage", "/costs", "/limits", "/keys", "/projects", "/members",
+    "/catalogue", "/dedicated", "/uptime", "/data", "/flags", "/audit", "/account", "/docs", "/status",
+)  # fmt: skip
 
 
 def test_an_owner_signs_in_makes_a_key_and_signs_out(browser: Browser, server: Server) -> None:

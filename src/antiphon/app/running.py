@@ -98,7 +98,7 @@ async def running(
         moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
         jobs = await stack.enter_async_context(background(home / "jobs"))
         services = _services(settings, ground, catalogue, dedicated, moderation.services, data, jobs)
-        jobs = await stack.enter_async_context(background(home / "jobs"))
+        counter = counting(settings)
         around = _around(settings, services, data, moderation, counter, trace)
         admin = rows(services)
         keys = access.authenticator
