@@ -36,6 +36,7 @@ def test_kinds_without_names_are_left_out(tmp_path: Path) -> None:
 
 async def test_projects_that_are_archived_are_not_offered(house: House) -> None:
     projects = house.world.access.projects
+    house.world.wall += 1
     other = await projects.create(house.organization.id, "lab", by=None)
     assert [one.name for one in await active(projects, house.organization.id)] == ["shop", "lab"]
     await projects.archive(house.organization.id, other.id, by=None)

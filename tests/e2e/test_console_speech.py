@@ -1,4 +1,4 @@
-"""Recordings in a browser, on the bundled model: a file, the microphone, words to click, subtitles."""
+"""Recordings in a browser, on the bundled model: files, the microphone, words to click, subtitles to save."""
 
 from __future__ import annotations
 
@@ -129,11 +129,11 @@ def test_the_microphone_is_heard(browser: Browser, server: Server) -> None:
         page = visitor.page
         page.goto("/speech")
         page.get_by_role("button", name="Record").click()
-        page.wait_for_function("level.value > 0.02")
+        page.wait_for_function("() => level.value > 0.02")
         expect(page.get_by_role("timer")).to_have_text("0:09", timeout=30_000)
         page.get_by_role("button", name="Stop recording").click()
         expect(page.get_by_role("link", name="Save the recording")).to_be_visible()
-        page.wait_for_function("isFinite(player.duration) && player.duration > 5")
+        page.wait_for_function("() => isFinite(player.duration) && player.duration > 5")
         said = understood(page, "Transcribe", "transcript").lower()
         assert "men shook hands" in said or "twentieth time" in said or "20th time" in said
         with page.expect_download() as download:
