@@ -14,10 +14,23 @@ from antiphon.operations.timeline import Timeline
 
 NOW, DAY = 1_800_000_000, 86_400
 ONE = Instance(
-    id="dedicated_1", organization_id="org-1", name="nights", snapshot="m", engine="speech", context=0, load=4,
-    replicas=1, spill_over=False, cpus=1, memory=1, gpus=0, begins_at=NOW - 100, ends_at=None,
-    created_at=NOW - 100, server="here",
-)  # fmt: skip
+    id="dedicated_1",
+    organization_id="org-1",
+    name="nights",
+    snapshot="m",
+    engine="speech",
+    context=0,
+    load=4,
+    replicas=1,
+    spill_over=False,
+    cpus=1,
+    memory=1,
+    gpus=0,
+    begins_at=NOW - 100,
+    ends_at=None,
+    created_at=NOW - 100,
+    server="here",
+)
 
 
 def test_a_calendar_shows_the_last_month_and_tells_names_apart() -> None:
