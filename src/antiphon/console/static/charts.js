@@ -61,7 +61,9 @@ const kinds = {
       hovertemplate: `%{customdata}<extra>${plain(series.name)}</extra>`,
     }));
     const yaxis = axis(chart.y_title, { tickprefix: chart.prefix, rangemode: "tozero" });
-    return [traces, layout(chart, { yaxis, xaxis: axis(chart.x_title, { rangemode: "tozero" }), showlegend: true })];
+    const legend = { orientation: "h", y: -0.32, yanchor: "top", x: 0 };
+    const xaxis = axis(chart.x_title, { rangemode: "tozero" });
+    return [traces, layout(chart, { yaxis, xaxis, legend, showlegend: true })];
   },
 
   spans(chart) {
