@@ -14,6 +14,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFReader
 
 from antiphon.workers.chat.convert import convert
+from antiphon.workers.chat.pipeline import PRECISION
 from antiphon.workers.chat.requantize import requantize
 from antiphon.workers.chat.tokenizer import load
 from benchmarks.chat.client import Target, ask, body, session
@@ -89,7 +90,7 @@ def _perplexity(folder: Path, tokens: int) -> float:
     text = "\n".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))
     ids = load(folder).encode([text])[:tokens]
     windows = [ids[at : at + WINDOW] for at in range(0, len(ids) - WINDOW + 1, WINDOW)]
-    model = openvino.Core().compile_model(folder / "openvino_model.xml", "CPU")
+    model = openvino.Core().compile_model(folder / "openvino_model.xml", "CPU", PRECISION)
     lost = [loss for window in windows for loss in _losses(model.create_infer_request(), window)]
     return float(np.exp(np.mean(lost)))
 

@@ -24,6 +24,9 @@ from tiny_models import write_whisper
 ACTS: list[tuple[tuple[str, ...], str]] = [
     (("orgs", "create", "acme"), "organization.created"),
     (("orgs", "prepaid", "acme", "--on"), "organization.updated"),
+    (("orgs", "add-member", "ada@example.com", "--role", "owner"), "user.added"),
+    (("people", "link", "ada@example.com"), "user.updated"),
+    (("people", "operator", "ada@example.com"), "user.updated"),
     (("projects", "create", "shop", "--org", "acme"), "project.created"),
     (("keys", "create", "--name", "robot", "--org", "acme", "--project", "shop"), "api_key.created"),
     (("keys", "create", "--operator"), "api_key.created"),
@@ -43,7 +46,7 @@ AS_ROUTES_DO = {
     *(f"data {verb}" for verb in ("opt-in", "opt-out", "policy set")),
     *(f"flags {verb}" for verb in ("appeal", "resolve")),
     *(f"keys {verb}" for verb in ("revoke", "rotate")),
-    *(f"orgs {verb}" for verb in ("add-member", "remove-member", "resume", "suspend")),
+    *(f"orgs {verb}" for verb in ("remove-member", "resume", "suspend")),
     *(f"status incidents {verb}" for verb in ("note", "open", "resolve")),
     *("data erase", "data export", "moderation thresholds"),
     "models pull",
@@ -56,13 +59,13 @@ READING = {
     *(f"audit {verb}" for verb in ("head", "list", "verify")),
     *(f"dedicated {verb}" for verb in ("advise", "calendar", "list")),
     *(f"models {verb}" for verb in ("changes", "compare", "list", "users", "verify")),
-    *(f"{group} list" for group in ("credits", "keys", "orgs", "prices", "projects")),
+    *(f"{group} list" for group in ("credits", "keys", "orgs", "people", "prices", "projects")),
     *("db status", "ledger verify", "orgs members", "status incidents list", "status show"),
     *(f"data {verb}" for verb in ("consent", "policy show", "public-key", "receipts")),
     *("backup verify", "flags list", "flags show", "moderation score"),
 }
-COPYING = {"backup make", "restore"}
-"""Looked for in `test_cli_backup.py`."""
+COPYING = {"backup make", "restore", "import litellm"}
+"""Looked for in `test_cli_backup.py` and `test_cli_import_.py`."""
 STARTING = {"db upgrade", "restart", "serve"}
 """What a server was started with is in the log (`operations.used_settings`)."""
 SIGNED = {"data purge"}

@@ -70,13 +70,16 @@ async def test_who_has_a_page_is_not_sent_it_again(service: Service) -> None:
     assert (await get(service, "/docs/errors", If_None_Match=headers["etag"]))[0] == 200
 
 
-@pytest.mark.parametrize(
-    "name", ["nothing", "images", "README", "missing", "images/..%2f..%2fpyproject.toml"]
-)
+@pytest.mark.parametrize("name", ["nothing", "images", "README", "missing", "images/%2fetc%2fpasswd"])
 async def test_what_is_not_there_is_said_on_a_page(service: Service, name: str) -> None:
     status, headers, body = await get(service, f"/docs/{name}")
     assert status == 404 and headers["content-type"] == "text/html; charset=utf-8"
     assert b"There is no such page" in body and b"[build-system]" not in body
+
+
+async def test_what_leads_upwards_is_no_page(service: Service) -> None:
+    status, headers, body = await get(service, "/docs/images/..%2f..%2fpyproject.toml")
+    assert status == 404 and headers["content-type"] == "application/json" and b"unknown_url" in body
 
 
 async def test_many_first_visitors_have_it_made_once(

@@ -39,6 +39,15 @@ async def test_a_message_is_said_once(house: House) -> None:
         assert "There is no such API key." not in await visitor.seen("/keys")
 
 
+async def test_a_form_that_fails_leads_back_to_its_page(house: House) -> None:
+    async with house.visitor("owner") as visitor:
+        await visitor.seen(page := f"/projects/{house.project.id}")
+        assert (await visitor.post(f"{page}/rename", {"name": ""}))[0] == 303
+        assert visitor.location == page and "must be 1 to 100 characters" in await visitor.seen(page)
+        assert (await visitor.post("/projects/create", {"name": ""}))[0] == 303
+        assert visitor.location == "/projects"
+
+
 def test_figures_are_written_for_people() -> None:
     assert (money(1_500_000), money(-2_000_000_000), money(0)) == ("$0.0015", "-$2", "$0")
     assert number(1234567) == "1,234,567"

@@ -50,7 +50,7 @@ async def house(settings: Settings) -> AsyncIterator[tuple[Ledger, Database, Acc
     async with await connected(settings.database_url, settings.home_path) as database:
         await upgrade(database)
         access = await opened(database, settings.home_path)
-        secret = await access.ensure_default() or ""
+        secret = (await access.ensure_default()).key or ""
         account = account_of(await access.authenticator.authenticate(secret))
         async with running(database, settings.home_path) as ledger:
             yield ledger, database, account, secret

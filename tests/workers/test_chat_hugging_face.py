@@ -40,7 +40,8 @@ def computed(folder: Path, tokens: list[int]) -> Any:
     """The logits of a prepared model; in a process of its own, since OpenVINO stays."""
     program = """if True:
         import json, sys, numpy, openvino
-        request = openvino.compile_model(sys.argv[1], "CPU").create_infer_request()
+        from antiphon.workers.chat.pipeline import PRECISION
+        request = openvino.compile_model(sys.argv[1], "CPU", PRECISION).create_infer_request()
         tokens = numpy.array([json.loads(sys.argv[2])])
         found = request.infer({
             "input_ids": tokens,

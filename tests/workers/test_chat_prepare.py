@@ -50,7 +50,8 @@ def test_no_logit_is_below_zero(prepared_smollm2: Path) -> None:
     """There, OpenVINO GenAI would reward what a penalty is to punish."""
     program = """if True:
         import sys, numpy, openvino
-        request = openvino.compile_model(sys.argv[1], "CPU").create_infer_request()
+        from antiphon.workers.chat.pipeline import PRECISION
+        request = openvino.compile_model(sys.argv[1], "CPU", PRECISION).create_infer_request()
         tokens = numpy.array([[1, 4093, 198, 19556, 2, 198, 1, 520, 9531, 198]])
         found = request.infer({
             "input_ids": tokens,

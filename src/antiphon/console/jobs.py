@@ -11,6 +11,7 @@ import logging
 import secrets
 import shutil
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -129,8 +130,10 @@ class Jobs:
             job.state.state = "done"
         except AntiphonError as problem:
             job.state.state, job.state.said, job.state.bad = "failed", problem.message, True
-        except Exception:
-            log.exception("%s broke off", job.state.kind)
+        except Exception as problem:
+            # Where, and not what: its text may quote what is kept.
+            places = "".join(traceback.format_tb(problem.__traceback__)).rstrip()
+            log.error("%s broke off: %s\n%s", job.state.kind, type(problem).__name__, places)
             job.state.state, job.state.said, job.state.bad = "failed", "It broke off: see the log.", True
         finally:
             job.stopped = True

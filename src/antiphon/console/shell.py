@@ -149,8 +149,10 @@ class Shell:
 
 
 def _back(exchange: Exchange) -> str:
-    """The page whose form was sent: the first part of its address."""
-    return "/" + exchange.path.strip("/").partition("/")[0]
+    """The page whose form was sent: `/keys` for `/keys/create`, `/flags/1` for `/flags/1/answer`."""
+    named = exchange.route.strip("/").split("/")[1:2]
+    parts = exchange.path.strip("/").split("/")
+    return "/" + "/".join(parts[: 2 if named and named[0].startswith("{") else 1])
 
 
 def _title(error: AntiphonError) -> str:

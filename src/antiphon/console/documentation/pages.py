@@ -16,6 +16,7 @@ from antiphon.console.documentation import outline
 from antiphon.console.documentation.addresses import Served
 from antiphon.console.documentation.rendering import Section
 from antiphon.console.documentation.site import MISSING, Frame, build
+from antiphon.errors import NotFound
 
 HTML = "text/html; charset=utf-8"
 KINDS = {
@@ -55,9 +56,14 @@ class Documentation:
         ]
 
     async def show(self, exchange: Exchange) -> None:
-        """A page or another file of the site; 304 to who has it; where there is none, a page that says so."""
+        """A page or another file of the site; 304 to who has it; where there is none, a page that says so.
+
+        Raises `NotFound` for what no link of the site could be.
+        """
         files = await self._ready()
         name = exchange.parameters.get("name", "").removesuffix(".md")
+        if ".." in name.split("/"):
+            raise NotFound("There is no such page.", code="unknown_url")
         known = name in files and name != MISSING
         file, status = files[name if known else MISSING], 200 if known else 404
         headers = {"content-security-policy": CSP, "cache-control": "no-cache", "etag": file.tag}

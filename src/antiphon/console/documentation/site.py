@@ -17,7 +17,7 @@ from antiphon.console.documentation.rendering import Rendered, Renderer, Section
 MISSING = "missing"
 """The page that is shown where there is none."""
 _PACKAGE = "antiphon.console.documentation"
-_STATIC = ("documentation.css", "documentation.js", "icon.svg", "search.js")
+_STATIC = ("documentation.css", "documentation.js", "search.js")
 
 
 def build(outline: Outline, addresses: Addresses) -> Mapping[str, bytes]:
@@ -30,6 +30,7 @@ def build(outline: Outline, addresses: Addresses) -> Mapping[str, bytes]:
         **{addresses.key(page.name): frame.page(page, one) for page, one in rendered},
         addresses.key(MISSING): frame.missing(),
         **{name: (static / name).read_bytes() for name in _STATIC},
+        "icon.svg": (files("antiphon.console") / "static" / "icon.svg").read_bytes(),
         "code.css": code.stylesheet().encode(),
         search.FILE: search.index(outline, rendered, addresses),
         **{name.removeprefix(f"{FOLDER}/"): (outline.root / name).read_bytes() for name in outline.assets()},
