@@ -85,7 +85,7 @@ def visiting(browser: Browser, **options: Any) -> Iterator[Visitor]:
         yield visitor
     finally:
         visitor.close()
-    assert visitor.problems == []
+    assert visitor.problems == [], visitor.problems
 
 
 def findings(page: Page) -> list[str]:

@@ -19,8 +19,8 @@ KINDS = {
 class Asset:
     """One file, read once; browsers ask whether it changed."""
 
-    def __init__(self, name: str, content: bytes) -> None:
-        self.path = f"/console/{name}"
+    def __init__(self, name: str, content: bytes, path: str = "") -> None:
+        self.path = path or f"/console/{name}"
         self._content = content
         self._kind = KINDS[name[name.rindex(".") :]]
         self._headers = {
@@ -49,4 +49,7 @@ def assets() -> Iterator[Asset]:
     """Every file of `static`, and the library that draws plots."""
     for file in sorted((files("antiphon.console") / "static").iterdir(), key=lambda one: one.name):
         yield Asset(file.name, file.read_bytes())
+    # Where browsers look by themselves, for pages that name none.
+    icon = files("antiphon.console") / "static" / "icon.svg"
+    yield Asset("icon.svg", icon.read_bytes(), "/favicon.ico")
     yield Asset("plotly.js", (files("plotly") / "package_data" / "plotly.min.js").read_bytes())
