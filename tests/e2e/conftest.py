@@ -40,9 +40,12 @@ def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of pages: each visits with a context of its own."""
+    """One Chromium for the tests of a file: each visits with a context of its own.
+
+    While it is there, a loop of Playwright's runs in this thread: no coroutine can be tested beside it.
+    """
     with chromium() as opened:
         yield opened
 
