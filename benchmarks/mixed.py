@@ -7,8 +7,7 @@ requests, of four organizations at once; every case follows from its number. In 
 of its own: a quarter of a part warms up, then, with no client left, file descriptors, connections, tasks,
 temporary files and processes are counted, and again at the end: nothing may be more. What counts of memory
 is the slope of a straight line through the resident memory of the gateway after the warm-up, with the upper
-bound of its 95 % interval. Speech and embeddings are computed by real engines; chat is, unless `--engines
-paced`.
+bound of its 95 % interval. All is computed by real engines, but for chat with `--engines paced`.
 """
 
 from __future__ import annotations
@@ -251,11 +250,8 @@ class Case:
         allowed = {200, 400, 404, 413, 415, 408} if self.kind == "bad input" else {200}
         if answer.status not in allowed | {429, 503}:
             return f"{self.kind}: {answer.status}"
-        if (
-            answer.content_type == "text/event-stream"
-            and b"[DONE]" not in content
-            and b'"error"' not in content
-        ):
+        ended = b"[DONE]" in content or b'"error"' in content
+        if answer.content_type == "text/event-stream" and not ended:
             return f"{self.kind}: unmarked end"
         return str(answer.status)
 
@@ -296,9 +292,8 @@ class House:
         )
 
     def _descriptors(self, process: psutil.Process) -> int:
-        databases = f"{self.server.home}/"
-        opened = [Path(file.path).name for file in process.open_files() if file.path.startswith(databases)]
-        return process.num_fds() - sum(".db" in name for name in opened)
+        opened = [Path(file.path) for file in process.open_files()]
+        return process.num_fds() - sum(p.parent == self.server.home and ".db" in p.name for p in opened)
 
     async def steady(self) -> Left:
         """The most of each that some readings of an idle server find: what is looked after comes and goes."""
@@ -392,8 +387,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=REQUESTS)
     given = parser.parse_args()
     requests = QUICK_REQUESTS if given.quick else given.requests
-    console = runs.console()
-    journal = runs.journal(KIND, given, console, PACKAGES, given.engines, requests)
+    journal = runs.journal(KIND, given, console := runs.console(), PACKAGES, given.engines, requests)
     parts = asyncio.run(_parts(given.engines, requests, journal))
     found = Results(
         **runs.about(KIND, PACKAGES), engines=given.engines, requests=requests, parts=parts, bars=bars(parts)
