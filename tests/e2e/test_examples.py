@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from benchmarks.processes import Server
 from drivers import BIN, ROOT, environment
-from examples import SECONDS, fences, pages, run
+from fences import SECONDS, fences, pages, run
 
 EXAMPLES = {page: found for page in pages() if (found := [one for one in fences(page) if one.runs])}
 
