@@ -1,0 +1,1 @@
+"""Example applications on the stock `openai` client; each starts with `python -m examples.NAME`."""

@@ -1,0 +1,1 @@
+"""What the example applications have in common: a server for a page, the page's style, and evaluations."""
