@@ -6,23 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from benchmarks.cells import Cell, attempt, read, rounds, table
+from benchmarks.cells import Attempt, Cell, attempt, read, rounds, table
 from benchmarks.marks import marked
 
 
 def test_each_is_shown_as_often_and_what_fails_is_kept() -> None:
-    ran: list[str] = []
+    ran: list[tuple[str, int]] = []
     kept: list[int] = []
 
-    def run(tests: Sequence[str]) -> tuple[bool | None, str]:
-        ran.append(tests[0])
-        return {"a": True, "b": False, "c": None}[tests[0]], "said"
+    def run(tests: Sequence[str], times: int) -> Attempt:
+        ran.append((tests[0], times))
+        return Attempt(times, failed=2 * (tests[0] == "b"), skipped=tests[0] == "c", said="said")
 
     cells = {"one": Cell(runs=2)}
-    rounds(cells, {"one": ["a"], "two": ["b"], "three": ["c"]}, 3, run, lambda: kept.append(len(ran)))
-    assert sorted(ran) == ["a"] + ["b"] * 3 + ["c"] * 3 and kept == list(range(1, 8))
-    assert [cells[name].runs for name in ("one", "two", "three")] == [3, 3, 3]
-    assert cells["two"].failures == ["said"] * 3 and cells["three"].skipped == 3
+    rounds(cells, {"one": ["a"], "two": ["b"], "three": ["c"]}, 7, run, lambda: kept.append(len(ran)))
+    assert ran == [("b", 5), ("c", 5), ("a", 5), ("b", 2), ("c", 2)] and kept == [1, 2, 3, 4, 5]
+    assert [cells[name].runs for name in ("one", "two", "three")] == [7, 7, 7]
+    assert cells["two"].failed == 4 and cells["two"].failures == ["said"] * 2
+    assert cells["three"].skipped == 7
     assert table(cells).row_count == 3
 
 
@@ -31,14 +32,31 @@ def test_nothing_is_there_at_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "passed"), [("pass", True), ("assert 0, 'seen'", False), ("pytest.skip()", None)]
+    ("text", "failed", "skipped"),
+    [("pass", 0, False), ("assert 0, 'seen'", 3, False), ("pytest.skip()", 0, True)],
 )
-def test_tests_run_in_a_process_of_their_own(tmp_path: Path, text: str, passed: bool | None) -> None:
+def test_tests_run_in_a_process_of_their_own(tmp_path: Path, text: str, failed: int, skipped: bool) -> None:
     file = tmp_path / "test_one.py"
     file.write_text(f"import pytest\n\ndef test_one():\n    {text}\n")
-    found, told = attempt([str(file)])
-    assert found is passed
-    assert passed is not False or "seen" in told
+    found = attempt([str(file)], 3)
+    assert (found.rounds, found.failed, found.skipped) == (3, failed, skipped)
+    assert not failed or "seen" in found.said
+
+
+def test_rounds_that_fail_are_counted_and_not_their_tests(tmp_path: Path) -> None:
+    file = tmp_path / "test_one.py"
+    fails = """
+import pytest
+from itertools import count
+
+ROUND = {"a": count(), "b": count()}
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_one(name):
+    assert next(ROUND[name]) != 1
+"""
+    file.write_text(fails)
+    assert attempt([str(file)], 4).failed == 1
 
 
 def test_marks_are_read_from_the_tests() -> None:
