@@ -36,10 +36,11 @@ async def test_every_connection_runs_a_safe_sqlite(tmp_path: Path) -> None:
     assert tuple(map(int, version.split("."))) >= (3, 51, 3)
 
 
-async def test_every_connection_is_durable_shared_and_strict(tmp_path: Path) -> None:
+async def test_every_connection_is_durable_shared_small_and_strict(tmp_path: Path) -> None:
     async with Database(f"sqlite+aiosqlite:///{tmp_path}/a.db") as database:
         assert await one(database, "pragma journal_mode") == "wal"
         assert await one(database, "pragma synchronous") == 2
+        assert await one(database, "pragma cache_size") == -512
         assert await one(database, "pragma foreign_keys") == 1
         assert await one(database, "pragma busy_timeout") == 5000
 

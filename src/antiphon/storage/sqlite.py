@@ -43,6 +43,8 @@ _JOIN_SECONDS = 5.0
 _STEPS = 10_000
 """Of a statement, between two looks at the time: well under a millisecond."""
 _RETRY_SECONDS = 0.01
+_CACHE_KIB = 512
+"""Pages that a connection keeps."""
 _FORGET_SECONDS = 5.0
 _MODULES = ("pysqlite3", "sqlite3")
 _TAKEN_OVER = (
@@ -245,6 +247,8 @@ def _open(sqlite: ModuleType, path: Path, options: dict[str, Any], limit: _Limit
                 f"{path.parent} lies on a file system that SQLite cannot share between processes",
                 fix="put the data folder on a local disk",
             )
+        # Nine connections fill their caches for hours else; the system has the pages of the file anyway.
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")  # what is deleted is not left in free pages
         connection.execute(f"PRAGMA foreign_keys = {options['foreign_keys']:d}")
