@@ -3,9 +3,9 @@
     python -m benchmarks.mixed [--engines real|paced] [--requests 20000] [--quick] [--fresh] [--out FOLDER]
 
 A fifth of the clients leave. Chats and completions, streamed or not, embeddings, recordings and mutated
-requests, of four organizations at once; every case follows from its number. In two parts, each on a server
-of its own: a quarter of a part warms up, then, with no client left, file descriptors, connections, tasks,
-temporary files and processes are counted, and again at the end: nothing may be more. What counts of memory
+requests, of four organizations at once; every case follows from its number. A quarter warms up, then, with no
+client left, file descriptors, connections, tasks, temporary files and processes are counted, and again at the
+end: nothing may be more. What counts of memory
 is the slope of a straight line through the resident memory of the gateway after the warm-up, with the upper
 bound of its 95 % interval. All is computed by real engines, but for chat with `--engines paced`.
 """
@@ -38,16 +38,15 @@ from antiphon.catalogue.pull import pull
 from benchmarks import fuzz, grids, runs
 from benchmarks.grids import Bar, Grid, most
 from benchmarks.isolation import PROGRAMS, Tenant
-from benchmarks.journal import Journal
 from benchmarks.load import client
 from benchmarks.processes import Server, antiphon
 
 KIND = "mixed"
 PACKAGES = ("antiphon", "openvino-genai", "faster-whisper", "aiohttp")
 REQUESTS, QUICK_REQUESTS = 20_000, 400
-PARTS, WARM_UP = 2, 0.25
-READINGS = 100
-"""Of memory, in a part."""
+WARM_UP = 0.25
+READINGS = 200
+"""Of memory."""
 ORGANIZATIONS, CLIENTS = 4, 4
 """Clients of each."""
 KINDS = {
@@ -89,7 +88,7 @@ class Left(msgspec.Struct, frozen=True):
         return {name: count for name, count in grown.items() if count > 0}
 
 
-class Part(msgspec.Struct, frozen=True):
+class Soak(msgspec.Struct, frozen=True):
     """`samples`: requests sent, and bytes resident in the gateway and in its engines, after the warm-up."""
 
     before: Left
@@ -110,7 +109,7 @@ class Slope(msgspec.Struct, frozen=True):
 class Results(runs.Run, frozen=True, kw_only=True):
     engines: str
     requests: int
-    parts: list[Part]
+    soak: Soak
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> Slope:
@@ -131,37 +130,30 @@ def slope(samples: Sequence[tuple[float, float]]) -> Slope:
     return Slope(found, found + 2.228 * error)
 
 
-def slopes(parts: Sequence[Part], which: int) -> Slope:
-    """The worst of the parts: of the gateway (1), or of its engines (2)."""
-    return max((slope([(s[0], s[which]) for s in part.samples]) for part in parts), key=lambda s: s.most)
+def grown(soak: Soak, which: int) -> Slope:
+    """Of the gateway (1), or of its engines (2)."""
+    return slope([(sample[0], sample[which]) for sample in soak.samples])
 
 
-def hourly(parts: Sequence[Part]) -> float:
+def hourly(soak: Soak) -> float:
     """MiB an hour, at the pace of the run: the upper bound of the gateway's slope."""
-    pace = sum(sum(part.ends.values()) for part in parts) / sum(part.seconds for part in parts)
-    return slopes(parts, 1).most * pace * 3600 / 2**20
+    return grown(soak, 1).most * sum(soak.ends.values()) / soak.seconds * 3600 / 2**20
 
 
-def wrong(parts: Sequence[Part]) -> dict[str, int]:
+def wrong(soak: Soak) -> dict[str, int]:
     """Ends that no request may have."""
-    total: Counter[str] = Counter()
-    for part in parts:
-        total.update({end: n for end, n in part.ends.items() if not (end.isdigit() or end == "left")})
-    return dict(total)
+    return {end: n for end, n in soak.ends.items() if not (end.isdigit() or end == "left")}
 
 
-def bars(parts: Sequence[Part]) -> list[Bar]:
-    grown: Counter[str] = Counter()
-    for part in parts:
-        grown.update(part.after.more(part.before))
-    failed = wrong(parts)
+def bars(soak: Soak) -> list[Bar]:
+    left, failed = soak.after.more(soak.before), wrong(soak)
     return [
-        most("resident memory a request, upper bound", slopes(parts, 1).most, WORST, "bytes", 0),
+        most("resident memory a request, upper bound", grown(soak, 1).most, WORST, "bytes", 0),
         Bar(
             name="descriptors, connections, tasks, temporary files, processes left behind",
             wanted="none",
-            measured=", ".join(f"{n} {name}" for name, n in grown.items()) or "none",
-            met=not grown,
+            measured=", ".join(f"{n} {name}" for name, n in left.items()) or "none",
+            met=not left,
         ),
         Bar(
             name="requests that ended as none may",
@@ -173,22 +165,18 @@ def bars(parts: Sequence[Part]) -> list[Bar]:
 
 
 def table(found: Results) -> Grid:
-    total: Counter[str] = Counter()
-    for part in found.parts:
-        total.update(part.ends)
-    gateway, engines = slopes(found.parts, 1), slopes(found.parts, 2)
+    total = Counter(found.soak.ends)
+    gateway, engines = grown(found.soak, 1), grown(found.soak, 2)
     rows = [
         ("requests", f"{total.total():,}"),
         ("of which their clients left", f"{total['left']:,}"),
         ("answered with 200", f"{total['200']:,}"),
-        ("minutes", f"{sum(part.seconds for part in found.parts) / 60:.0f}"),
+        ("minutes", f"{found.soak.seconds / 60:.0f}"),
         ("gateway, bytes a request (upper bound)", f"{gateway.bytes:.0f} ({gateway.most:.0f})"),
-        ("gateway, MiB an hour (upper bound)", f"{hourly(found.parts):.2f}"),
+        ("gateway, MiB an hour (upper bound)", f"{hourly(found.soak):.2f}"),
         ("engines, bytes a request (upper bound)", f"{engines.bytes:.0f} ({engines.most:.0f})"),
     ]
-    return Grid(
-        f"Mixed requests, {found.engines} chat engines, the worse of {PARTS} servers", ("", "measured"), rows
-    )
+    return Grid(f"Mixed requests, {found.engines} chat engines", ("", "measured"), rows)
 
 
 BLOCKS: dict[str, Callable[[Results], Grid | None]] = {
@@ -347,7 +335,7 @@ async def _send(
             await asyncio.gather(*(again(session) for session in sessions))
 
 
-async def _part(engines: str, numbers: range) -> Part:
+async def _soak(engines: str, requests: int) -> Soak:
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         home, temporary = alone(Path(folder) / "home", "gpt-3.5-turbo", "whisper-1"), Path(folder) / "tmp"
         temporary.mkdir()
@@ -356,7 +344,7 @@ async def _part(engines: str, numbers: range) -> Part:
         with antiphon(home, settings, program=PROGRAMS[engines]) as server:
             house, ends, samples = House(server, temporary), Counter[str](), list[tuple[int, int, int]]()
             callers = [Tenant(server, PROGRAMS[engines], f"caller-{n}") for n in range(ORGANIZATIONS)]
-            warm = round(len(numbers) * WARM_UP)
+            numbers, warm = range(requests), round(requests * WARM_UP)
             began = time.monotonic()
             await _send(house, callers, numbers[:warm], ends, [])
             took = time.monotonic() - began
@@ -365,16 +353,7 @@ async def _part(engines: str, numbers: range) -> Part:
             await _send(house, callers, numbers[warm:], ends, samples)
             took += time.monotonic() - began
             after = await house.quiet(before)
-    return Part(before=before, after=after, ends=dict(sorted(ends.items())), seconds=took, samples=samples)
-
-
-async def _parts(engines: str, requests: int, journal: Journal) -> list[Part]:
-    runs.end_with_sigterm()
-    size = requests // PARTS
-    return [
-        await journal.once(f"part {n}", Part, partial(_part, engines, range(n * size, (n + 1) * size)))
-        for n in range(PARTS)
-    ]
+    return Soak(before=before, after=after, ends=dict(sorted(ends.items())), seconds=took, samples=samples)
 
 
 def _show(console: Console, found: Results) -> None:
@@ -382,18 +361,19 @@ def _show(console: Console, found: Results) -> None:
 
 
 def main() -> None:
-    parser = runs.parser(KIND, __doc__.splitlines()[0], ("parts",), "a few hundred requests, read more often")
+    parser = runs.parser(KIND, __doc__.splitlines()[0], ("soak",), "a few hundred requests, read more often")
     parser.add_argument("--engines", choices=tuple(PROGRAMS), default="real")
     parser.add_argument("--requests", type=int, default=REQUESTS)
     given = parser.parse_args()
     requests = QUICK_REQUESTS if given.quick else given.requests
     journal = runs.journal(KIND, given, console := runs.console(), PACKAGES, given.engines, requests)
-    parts = asyncio.run(_parts(given.engines, requests, journal))
+    runs.end_with_sigterm()
+    soak = asyncio.run(journal.once("soak", Soak, partial(_soak, given.engines, requests)))
     found = Results(
-        **runs.about(KIND, PACKAGES), engines=given.engines, requests=requests, parts=parts, bars=bars(parts)
+        **runs.about(KIND, PACKAGES), engines=given.engines, requests=requests, soak=soak, bars=bars(soak)
     )
     _show(console, found)
-    runs.finish(given, console, journal, partial(found.write, kind=KIND), ("parts",))
+    runs.finish(given, console, journal, partial(found.write, kind=KIND), ("soak",))
 
 
 if __name__ == "__main__":

@@ -149,8 +149,8 @@ def grown(folder: Path) -> Measured | None:
     found = runs.newest(folder, mixed.KIND, mixed.Results)
     if found is None:
         return None
-    hourly = mixed.hourly(found.parts)
-    slope = mixed.slopes(found.parts, 1)
+    hourly = mixed.hourly(found.soak)
+    slope = mixed.grown(found.soak, 1)
     text = f"at most {hourly:.2f} MiB/h, {slope.most:.0f} bytes a request (95 %)"
     return Measured(text, hourly <= 1, found.requests >= mixed.REQUESTS, found.written)
 

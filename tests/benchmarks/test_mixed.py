@@ -6,12 +6,12 @@ import random
 from typing import Any
 
 import pytest
-from benchmarks.mixed import KINDS, Case, Left, Part, bars, hourly, slope, wrong
+from benchmarks.mixed import KINDS, Case, Left, Soak, bars, hourly, slope, wrong
 
 BEFORE = Left(descriptors=90, connections=10, tasks=30, files=0, processes=4)
 
 
-def part(grows: float, **given: Any) -> Part:
+def soak(grows: float, **given: Any) -> Soak:
     chance = random.Random(1)
     samples = [(n, round(10**8 + grows * n + chance.gauss(0, 20_000)), 10**9) for n in range(0, 7200, 100)]
     told: dict[str, Any] = {
@@ -20,7 +20,7 @@ def part(grows: float, **given: Any) -> Part:
         "ends": {"200": 6000, "left": 1200},
         "seconds": 720.0,
     }
-    return Part(**told | given, samples=samples)
+    return Soak(**told | given, samples=samples)
 
 
 def test_the_slope_is_that_of_the_line_and_its_bound_lies_above() -> None:
@@ -40,23 +40,23 @@ def test_an_interval_holds_the_true_slope_nineteen_times_of_twenty() -> None:
 
 
 def test_growth_is_told_by_request_and_by_hour() -> None:
-    steady, growing = part(0), part(200)
-    assert bars([steady])[0].met and not bars([steady, growing])[0].met
+    steady, growing = soak(0), soak(200)
+    assert bars(steady)[0].met and not bars(growing)[0].met
     # Ten requests a second: 200 bytes each are 7 MiB an hour.
-    assert hourly([growing]) == pytest.approx(200 * 36_000 / 2**20, rel=0.2)
+    assert hourly(growing) == pytest.approx(200 * 36_000 / 2**20, rel=0.2)
 
 
 def test_what_is_left_behind_is_told_and_what_is_less_is_fine() -> None:
-    leaking = part(0, after=Left(descriptors=93, connections=8, tasks=30, files=1, processes=4))
-    [_, left, _] = bars([leaking])
+    leaking = soak(0, after=Left(descriptors=93, connections=8, tasks=30, files=1, processes=4))
+    [_, left, _] = bars(leaking)
     assert not left.met and left.measured == "3 descriptors, 1 files"
-    assert bars([part(0)])[1].met
+    assert bars(soak(0))[1].met
 
 
 def test_an_end_that_is_neither_a_status_nor_a_leaving_is_wrong() -> None:
-    broken = part(0, ends={"200": 5, "429": 1, "left": 2, "chat: 500": 1, "chat, streamed: unmarked end": 2})
-    assert wrong([broken, broken]) == {"chat: 500": 2, "chat, streamed: unmarked end": 4}
-    assert not bars([broken])[2].met
+    broken = soak(0, ends={"200": 5, "429": 1, "left": 2, "chat: 500": 1, "chat, streamed: unmarked end": 2})
+    assert wrong(broken) == {"chat: 500": 1, "chat, streamed: unmarked end": 2}
+    assert not bars(broken)[2].met
 
 
 def test_cases_follow_from_their_numbers_and_are_of_every_kind() -> None:
