@@ -160,7 +160,8 @@ async def main() -> None:
     parser.add_argument("--model", default="gpt-3.5-turbo")
     parser.add_argument("--speech-model", default="whisper-1")
     chosen = parser.parse_args()
-    partner, findings = Partner(connected(), chosen.model, chosen.speech_model), Findings()
+    client = connected().with_options(max_retries=10)
+    partner, findings = Partner(client, chosen.model, chosen.speech_model), Findings()
     for turn in turns():
         await evaluated(partner, turn, findings)
     findings.keep(HERE, models=[chosen.model, chosen.speech_model], larger_models="not measured")

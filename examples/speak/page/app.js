@@ -81,7 +81,7 @@ function work(words, stop, act) {
 
 async function turn(recording) {
   const spoken = performance.now();
-  const seconds = () => `${((performance.now() - spoken) / 1000).toFixed(1)} s`;
+  const seconds = () => `${((performance.now() - spoken) / 1000).toFixed(1)}\u00a0s`;
   const well = await work("Listening to what you said …", "Stop the answer", async (signal) => {
     const query = new URLSearchParams({ target: at("target").value });
     const heard = await json(await fetch(`hear?${query}`, { method: "POST", body: recording, signal }));
