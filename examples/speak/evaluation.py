@@ -1,35 +1,39 @@
 """How well the companion hears and tells: recordings of people, changed in known ways, and hesitation.
 
-    python examples/speak/evaluation.py
+    python -m examples.speak.evaluation [--model gpt-3.5-turbo] [--speech-model whisper-1]
 
 Needs a running server, set by OPENAI_BASE_URL and OPENAI_API_KEY, and writes evaluation.json beside it.
 """
 
 from __future__ import annotations
 
+import argparse
 import array
 import asyncio
 import csv
 import io
 import json
-import sys
+import re
 import wave
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
-from typing import Any
 
-from feedback import feedback, plain
-from openai import AsyncOpenAI
-from partner import END, MOST_SENTENCES, Partner
+from openai.types.audio import TranscriptionWord
+
+from examples.kit.evaluate import Findings
+from examples.kit.serve import connected
+
+from .feedback import feedback, plain
+from .partner import Partner
 
 HERE = Path(__file__).parent
 PEOPLE = HERE.parents[1] / "tests" / "data"
+WAV = "audio/wav"
 STRANGE = "zebra"
 SILENCE = 1.5
 FASTER = 1.25
+END = re.compile(r"[.!?…]+[\"”')]*(?=\s|$)")
 
 
 @dataclass
@@ -38,7 +42,7 @@ class Turn:
 
     name: str
     recording: bytes
-    kind: str
+    media_type: str
     target: str
     fillers: list[str] = field(default_factory=list)
     pause: float | None = None
@@ -95,78 +99,72 @@ def turns() -> Iterator[Turn]:
         rows = [row for row in csv.DictReader(manifest, delimiter="\t") if row["language"] == "en"]
     for row in rows:
         path, said = PEOPLE / row["path"], row["reference"]
-        yield Turn(path.stem, path.read_bytes(), path.suffix[1:], said)
+        yield Turn(path.stem, path.read_bytes(), f"audio/{path.suffix[1:]}", said)
         if path.suffix == ".wav":
             sound = opened(path)
             pace = 60 * len(plain(said)) / sound.spoken_seconds()
             paused, fast = sound.with_silence(SILENCE).wav(), Sound(round(sound.rate * FASTER), sound.samples)
-            yield Turn(f"{path.stem}, with a pause", paused, "wav", said, pause=SILENCE)
-            yield Turn(f"{path.stem}, as it is", sound.wav(), "wav", said, pace=pace)
-            yield Turn(f"{path.stem}, faster", fast.wav(), "wav", said, pace=pace * FASTER)
+            yield Turn(f"{path.stem}, with a pause", paused, WAV, said, pause=SILENCE)
+            yield Turn(f"{path.stem}, as it is", sound.wav(), WAV, said, pace=pace)
+            yield Turn(f"{path.stem}, faster", fast.wav(), WAV, said, pace=pace * FASTER)
     for row in json.loads((HERE / "data" / "recordings.json").read_text()):
         recording = (HERE / "data" / row["file"]).read_bytes()
-        yield Turn(row["file"], recording, "ogg", row["says"], fillers=row["fillers"])
+        yield Turn(row["file"], recording, "audio/ogg", row["says"], fillers=row["fillers"])
 
 
-async def checks(partner: Partner, turn: Turn) -> dict[str, bool]:
+async def evaluated(partner: Partner, turn: Turn, findings: Findings) -> None:
     """What of the turn came out right, by kind."""
-    text, words = await partner.hear(turn.recording, turn.kind)
+    heard = await partner.hear(turn.recording, turn.media_type)
+    words = heard.words or []
     told = feedback(turn.target, words)
-    found = {"fillers: as many as there are": len(told["fillers"]) == len(turn.fillers)}
+    checks = {"fillers: as many as there are": len(told["fillers"]) == len(turn.fillers)}
+    answer = ""
     if turn.pause is not None:
         stops = [one["seconds"] for one in told["pauses"]]
-        found["pauses: one, as long as it is to half a second"] = (
-            len(stops) == 1 and abs(stops[0] - turn.pause) <= 0.5
-        )
+        well = len(stops) == 1 and abs(stops[0] - turn.pause) <= 0.5
+        checks["pauses: one, as long as it is to half a second"] = well
     elif turn.pace is not None:
-        pace = told["pace"]
-        found["pace: right to 15 %"] = pace is not None and abs(pace / turn.pace - 1) <= 0.15
+        checks["pace: right to 15 %"] = abs((told["pace"] or 0) / turn.pace - 1) <= 0.15
     else:
-        found |= words_checks(words, told["words"])
-        answer = "".join([piece async for piece in partner.answer([], text)]).strip()
-        found |= answer_checks(text, answer)
-    return found
+        checks |= words_checks(told["compared"], words)
+        answer = [text async for text in partner.answer([heard.text])][-1].strip()
+        checks |= answer_checks(plain(heard.text), answer)
+    findings.add(turn.name, checks, {"heard": heard.text.strip(), "answer": answer})
 
 
-def words_checks(words: list[Any], compared: list[dict[str, str]]) -> dict[str, bool]:
-    same = sum(one["kind"] == "same" for one in compared)
-    wanted = [one["wanted"] for one in compared if one["wanted"]]
+def words_checks(compared: list[dict[str, str]], words: Sequence[TranscriptionWord]) -> dict[str, bool]:
+    wanted = [word for one in compared for word in one["wanted"].split()]
+    same = sum(len(one["wanted"].split()) for one in compared if one["wanted"] == one["said"])
     middle = len(wanted) // 2
-    changed = " ".join([*wanted[:middle], STRANGE, *wanted[middle + 1 :]])
-    told = [one for one in feedback(changed, words)["words"] if one["wanted"] == STRANGE]
+    changed = feedback(" ".join([*wanted[:middle], STRANGE, *wanted[middle + 1 :]]), words)["compared"]
     return {
         "words: nine of ten said right are told so": same >= 0.9 * len(wanted),
-        "words: one of the sentence that was not said is told": told[0]["kind"] in ("different", "missing"),
+        "words: one of the sentence that was not said is told": any(
+            STRANGE in one["wanted"].split() and one["wanted"] != one["said"] for one in changed
+        ),
     }
 
 
-def answer_checks(text: str, answer: str) -> dict[str, bool]:
+def answer_checks(said: list[str], answer: str) -> dict[str, bool]:
     ends = [end.end() for end in END.finditer(answer)]
-    whole = 1 <= len(ends) <= MOST_SENTENCES and ends[-1] == len(answer)
     return {
-        "answers: one or two whole sentences": whole,
-        "answers: more than an echo of what was said": bool(set(plain(answer)) - set(plain(text)))
-        and plain(answer) != plain(text),
+        "answers: one or two whole sentences": len(ends) in (1, 2) and ends[-1] == len(answer),
+        "answers: more than an echo of what was said": not set(plain(answer)) <= set(said),
     }
 
 
 async def main() -> None:
-    model, speech_model = (sys.argv[1:] + ["gpt-3.5-turbo", "whisper-1"][len(sys.argv) - 1 :])[:2]
-    partner = Partner(AsyncOpenAI(), model, speech_model)
-    of, right, results = Counter[str](), Counter[str](), []
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="gpt-3.5-turbo")
+    parser.add_argument("--speech-model", default="whisper-1")
+    chosen = parser.parse_args()
+    client = connected().with_options(max_retries=10)
+    partner, findings = Partner(client, chosen.model, chosen.speech_model), Findings()
     for turn in turns():
-        found = await checks(partner, turn)
-        of.update(found.keys())
-        right.update(kind for kind, well in found.items() if well)
-        results.append({"turn": turn.name, "checks": found})
-        print("." if all(found.values()) else "x", end="", flush=True)
-    print()
-    for kind in sorted(of):
-        print(f"{kind:<60}{right[kind]:>4} of {of[kind]}")
-    summary = {kind: [right[kind], of[kind]] for kind in sorted(of)}
-    report = {"models": [model, speech_model], "date": date.today().isoformat(), "turns": len(results)}
-    text = json.dumps(report | {"right_of": summary, "results": results}, indent=1)
-    (HERE / "evaluation.json").write_text(text + "\n")
+        await evaluated(partner, turn, findings)
+    findings.keep(HERE, models=[chosen.model, chosen.speech_model], larger_models="not measured")
 
 
 if __name__ == "__main__":

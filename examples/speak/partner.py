@@ -1,14 +1,18 @@
-"""Who listens and answers: a recording becomes words with times, and a conversation goes on."""
+"""Sam, who listens and answers: a recording becomes words with times, and a conversation goes on."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from feedback import Word
 from openai import AsyncOpenAI
+from openai.types.audio import TranscriptionVerbose
+from openai.types.chat import (
+    ChatCompletionAssistantMessageParam,
+    ChatCompletionMessageParam,
+    ChatCompletionUserMessageParam,
+)
 
 INSTRUCTIONS = "You are Sam, a friendly partner in a conversation. You answer in one or two short sentences."
 EXAMPLE = (
@@ -17,11 +21,9 @@ EXAMPLE = (
 )
 HESITANT = "Um, so, uh, I was, er, thinking that, um, well, hmm."
 """What Whisper is told was said before: it leaves out sounds of hesitation unless they have been written."""
-ENDINGS = {"webm": "webm", "ogg": "ogg", "mp4": "mp4", "wav": "wav", "x-wav": "wav", "flac": "flac"}
-MOST_SENTENCES = 2
-MOST_TOKENS = 80
-MOST_TURNS = 4
-END = re.compile(r"[.!?…]+[\"”')]*(?=\s|$)")
+LAST = 5
+"""So many texts of the conversation are shown to the model, the newest with them."""
+TWO_SENTENCES = re.compile(r"(?:.*?[.!?…][\"”')]*(?=\s)){2}", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -29,53 +31,54 @@ class Partner:
     """A speech model that listens, and a chat model that answers."""
 
     client: AsyncOpenAI
-    model: str
-    speech_model: str
+    model: str = "gpt-3.5-turbo"
+    speech_model: str = "whisper-1"
 
-    async def hear(self, recording: bytes, kind: str) -> tuple[str, list[Word]]:
-        """The text of a recording of the type `audio/<kind>`, and its words with their times.
+    async def hear(self, recording: bytes, media_type: str) -> TranscriptionVerbose:
+        """The text of a recording, and its words with their times in seconds. Raises `openai.APIError`.
 
-        The target sentence is not told to the model: it would hear it. Raises `openai.APIError`.
+        The target sentence is not told to the model: it would hear it.
         """
-        heard = await self.client.audio.transcriptions.create(
+        kind = media_type.partition(";")[0].rpartition("/")[2]
+        return await self.client.audio.transcriptions.create(
             model=self.speech_model,
-            file=(f"speech.{ENDINGS.get(kind, kind)}", recording),
+            file=(f"speech.{kind}", recording),
             language="en",
             prompt=HESITANT,
             response_format="verbose_json",
             timestamp_granularities=["word"],
         )
-        return heard.text.strip(), [Word(one.word, one.start, one.end) for one in heard.words or []]
 
-    async def answer(self, turns: Sequence[dict[str, str]], text: str) -> AsyncIterator[str]:
-        """The answer as it is written, ended after `MOST_SENTENCES`; raises `openai.APIError`."""
-        messages: list[Any] = [
-            {"role": "system", "content": INSTRUCTIONS},
-            {"role": "user", "content": EXAMPLE[0]},
-            {"role": "assistant", "content": EXAMPLE[1]},
-            *turns[-MOST_TURNS:],
-            {"role": "user", "content": text},
-        ]
+    async def answer(self, talk: Sequence[str]) -> AsyncIterator[str]:
+        """The answer as far as it is written, longer each time, until two sentences are whole.
+
+        `talk` is what was said, the user and Sam in turn, the user last. Raises `openai.APIError`.
+        """
+        messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": INSTRUCTIONS}]
+        for n, text in enumerate((*EXAMPLE, *talk[-LAST:])):
+            messages.append(sam(text) if n % 2 else user(text))
         stream = await self.client.chat.completions.create(
             model=self.model,
             messages=messages,
             temperature=0.3,
             frequency_penalty=0.5,
-            max_tokens=MOST_TOKENS,
+            max_tokens=80,
             stream=True,
         )
         written = ""
         async with stream:
             async for chunk in stream:
-                piece = (chunk.choices[0].delta.content or "") if chunk.choices else ""
-                end = ended(written + piece)
-                yield piece if end is None else piece[: max(0, end - len(written))]
-                if end is not None:
+                written += "".join(choice.delta.content or "" for choice in chunk.choices)
+                if whole := TWO_SENTENCES.match(written):
+                    yield whole[0]
                     return
-                written += piece
+                if written.strip():
+                    yield written
 
 
-def ended(text: str) -> int | None:
-    """Where the last allowed sentence ends, once something has come after it."""
-    ends = [found.end() for found in END.finditer(text) if found.end() < len(text)]
-    return ends[MOST_SENTENCES - 1] if len(ends) >= MOST_SENTENCES else None
+def user(text: str) -> ChatCompletionUserMessageParam:
+    return {"role": "user", "content": text}
+
+
+def sam(text: str) -> ChatCompletionAssistantMessageParam:
+    return {"role": "assistant", "content": text}

@@ -43,9 +43,11 @@ export async function ask(path, body, handle, signal) {
 export function turns() {
   let running = null;
   const busy = (words) => {
+    const pressed = [at("send"), at("stop")].includes(document.activeElement);
     at("state").textContent = words;
     at("send").hidden = Boolean(words);
     at("stop").hidden = !words;
+    if (pressed) at(words ? "stop" : "send").focus(); // one takes the other's place for the keyboard, too
   };
   at("stop").addEventListener("click", () => running?.abort());
   return {

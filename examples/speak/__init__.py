@@ -1,0 +1,1 @@
+"""A speaking companion: it hears you, answers, and tells how you spoke."""

@@ -1,0 +1,58 @@
+"""A speaking companion: it hears you, answers, and tells how you spoke.
+
+    python -m examples.speak [--port 8105] [--model gpt-3.5-turbo] [--speech-model whisper-1]
+
+The client is set by its own environment: OPENAI_BASE_URL and OPENAI_API_KEY.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from openai import APIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from examples.kit.serve import application, body, connected, options, said, sent, serve, streamed
+
+from .feedback import feedback
+from .partner import Partner
+
+LARGEST_RECORDING = 10 * 1024 * 1024
+
+
+def routes(partner: Partner) -> list[Route]:
+    """What the page asks: to hear a recording, and to answer."""
+
+    async def hear(request: Request) -> Response:
+        """The words of the recording that is the body, and how they were said; `?target=` were to be said."""
+        recording = await body(request, LARGEST_RECORDING)
+        try:
+            heard = await partner.hear(recording, request.headers.get("content-type", ""))
+        except APIError as problem:
+            raise HTTPException(502, said(problem)) from problem
+        how = feedback(request.query_params.get("target", ""), heard.words or [])
+        return JSONResponse({"text": heard.text.strip(), **how})
+
+    async def answer(request: Request) -> Response:
+        """What Sam says next, as far as it is written, again and again."""
+        talk = (await sent(request)).get("talk")
+        if not isinstance(talk, list) or not all(isinstance(text, str) for text in talk):
+            raise HTTPException(400, "talk is a list of texts.")
+        return streamed({"answer": text} async for text in partner.answer(talk))
+
+    return [Route("/hear", hear, methods=["POST"]), Route("/answer", answer, methods=["POST"])]
+
+
+def main() -> None:
+    parser = options("A speaking companion.", 8105)
+    parser.add_argument("--speech-model", default="whisper-1", help="the speech model (whisper-1)")
+    chosen = parser.parse_args()
+    partner = Partner(connected(), chosen.model, chosen.speech_model)
+    serve("Speak", application(Path(__file__).parent / "page", routes(partner)), chosen.port)
+
+
+if __name__ == "__main__":
+    main()
