@@ -25,6 +25,7 @@ KINDS = {
     **{value: "feature" for shelf in SHELVES.values() for value in shelf["features"]},
 }
 """Every value that a product can have, and of which kind it is."""
+UNITS = {"from": "€", "up to": "€", "at least": "stars"}
 TABLES = """
 create table product(id integer primary key, name, category, brand, colour, material, features, price, stars);
 -- A value is one word of the index: a space belongs to it, a comma does not.
@@ -45,21 +46,22 @@ class Filter(NamedTuple):
     """Something that a product has to be. As a text, it is a wish that says it."""
 
     kind: str
-    """One of `KINDS`, or `not` for a value that a product must not have; `from`, `up to` (euros); `stars`;
-    `order`. Of colours, materials, and brands, a product has one that is asked for; of features all."""
+    """Of `KINDS`: a product has one of the colours, materials and brands asked for, and all the features.
+    `not`, for a value that it must not have. Of `UNITS`, for a figure. `order`, for the cheapest first."""
     value: Any
 
     def __str__(self) -> str:
-        texts = {"not": "not {}", "from": "from {} €", "up to": "up to {} €", "stars": "at least {:g} stars"}
-        return texts.get(self.kind, "{}").format(self.value)
+        if unit := UNITS.get(self.kind):
+            return f"{self.kind} {self.value:g} {unit}"
+        return f"not {self.value}" if self.kind == "not" else str(self.value)
 
 
 class Product(NamedTuple):
     """One product."""
 
     id: int
-    """In digits: shelf, 50 - 10 * stars (2), a number (6), price (4). So a shelf is a range of ids in which
-    the best rated is first, and the search need not look up stars and prices."""
+    """In digits: shelf, 50 - 10 * stars (2), a number (6), price (4). A shelf is a range of ids, the best rated
+    first, and a search looks up neither stars nor prices."""
     name: str
     category: str
     brand: str
@@ -117,7 +119,7 @@ class Catalogue:
         words = " AND ".join('("' + '" OR "'.join(values) + '")' for values in groups if values)
         words += "".join(f' NOT "{value}"' for value in of("not", filters))
         best = list(SHELVES).index(groups[0][0]) * 100
-        worst = best + 50 - round(max(of("stars", filters), default=0) * 10)
+        worst = best + 50 - round(max(of("at least", filters), default=0) * 10)
         ids = best * 10**10, (worst + 1) * 10**10 - 1
         prices = max(of("from", filters), default=0), min(of("up to", filters), default=9999)
         query = SEARCH.format(order="rowid % 10000, rowid" if of("order", filters) else "rowid")

@@ -107,7 +107,7 @@ def fits(product: dict[str, Any], wanted: list[str]) -> bool:
         and not set(chosen["not"]) & set(own)
         and all(product["price"] >= price for price in chosen["from"])
         and all(product["price"] <= price for price in chosen["up to"])
-        and all(product["stars"] >= stars for stars in chosen["stars"])
+        and all(product["stars"] >= stars for stars in chosen["at least"])
     )
 
 

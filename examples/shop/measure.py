@@ -31,7 +31,7 @@ def wished(dice: random.Random) -> list[Filter]:
     filters += [Filter("not", dice.choice(shelf["materials"]))] if dice.random() < 0.1 else []
     filters += [Filter("up to", price)] if dice.random() < 0.6 else []
     filters += [Filter("from", round(price * 0.7))] if dice.random() < 0.2 else []
-    filters += [Filter("stars", dice.choice((3.0, 4.0, 4.5)))] if dice.random() < 0.5 else []
+    filters += [Filter("at least", dice.choice((3.0, 4.0, 4.5)))] if dice.random() < 0.5 else []
     filters += [Filter("order", "cheapest first")] if dice.random() < 0.25 else []
     return filters
 

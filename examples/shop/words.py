@@ -7,16 +7,11 @@ from collections.abc import Sequence
 
 from .catalogue import DATA, KINDS, SHELVES, Filter, Product, of
 
-SIGNS = {
-    **dict.fromkeys(
-        ("up to", "under", "below", "less than", "cheaper than", "at most", "no more than"), "up to"
-    ),
-    **dict.fromkeys(("from", "over", "above", "more than", "at least"), "from"),
-}
-FIGURE = re.compile(rf"(?:\b({'|'.join(SIGNS)}) )?(\d+(?:\.\d)?)( ?stars?\b)?")
-BEGINNINGS = set(
-    "The This These It Its They With For If In At A An And Your Made Perfect Ideal Great".split()
-)
+MOST = r"up to|under|below|at most|(?:less|cheaper|no more|not more) than"
+LEAST = r"from|over|above|at least|more than"
+FIGURE = re.compile(rf"\b(?:({MOST}) |({LEAST}) )?(\d+(?:\.\d+)?)( stars?\b)?")
+NUMBER = re.compile(r"\d[\d.,]*\d|\d")
+BEGINNINGS = set("The This These It Its They With For If In At A An And Your Perfect Ideal Great".split())
 """Words that may begin a sentence; another that is written like a name has to be one of the product."""
 TWICE = re.compile(r"\b(\w+) \1\b|\b(\w+ \w+ \w+)\b.*\b\2\b")
 
@@ -52,9 +47,9 @@ def figures(wish: str) -> list[Filter]:
     text = re.sub(r"\b(?:between|from) (\d+)(?: euros?)?(?: and | to | ?- ?)(\d+)", r"over \1 under \2", text)
     text = re.sub(r"\b(?:well|best|top|highly)[ -]rated", "4 stars", text)
     found = [
-        Filter("stars", float(number)) if stars else Filter(SIGNS[sign], int(float(number)))
-        for sign, number, stars in FIGURE.findall(text)
-        if stars or sign
+        Filter("at least" if stars else "up to" if most else "from", min(float(number), 9999))
+        for most, least, number, stars in FIGURE.findall(text)
+        if most or least or stars
     ]
     cheap = re.search(r"\bcheap|\binexpensive", text)
     return [*found, Filter("order", "cheapest first")] if cheap else found
@@ -91,7 +86,6 @@ def holds(reason: str, product: Product, wish: str) -> bool:
     values = {one.value for one in named(reason)}
     names = set(re.findall(r"\b[A-Z][a-z]+", reason)) - BEGINNINGS
     rest = re.sub(rf"\b{product.stars:g}(?:\.0)?[ -](?:(?:out )?of 5|stars?)\b", "", reason)
-    numbers = set(re.findall(r"\d[\d.,]*\d|\d", rest))
     return (
         reason.endswith((".", "!"))
         and not TWICE.search(" ".join(stems(reason)))
@@ -100,6 +94,6 @@ def holds(reason: str, product: Product, wish: str) -> bool:
         and bool(values & kind)
         and bool(values & facts or str(product.price) in reason)
         and set(stems(" ".join(names))) <= set(stems(" ".join([product.name, *kind, *facts, wish])))
-        and numbers <= {str(product.price), *re.findall(r"\d+", wish)}
+        and set(NUMBER.findall(rest)) <= {str(product.price), *NUMBER.findall(wish)}
         and not re.search(r"\d[ -](?:star|review|rating)", rest)
     )

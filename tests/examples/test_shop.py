@@ -75,7 +75,7 @@ def fits(product: Product, filters: list[Filter]) -> bool:
         and not set(of("not", filters)) & own
         and all(product.price >= price for price in of("from", filters))
         and all(product.price <= price for price in of("up to", filters))
-        and all(product.stars >= stars for stars in of("stars", filters))
+        and all(product.stars >= stars for stars in of("at least", filters))
     )
 
 
