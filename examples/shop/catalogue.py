@@ -60,8 +60,8 @@ class Product(NamedTuple):
     """One product."""
 
     id: int
-    """In digits: shelf, 50 - 10 * stars (2), a number (6), price (4). A shelf is a range of ids, the best rated
-    first, and a search looks up neither stars nor prices."""
+    """In digits: shelf, 50 - 10 * stars (2), a number (6), price (4). A shelf is a range of ids with the best
+    rated first, and a search looks up neither stars nor prices."""
     name: str
     category: str
     brand: str
