@@ -8,6 +8,7 @@ import random
 import sqlite3
 import tomllib
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,11 +127,12 @@ class Catalogue:
         return [Product(*row) for row in self._database.execute(query, (words, *ids, *prices))]
 
     def find(self, filters: Sequence[Filter]) -> tuple[list[Product], list[Filter]]:
-        """Products that fit; if there are none, those that fit without one filter, or all, and which."""
+        """Products that fit; if there are none, those that fit without one filter, two, or all, and which."""
         fewer = [one for one in filters if one.kind not in ("category", "not", "order")]
-        for left_out in ([], *([one] for one in fewer), fewer):
-            if found := self.search([one for one in filters if one not in left_out]):
-                return found, left_out
+        for count in (0, 1, 2, len(fewer)):
+            for left_out in combinations(fewer, count):
+                if found := self.search([one for one in filters if one not in left_out]):
+                    return found, list(left_out)
         return [], []
 
 
