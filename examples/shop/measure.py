@@ -1,6 +1,6 @@
-"""How long a search takes: thousands of wishes made at random, over the catalogue of a million products.
+"""How long a search takes: wishes made at random, over the catalogue of a million products.
 
-python examples/shop/measure.py
+python -m examples.shop.measure
 """
 
 from __future__ import annotations
@@ -8,52 +8,48 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from pathlib import Path
 from statistics import quantiles
 
-from goods import BRANDS, COLOURS, FEATURES, MATERIALS, SHELVES
-from openai import AsyncOpenAI
-from shelves import STARS, Catalogue, Filters, built
-
-from app import CACHE, Shop
+from .catalogue import DATA, SHELVES, Catalogue, Filter
 
 
-def wished(dice: random.Random) -> Filters:
-    """Filters as wishes make them: mostly what a shelf has, now and then anything on any shelf."""
-    shelf = dice.choice(SHELVES)
-    anywhere = dice.random() < 0.15
-    low, high = shelf.prices
-    materials, features = (MATERIALS, FEATURES) if anywhere else (shelf.materials, shelf.features)
-    filters = Filters(category="" if anywhere else shelf.name)
-    filters.colours = dice.sample(COLOURS, dice.choice((0, 0, 1, 2)))
-    filters.materials = dice.sample(materials, dice.choice((0, 0, 0, 1)))
-    filters.features = dice.sample(features, dice.choice((0, 1, 1, 2)))
-    filters.brands = dice.sample(BRANDS, dice.choice((0, 0, 0, 1)))
-    filters.without = dice.sample(COLOURS, 1) if dice.random() < 0.1 and not filters.colours else []
-    filters.price_max = round(low + (high - low) * dice.random() ** 2) if dice.random() < 0.6 else 0
-    filters.price_min = round(filters.price_max * 0.7) if dice.random() < 0.2 else 0
-    filters.stars = dice.choice((0, 0, 0, *STARS))
-    filters.sort = "price" if dice.random() < 0.25 else "rating"
+def wished(dice: random.Random) -> list[Filter]:
+    """Filters as wishes make them, of what a shelf has, and now and then of what it has not."""
+    category, elsewhere = dice.sample(list(SHELVES), 2)
+    shelf, other = SHELVES[category], SHELVES[elsewhere if dice.random() < 0.15 else category]
+    low, high = shelf["prices"]
+    price = round(low + (high - low) * dice.random() ** 2)
+    filters = [Filter("category", category)]
+    filters += [Filter("colour", value) for value in dice.sample(DATA["colours"], dice.choice((0, 0, 1, 2)))]
+    filters += [
+        Filter("material", value) for value in dice.sample(shelf["materials"], dice.choice((0, 0, 0, 1)))
+    ]
+    filters += [
+        Filter("feature", value) for value in dice.sample(other["features"], dice.choice((0, 1, 1, 2)))
+    ]
+    filters += [Filter("brand", value) for value in dice.sample(DATA["brands"], dice.choice((0, 0, 0, 1)))]
+    filters += [Filter("not", dice.choice(shelf["materials"]))] if dice.random() < 0.1 else []
+    filters += [Filter("up to", price)] if dice.random() < 0.6 else []
+    filters += [Filter("from", round(price * 0.7))] if dice.random() < 0.2 else []
+    filters += [Filter("at least", dice.choice((3.0, 4.0, 4.5)))] if dice.random() < 0.5 else []
+    filters += [Filter("order", "cheapest first")] if dice.random() < 0.25 else []
     return filters
 
 
 def main() -> None:
     options = argparse.ArgumentParser(
-        description="Measures searches, and what is left out for want of products."
+        description="Measures searches, those after leaving out a filter included."
     )
-    options.add_argument("--products", type=int, default=1_000_000)
-    options.add_argument("--data", type=Path, default=CACHE)
-    options.add_argument("--searches", type=int, default=5000)
-    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--products", type=int, default=1_000_000, help="how many there are (1000000)")
+    options.add_argument("--searches", type=int, default=5000, help="how many are made (5000)")
     chosen = options.parse_args()
-    # The model is not asked: what is measured is all that happens between filters and products.
-    shop = Shop(Catalogue(built(chosen.data, chosen.products)), AsyncOpenAI(api_key="none"), "none")
-    dice = random.Random(chosen.seed)
-    taken, computed, empty, short = [], [], 0, 0
+    catalogue = Catalogue(chosen.products)
+    dice = random.Random(1)
+    taken, computed, short, empty = [], [], 0, 0
     for _ in range(chosen.searches):
         filters = wished(dice)
         start, worked = time.perf_counter(), time.process_time()
-        found, left_out = shop.find(filters)
+        found, left_out = catalogue.find(filters)
         computed.append((time.process_time() - worked) * 1000)
         taken.append((time.perf_counter() - start) * 1000)
         empty += not found
