@@ -1,0 +1,98 @@
+"""Q-Chat: `python -m examples.q_chat` serves its page, for one student on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from examples.kit.serve import Event, application, body, connected, options, sent, serve, streamed
+
+from .author import Author
+from .material import MOST_BYTES, Material, Unreadable
+from .tutor import EXPLAIN, Tutor, grade
+
+HERE = Path(__file__).parent
+
+
+async def question(author: Author, tutor: Tutor, _: str) -> AsyncIterator[Event]:
+    """What is asked about, the question in pieces, and the choices or the gap."""
+    turn = tutor.next()
+    yield {"level": turn.level, "section": turn.term.passage.section}
+    async for piece in author.question(turn):
+        turn.question += piece
+        yield {"text": piece}
+    yield {"choices": turn.choices, "gapped": "" if turn.level == EXPLAIN else turn.gapped}
+
+
+async def answer(author: Author, tutor: Tutor, said: str) -> AsyncIterator[Event]:
+    """The verdict, the progress, the feedback in pieces, and the passage."""
+    if not tutor.turns or tutor.turns[-1].verdict:
+        yield {"error": "There is no question to answer: take the next one."}
+        return
+    turn = tutor.turns[-1]
+    turn.verdict = grade(turn, said)
+    yield {"verdict": turn.verdict, "expected": turn.term.name, "progress": tutor.progress()}
+    async for piece in author.feedback(turn):
+        yield {"text": piece}
+    yield {"passage": asdict(turn.term.passage)}
+
+
+async def ask(author: Author, tutor: Tutor, said: str) -> AsyncIterator[Event]:
+    """An answer in pieces, and the passage that it is of."""
+    passage = tutor.material.find(said)
+    if passage is None:
+        yield {"error": "The material has hardly any words of this question. Try others."}
+        return
+    async for piece in author.answer(said, passage):
+        yield {"text": piece}
+    yield {"passage": asdict(passage)}
+
+
+def routes(author: Author) -> list[Route]:
+    """What the page asks."""
+    tutor: Tutor | None = None
+
+    async def state(_: Request) -> Response:
+        studied = {"title": tutor.material.title, "progress": tutor.progress()} if tutor else {}
+        return JSONResponse(studied)
+
+    async def study(request: Request) -> Response:
+        """A file: the body, of which `?name=` is the name."""
+        nonlocal tutor
+        name, content = request.query_params.get("name", "Material"), await body(request, MOST_BYTES)
+        try:
+            tutor = Tutor(await asyncio.to_thread(Material, name, content))
+        except Unreadable as problem:
+            raise HTTPException(400, str(problem)) from None
+        return await state(request)
+
+    def said(act: Callable[[Author, Tutor, str], AsyncIterator[Event]]) -> Route:
+        async def answered(request: Request) -> Response:
+            text = str((await sent(request)).get("said", ""))
+            if tutor is None:
+                raise HTTPException(400, "There is nothing to study yet: choose a text.")
+            return streamed(act(author, tutor, text))
+
+        return Route(f"/api/{act.__name__}", answered, methods=["POST"])
+
+    return [
+        Route("/api/state", state),
+        Route("/api/study", study, methods=["POST"]),
+        *map(said, (question, answer, ask)),
+    ]
+
+
+def main() -> None:
+    chosen = options("Q-Chat, a tutor for your own material", 8602).parse_args()
+    serve("Q-Chat", application(HERE / "page", routes(Author(connected(), chosen.model))), chosen.port)
+
+
+if __name__ == "__main__":
+    main()
