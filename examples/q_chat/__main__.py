@@ -46,13 +46,13 @@ async def answer(author: Author, tutor: Tutor, said: str) -> AsyncIterator[Event
 
 async def ask(author: Author, tutor: Tutor, said: str) -> AsyncIterator[Event]:
     """An answer in pieces, and the passage that it is of."""
-    passage = tutor.material.find(said)
-    if passage is None:
+    found = tutor.material.find(said)
+    if found is None:
         yield {"error": "The material has hardly any words of this question. Try others."}
         return
-    async for piece in author.answer(said, passage):
+    async for piece in author.answer(said, found[1]):
         yield {"text": piece}
-    yield {"passage": asdict(passage)}
+    yield {"passage": asdict(found[0])}
 
 
 def routes(author: Author) -> list[Route]:
@@ -60,8 +60,7 @@ def routes(author: Author) -> list[Route]:
     tutor: Tutor | None = None
 
     async def state(_: Request) -> Response:
-        studied = {"title": tutor.material.title, "progress": tutor.progress()} if tutor else {}
-        return JSONResponse(studied)
+        return JSONResponse({"title": tutor.material.title, "progress": tutor.progress()} if tutor else {})
 
     async def study(request: Request) -> Response:
         """A file: the body, of which `?name=` is the name."""
@@ -90,8 +89,11 @@ def routes(author: Author) -> list[Route]:
 
 
 def main() -> None:
-    chosen = options("Q-Chat, a tutor for your own material", 8602).parse_args()
-    serve("Q-Chat", application(HERE / "page", routes(Author(connected(), chosen.model))), chosen.port)
+    parser = options("Q-Chat, a tutor for your own material", 8602)
+    parser.add_argument("--free", action="store_true", help="let a larger model put answers in its own order")
+    chosen = parser.parse_args()
+    author = Author(connected(), chosen.model, chosen.free)
+    serve("Q-Chat", application(HERE / "page", routes(author)), chosen.port)
 
 
 if __name__ == "__main__":

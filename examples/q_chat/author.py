@@ -1,25 +1,24 @@
-"""What the model writes: questions, feedback and answers, in words of the passage that they are about.
+"""What the model writes, under a grammar: a model of 135 million parameters invents when it may.
 
-A model of 135 million parameters invents when it may. The grammar leaves it the words of the passage, and
-those that hold a sentence together: it can state no number and no name that the passage does not have.
+Questions are of the words of the text, and small ones that hold them together. Answers are sentences of the
+text: the model chooses how to begin and where to end. A larger one may be `free` to order the words itself.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
-from openai.types.shared_params import ResponseFormatJSONSchema
+from openai.types.shared_params.response_format_json_schema import JSONSchema
 from pydantic_core import from_json
 
-from .material import WORD, Passage
+from .material import WORD
 from .tutor import EXPLAIN, Turn
 
 PROMPTS = tomllib.loads((Path(__file__).parent / "prompts.toml").read_text("utf-8"))
@@ -29,6 +28,7 @@ PROMPTS = tomllib.loads((Path(__file__).parent / "prompts.toml").read_text("utf-
 class Author:
     client: AsyncOpenAI
     model: str
+    free: bool = False
 
     def question(self, turn: Turn) -> AsyncIterator[str]:
         """For the term or, at the highest level, about it."""
@@ -42,35 +42,42 @@ class Author:
 
     def feedback(self, turn: Turn) -> AsyncIterator[str]:
         """The answer to what was asked, with the term in it."""
-        pattern = sentence(PROMPTS["openers"][turn.verdict], turn.term.told, 20, r"\.", turn.term.name)
-        return self._written("answer", f"Text: {turn.term.told}\nQuestion: {turn.question}", pattern)
+        openers = PROMPTS["openers"][turn.verdict]
+        return self.answer(turn.question, [turn.term.told], openers, turn.term.name)
 
-    def answer(self, question: str, passage: Passage) -> AsyncIterator[str]:
-        """What the passage says to the student's question."""
-        openers = [
-            word.capitalize() for word in [*WORD.findall(passage.text), *PROMPTS["small_words"].split()]
-        ]
-        pattern = sentence(openers, passage.text, 30, r"\.")
-        return self._written("answer", f"Text: {passage.text}\nQuestion: {question}", pattern)
+    def answer(
+        self, question: str, said: list[str], openers: Sequence[str] = (), term: str = ""
+    ) -> AsyncIterator[str]:
+        """What the first of the sentences says to a question, and perhaps the others."""
+        begin = f"{_any(openers)} " if openers else ""
+        others = "".join(rf"(\. {quoted(one)})?" for one in said[1:])
+        pattern = rf"^{begin}{quoted(said[0], term)}{others}\.$"
+        if self.free:
+            pattern = sentence(openers or PROMPTS["openers"]["free"], " ".join(said), 30, r"\.", term)
+        return self._written("answer", f"Text: {' '.join(said)}\nQuestion: {question}", pattern)
 
     async def _written(self, prompt: str, asked: str, pattern: str) -> AsyncIterator[str]:
         """One text that has the pattern, in pieces as the model writes it."""
         messages: list[ChatCompletionMessageParam] = PROMPTS["messages"][prompt]
+        text: object = {"type": "string", "pattern": pattern}
+        schema: dict[str, object] = {"type": "object", "properties": {"text": text}, "required": ["text"]}
+        schema["additionalProperties"] = False
+        form: JSONSchema = {"name": "words", "strict": True, "schema": schema}
         written, shown = "", 0
         async with await self.client.chat.completions.create(
             model=self.model,
             messages=[*messages, {"role": "user", "content": asked}],
-            response_format=_form(pattern),
+            response_format={"type": "json_schema", "json_schema": form},
             temperature=0,
             max_tokens=200,
             stream=True,
         ) as chunks:
             async for chunk in chunks:
                 written += (chunk.choices[0].delta.content or "") if chunk.choices else ""
-                text = from_json(written or "{}", allow_partial="trailing-strings").get("text", "")
-                if text[shown:]:
-                    yield text[shown:]
-                    shown = len(text)
+                said = from_json(written or "{}", allow_partial="trailing-strings").get("text", "")
+                if said[shown:]:
+                    yield said[shown:]
+                    shown = len(said)
 
 
 def sentence(openers: Iterable[str], text: str, most: int, end: str, term: str = "") -> str:
@@ -81,24 +88,21 @@ def sentence(openers: Iterable[str], text: str, most: int, end: str, term: str =
     return f"^{_any(openers)}{middle}{end}$"
 
 
+def quoted(text: str, term: str = "") -> str:
+    """A pattern for a text up to the end of a clause, that of the term at the earliest, without its stop."""
+    start = text.find(term)
+    first, *more = re.split(r"(?=[,;:] )", text[start:].rstrip(".!?"))
+    tail = ""
+    for clause in reversed(more):
+        tail = f"({re.escape(clause)}{tail})?"
+    head = text[:start] + first
+    return f"({_any({head[0].upper(), head[0].lower()})}{re.escape(head[1:])}{tail})"
+
+
 def _any(words: Iterable[str]) -> str:
     """A pattern for one of the words, which branches where they differ: the server has less to try."""
-    rest = sorted(set(words))
     branches = [
-        re.escape(first) + _any(word[1:] for word in some)
-        for first, some in groupby(filter(None, rest), key=itemgetter(0))
+        re.escape(first) + (_any(word[1:] for word in some) if first else "")
+        for first, some in groupby(sorted(set(words)), key=lambda word: word[:1])
     ]
-    joined = "|".join(branches)
-    return f"({joined})?" if branches and not rest[0] else f"({joined})" if branches[1:] else joined
-
-
-def _form(pattern: str) -> ResponseFormatJSONSchema:
-    """A JSON object with one text, which has the pattern."""
-    text = {"type": "string", "pattern": pattern}
-    schema = {
-        "type": "object",
-        "properties": {"text": text},
-        "required": ["text"],
-        "additionalProperties": False,
-    }
-    return {"type": "json_schema", "json_schema": {"name": "words", "strict": True, "schema": schema}}
+    return f"({'|'.join(branches)})" if branches[1:] else branches[0]

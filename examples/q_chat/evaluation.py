@@ -16,7 +16,7 @@ from examples.kit.evaluate import Findings
 from examples.kit.serve import connected
 
 from .author import Author
-from .material import Material
+from .material import Material, Passage
 from .tutor import EXPLAIN, Turn, Tutor, grade
 
 HERE = Path(__file__).parent
@@ -79,13 +79,18 @@ async def taught(author: Author, material: Material, findings: Findings) -> None
         turn = tutor.next()
         term, passage = turn.term.name, turn.term.passage
         turn.question = await whole(author.question(turn))
-        back = material.find(turn.question) == passage
+        back = found(material, turn.question) == passage
         findings.add(f"ask for {term}", {"question leads back to its passage": back}, turn.question)
         turn.verdict = grade(turn, "nothing" if number % 5 == 4 else known(turn))
         feedback = await whole(author.feedback(turn))
-        kept = material.find(feedback) == passage and term.lower() in feedback.lower()
+        kept = found(material, feedback) == passage and term.lower() in feedback.lower()
         kind = "feedback has the answer and keeps to its passage"
         findings.add(f"{turn.question} ({turn.verdict})", {kind: kept}, feedback)
+
+
+def found(material: Material, question: str) -> Passage | None:
+    both = material.find(question)
+    return both[0] if both else None
 
 
 def known(turn: Turn) -> str:
@@ -96,10 +101,10 @@ async def own(
     author: Author, material: Material, kind: str, asked: str, fact: str, findings: Findings
 ) -> None:
     """The student asks: the passage cited and the answer both have the fact, which is in the text once."""
-    passage = material.find(asked)
-    answer = await whole(author.answer(asked, passage)) if passage else ""
+    said = material.find(asked)
+    answer = await whole(author.answer(asked, said[1])) if said else ""
     checks = {
-        f"{kind}: the passage cited has the fact": bool(passage and fact in passage.text),
+        f"{kind}: the passage cited has the fact": bool(said and fact in said[0].text),
         f"{kind}: the answer has the fact": fact in answer,
     }
     findings.add(asked, checks, answer)

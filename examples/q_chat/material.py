@@ -16,15 +16,11 @@ from pypdf import PdfReader
 MOST_BYTES = 5_000_000
 MOST_PAGES = 60
 FEWEST_TERMS = 4
-SENTENCES = 3
-"""Of a passage, at most."""
-COMMON = frozenset((Path(__file__).parent / "common.txt").read_text("utf-8").split())
-"""Words that say nothing of what a text is about."""
+SENTENCES = 3  # of a passage, at most
+COMMON = frozenset((Path(__file__).parent / "common.txt").read_text("utf-8").split())  # tell nothing
 WORD = re.compile(r"[^\W_](?:[\w'-]|[.,](?=\d))*")
 NUMBER = re.compile(r"(?<![\w.])(\d[\d.,]*(?<=\d)(?: [mb]illion)?) ((?:cubic |square )?(?!and\b)[a-z]{3,})\b")
-"""A figure and what it counts."""
 _POINTS = re.compile(r"(This|That|It) ")
-"""To the sentence before."""
 _CALLED = re.compile(r"\b(?:called|known as|named) (?:an? |the )?([a-z]{5,}(?: [a-z]{5,})?)\b")
 _PROPER = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}(?: (?:of )?[A-Z][a-z]+)*")
 
@@ -91,16 +87,22 @@ class Material:
             told_of = [name for name in dict.fromkeys(names) if len(stems(sentence) - stems(name)) > 1]
             self.terms += [Term(name, told, passage) for name in told_of]
 
-    def find(self, question: str) -> Passage | None:
-        """The passage that shares most with a question, rare words above all; none with a third or less."""
-        asked, has = stems(question), {passage: stems(passage.text) for passage in self.passages}
-        often = Counter(stem for found in has.values() for stem in found)
+    def find(self, question: str) -> tuple[Passage, list[str]] | None:
+        """The passage with most of a question's words, rare ones above all, and its best sentences.
 
-        def shared(one: Passage) -> float:
-            return sum(1 / often[stem] for stem in asked & has[one]) / math.sqrt(len(has[one]) or 1)
+        None if it has a third of the words or less.
+        """
+        asked = stems(question)
+        often = Counter(stem for passage in self.passages for stem in stems(passage.text))
 
-        best = max(has, key=shared)
-        return best if 3 * len(asked & has[best]) > len(asked) else None
+        def shared(text: str) -> float:
+            found = stems(text)
+            return sum(1 / often[stem] for stem in asked & found) / math.sqrt(len(found) or 1)
+
+        best = max(self.passages, key=lambda passage: shared(passage.text))
+        said = sentences(best.text)
+        first = max(range(len(said)), key=lambda place: shared(said[place]))
+        return (best, said[first : first + 2]) if 3 * len(asked & stems(best.text)) > len(asked) else None
 
 
 def sentences(text: str) -> list[str]:

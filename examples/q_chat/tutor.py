@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import reduce
 
 from examples.kit.serve import Event
 
 from .material import Material, Term, stems
 
 CHOOSE, FILL_IN, EXPLAIN = 1, 2, 3
-CHOICES = 4
+OTHERS = 3  # choices beside the right one
 
 
 @dataclass
@@ -23,15 +25,13 @@ class Turn:
     level: int
     choices: list[str]
     question: str = ""
-    verdict: str = ""
-    """"right", "partly" or "wrong", once it is answered."""
+    verdict: str = ""  # "right", "partly" or "wrong", once it is answered
 
     @property
     def gapped(self) -> str:
         """What is told, without the term."""
-        return re.sub(
-            rf"(?<!\w){re.escape(self.term.name)}(?!\w)", "____", self.term.told, flags=re.IGNORECASE
-        )
+        term = rf"(?<!\w){re.escape(self.term.name)}(?!\w)"
+        return re.sub(term, "____", self.term.told, flags=re.IGNORECASE)
 
 
 class Tutor:
@@ -39,7 +39,6 @@ class Tutor:
 
     def __init__(self, material: Material) -> None:
         self.material, self.turns = material, list[Turn]()
-        self.sections = list(dict.fromkeys(term.passage.section for term in material.terms))
 
     def next(self) -> Turn:
         """About what is not known yet of the first section that has some; none of the last two terms."""
@@ -49,37 +48,30 @@ class Tutor:
         here = [term for term in unknown if term.passage.section == unknown[0].passage.section]
         term = min(here or rested, key=asked.count)
         level = FILL_IN if term.number else self.level(term.passage.section)
-        self.turns.append(Turn(term, level, self._choices(term) if level == CHOOSE else []))
+        others = {one.name for one in terms if not one.number} - {term.name}
+        choices = random.sample(sorted(others), min(len(others), OTHERS)) if level == CHOOSE else []
+        self.turns.append(Turn(term, level, sorted([term.name, *choices]) if choices else []))
         return self.turns[-1]
 
     def level(self, section: str) -> int:
         """One higher after each right answer, one lower after a wrong one."""
-        level = CHOOSE
-        for turn in self.turns:
-            if turn.term.passage.section == section:
-                step = {"right": 1, "wrong": -1}.get(turn.verdict, 0)
-                level = min(EXPLAIN, max(CHOOSE, level + step))
-        return level
+        verdicts = [turn.verdict for turn in self.turns if turn.term.passage.section == section]
+        steps = [{"right": 1, "wrong": -1}.get(verdict, 0) for verdict in verdicts]
+        return reduce(lambda level, step: min(EXPLAIN, max(CHOOSE, level + step)), steps, CHOOSE)
 
     def progress(self) -> list[Event]:
         """Of each section: its name and level, how many terms it has, and how many of them are known."""
-        of, known = Counter(term.passage.section for term in self.material.terms), self._known()
-        well = Counter(term.passage.section for term in known)
+        of = Counter(term.passage.section for term in self.material.terms)
+        known = Counter(term.passage.section for term in self._known())
         return [
-            {"name": section, "level": self.level(section), "known": well[section], "terms": of[section]}
-            for section in self.sections
+            {"name": section, "level": self.level(section), "known": known[section], "terms": terms}
+            for section, terms in of.items()
         ]
 
     def _known(self) -> list[Term]:
         """The terms whose last answer was right."""
         last = {turn.term: turn.verdict for turn in self.turns if turn.verdict}
         return [term for term, verdict in last.items() if verdict == "right"]
-
-    def _choices(self, term: Term) -> list[str]:
-        """The term, and those that come next in the material."""
-        names = [one.name for one in self.material.terms if not one.number]
-        place = names.index(term.name)
-        return sorted(list(dict.fromkeys(names[place:] + names[:place]))[:CHOICES])
 
 
 def grade(turn: Turn, said: str) -> str:

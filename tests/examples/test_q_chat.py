@@ -84,7 +84,7 @@ def test_what_cannot_be_studied_is_refused(content: bytes, says: str) -> None:
 def test_passages_are_found_by_their_words() -> None:
     tides = text("tides.md")
     found = tides.find("How high does water rise in the Bay of Fundy?")
-    assert found and "16 metres" in found.text
+    assert found and "16 metres" in found[0].text and "16 metres" in found[1][0]
     assert tides.find("Who painted the Mona Lisa?") is None
     assert tides.find('what is "it"? OR -* NEAR(') is None
 
@@ -173,21 +173,18 @@ def test_a_question_that_asks_for_a_term_cannot_tell_it() -> None:
     assert not spoken("What is it called when water boils?", pattern)
 
 
-def test_feedback_has_the_answer_and_begins_with_the_verdict() -> None:
-    told = "Water stays in the air for about 9 days before it falls again."
-    right, wrong = (
-        author.sentence(author.PROMPTS["openers"][verdict], told, 20, r"\.", "9 days")
-        for verdict in ("right", "wrong")
-    )
-    said = "water stays in the air for about 9 days before it falls again."
-    assert spoken(f"Yes, {said}", right) and not spoken(f"Not quite, {said}", right)
-    assert spoken(f"Not quite, {said}", wrong) and not spoken(f"Yes, {said}", wrong)
-    assert not spoken("Yes, water stays in the air.", right)
+def test_feedback_has_the_answer() -> None:
+    told = "A droplet is about 0.02 millimetres wide, and so light that it floats."
+    pattern = f"^Yes, {author.quoted(told, '0.02 millimetres')}\\.$"
+    assert spoken("Yes, a droplet is about 0.02 millimetres wide.", pattern)
+    assert spoken("Yes, a droplet is about 0.02 millimetres wide, and so light that it floats.", pattern)
+    assert not spoken("Yes, a droplet is light.", pattern)
+    late = f"^{author.quoted(told, 'floats')}\\.$"
+    assert spoken(told, late) and not spoken("A droplet is about 0.02 millimetres wide.", late)
 
 
-def test_answers_are_of_the_words_of_the_passage() -> None:
-    pattern = author.sentence(
-        ["Bees"], "Bees carry nectar home from flowers, and they rest at night.", 30, r"\."
-    )
-    assert spoken("Bees carry nectar home from the flowers.", pattern)
-    assert not spoken("Bees carry nectar home from Mars.", pattern)
+def test_a_larger_model_may_put_it_in_another_order() -> None:
+    pattern = author.sentence(["The"], "Bees carry nectar home, and they rest at night.", 30, r"\.", "nectar")
+    assert spoken("The bees rest at home, and they carry nectar.", pattern)
+    assert not spoken("The bees rest at home.", pattern)
+    assert not spoken("The bees carry nectar from Mars.", pattern)
