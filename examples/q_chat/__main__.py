@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -15,44 +14,42 @@ from starlette.routing import Route
 from examples.kit.serve import Event, application, body, connected, options, sent, serve, streamed
 
 from .author import Author
-from .material import MOST_BYTES, Material, Unreadable
+from .material import MOST_BYTES, Material
 from .tutor import EXPLAIN, Tutor, grade
-
-HERE = Path(__file__).parent
 
 
 async def question(author: Author, tutor: Tutor, _: str) -> AsyncIterator[Event]:
-    """What is asked about, the question in pieces, and the choices or the gap."""
+    """What is asked about, the question as it is written, and the choices or the gap."""
     turn = tutor.next()
     yield {"level": turn.level, "section": turn.term.passage.section}
-    async for piece in author.question(turn):
-        turn.question += piece
-        yield {"text": piece}
+    async for text in author.question(turn):
+        turn.question = text
+        yield {"text": text}
     yield {"choices": turn.choices, "gapped": "" if turn.level == EXPLAIN else turn.gapped}
 
 
 async def answer(author: Author, tutor: Tutor, said: str) -> AsyncIterator[Event]:
-    """The verdict, the progress, the feedback in pieces, and the passage."""
+    """The verdict, the progress, the feedback as it is written, and the passage."""
     if not tutor.turns or tutor.turns[-1].verdict:
         yield {"error": "There is no question to answer: take the next one."}
         return
     turn = tutor.turns[-1]
     turn.verdict = grade(turn, said)
     yield {"verdict": turn.verdict, "expected": turn.term.name, "progress": tutor.progress()}
-    async for piece in author.feedback(turn):
-        yield {"text": piece}
-    yield {"passage": asdict(turn.term.passage)}
+    async for text in author.feedback(turn):
+        yield {"text": text}
+    yield {"passage": turn.term.passage._asdict()}
 
 
 async def ask(author: Author, tutor: Tutor, said: str) -> AsyncIterator[Event]:
-    """An answer in pieces, and the passage that it is of."""
+    """An answer as it is written, and the passage that it is of."""
     found = tutor.material.find(said)
     if found is None:
         yield {"error": "The material has hardly any words of this question. Try others."}
         return
-    async for piece in author.answer(said, found[1]):
-        yield {"text": piece}
-    yield {"passage": asdict(found[0])}
+    async for text in author.answer(said, found[1]):
+        yield {"text": text}
+    yield {"passage": found[0]._asdict()}
 
 
 def routes(author: Author) -> list[Route]:
@@ -68,7 +65,7 @@ def routes(author: Author) -> list[Route]:
         name, content = request.query_params.get("name", "Material"), await body(request, MOST_BYTES)
         try:
             tutor = Tutor(await asyncio.to_thread(Material, name, content))
-        except Unreadable as problem:
+        except ValueError as problem:
             raise HTTPException(400, str(problem)) from None
         return await state(request)
 
@@ -81,19 +78,14 @@ def routes(author: Author) -> list[Route]:
 
         return Route(f"/api/{act.__name__}", answered, methods=["POST"])
 
-    return [
-        Route("/api/state", state),
-        Route("/api/study", study, methods=["POST"]),
-        *map(said, (question, answer, ask)),
-    ]
+    material = [Route("/api/state", state), Route("/api/study", study, methods=["POST"])]
+    return material + [said(act) for act in (question, answer, ask)]
 
 
 def main() -> None:
-    parser = options("Q-Chat, a tutor for your own material", 8602)
-    parser.add_argument("--free", action="store_true", help="let a larger model put answers in its own order")
-    chosen = parser.parse_args()
-    author = Author(connected(), chosen.model, chosen.free)
-    serve("Q-Chat", application(HERE / "page", routes(author)), chosen.port)
+    chosen = options("Q-Chat, a tutor for your own material", 8602).parse_args()
+    page = Path(__file__).parent / "page"
+    serve("Q-Chat", application(page, routes(Author(connected(), chosen.model))), chosen.port)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """What the model writes, under a grammar: a model of 135 million parameters invents when it may.
 
 Questions are of the words of the text, and small ones that hold them together. Answers are sentences of the
-text: the model chooses how to begin and where to end. A larger one may be `free` to order the words itself.
+text: the model chooses how to begin and where to end.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -28,42 +28,36 @@ PROMPTS = tomllib.loads((Path(__file__).parent / "prompts.toml").read_text("utf-
 class Author:
     client: AsyncOpenAI
     model: str
-    free: bool = False
 
     def question(self, turn: Turn) -> AsyncIterator[str]:
         """For the term or, at the highest level, about it."""
         name, told, number = turn.term.name, turn.term.told, turn.term.number
         if turn.level == EXPLAIN:
-            pattern = sentence(["What", "How", "Why", "Where", "When"], told, 8, r"\?", name)
+            pattern = asking(["What", "How", "Why", "Where", "When"], told, 8, name)
             return self._written("topic", f"Text: {told}\nTopic: {name}", pattern)
         openers = [f"How many {number[2]}"] if number else ["What", "Which", "Who", "Where"]
-        pattern = sentence(openers, told.replace(name, ""), 16, r"\?")
+        pattern = asking(openers, told.replace(name, ""), 16)
         return self._written("term", f"Text: {told}\nAnswer: {name}", pattern)
 
     def feedback(self, turn: Turn) -> AsyncIterator[str]:
         """The answer to what was asked, with the term in it."""
-        openers = PROMPTS["openers"][turn.verdict]
-        return self.answer(turn.question, [turn.term.told], openers, turn.term.name)
+        begin = _any(PROMPTS["openers"][turn.verdict]) + " "
+        return self.answer(turn.question, [turn.term.told], begin, turn.term.name)
 
-    def answer(
-        self, question: str, said: list[str], openers: Sequence[str] = (), term: str = ""
-    ) -> AsyncIterator[str]:
+    def answer(self, question: str, said: list[str], begin: str = "", term: str = "") -> AsyncIterator[str]:
         """What the first of the sentences says to a question, and perhaps the others."""
-        begin = f"{_any(openers)} " if openers else ""
         others = "".join(rf"(\. {quoted(one)})?" for one in said[1:])
         pattern = rf"^{begin}{quoted(said[0], term)}{others}\.$"
-        if self.free:
-            pattern = sentence(openers or PROMPTS["openers"]["free"], " ".join(said), 30, r"\.", term)
         return self._written("answer", f"Text: {' '.join(said)}\nQuestion: {question}", pattern)
 
     async def _written(self, prompt: str, asked: str, pattern: str) -> AsyncIterator[str]:
-        """One text that has the pattern, in pieces as the model writes it."""
+        """One text that has the pattern, as far as the model has written it, again and again."""
         messages: list[ChatCompletionMessageParam] = PROMPTS["messages"][prompt]
         text: object = {"type": "string", "pattern": pattern}
         schema: dict[str, object] = {"type": "object", "properties": {"text": text}, "required": ["text"]}
         schema["additionalProperties"] = False
         form: JSONSchema = {"name": "words", "strict": True, "schema": schema}
-        written, shown = "", 0
+        written = ""
         async with await self.client.chat.completions.create(
             model=self.model,
             messages=[*messages, {"role": "user", "content": asked}],
@@ -74,18 +68,15 @@ class Author:
         ) as chunks:
             async for chunk in chunks:
                 written += (chunk.choices[0].delta.content or "") if chunk.choices else ""
-                said = from_json(written or "{}", allow_partial="trailing-strings").get("text", "")
-                if said[shown:]:
-                    yield said[shown:]
-                    shown = len(said)
+                yield from_json(written or "{}", allow_partial="trailing-strings").get("text", "")
 
 
-def sentence(openers: Iterable[str], text: str, most: int, end: str, term: str = "") -> str:
-    """A pattern: an opener, words of the text or small ones, the term among them if there is one, the end."""
+def asking(openers: Iterable[str], text: str, most: int, term: str = "") -> str:
+    """A pattern: an opener, words of the text or small ones, the term among them if there is one."""
     words = [*WORD.findall(text), *WORD.findall(text.lower()), *PROMPTS["small_words"].split()]
     word = f"(,? {_any(word for word in words if word.lower() not in term.lower())})"
     middle = f"{word}{{0,{most}}} {re.escape(term)}{word}{{0,{most}}}" if term else f"{word}{{2,{most}}}"
-    return f"^{_any(openers)}{middle}{end}$"
+    return rf"^{_any(openers)}{middle}\?$"
 
 
 def quoted(text: str, term: str = "") -> str:

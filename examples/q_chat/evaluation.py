@@ -110,8 +110,8 @@ async def own(
     findings.add(asked, checks, answer)
 
 
-async def whole(pieces: AsyncIterator[str]) -> str:
-    return "".join([piece async for piece in pieces])
+async def whole(texts: AsyncIterator[str]) -> str:
+    return [text async for text in texts][-1]
 
 
 async def measured(author: Author) -> Findings:

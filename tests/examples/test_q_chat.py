@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from examples.q_chat import author
-from examples.q_chat.material import Material, Passage, Term, Unreadable
+from examples.q_chat.material import Material, Passage, Term
 from examples.q_chat.tutor import CHOOSE, EXPLAIN, FILL_IN, Turn, Tutor, grade
 
 TEXTS = Path(author.__file__).parent / "page" / "texts"
@@ -77,7 +77,7 @@ def test_the_pdf_has_the_sections_of_the_text_that_it_was_made_from() -> None:
     ],
 )
 def test_what_cannot_be_studied_is_refused(content: bytes, says: str) -> None:
-    with pytest.raises(Unreadable, match=says):
+    with pytest.raises(ValueError, match=says):
         Material("x", content)
 
 
@@ -167,7 +167,7 @@ def spoken(words: str, pattern: str) -> bool:
 
 def test_a_question_that_asks_for_a_term_cannot_tell_it() -> None:
     told = "Ice and snow can turn into vapour without melting first. That is called sublimation."
-    pattern = author.sentence(["What"], told.replace("sublimation", ""), 16, r"\?")
+    pattern = author.asking(["What"], told.replace("sublimation", ""), 16)
     assert spoken("What is it called when ice and snow can turn into vapour without melting?", pattern)
     assert not spoken("What is sublimation?", pattern)
     assert not spoken("What is it called when water boils?", pattern)
@@ -183,8 +183,8 @@ def test_feedback_has_the_answer() -> None:
     assert spoken(told, late) and not spoken("A droplet is about 0.02 millimetres wide.", late)
 
 
-def test_a_larger_model_may_put_it_in_another_order() -> None:
-    pattern = author.sentence(["The"], "Bees carry nectar home, and they rest at night.", 30, r"\.", "nectar")
-    assert spoken("The bees rest at home, and they carry nectar.", pattern)
-    assert not spoken("The bees rest at home.", pattern)
-    assert not spoken("The bees carry nectar from Mars.", pattern)
+def test_a_question_about_a_term_names_it() -> None:
+    pattern = author.asking(["Why"], "Bees build cells of wax.", 8, "wax")
+    assert spoken("Why do bees build cells of wax?", pattern)
+    assert not spoken("Why do bees build cells?", pattern)
+    assert not spoken("Why do ants build cells of wax?", pattern)

@@ -18,7 +18,7 @@ function card(style, ...parts) {
 async function written(state, path, said, text, handle) {
   text.classList.add("writing");
   const went = await turn.run(state, (signal) => ask(path, { said }, (event) => {
-    text.textContent += event.text ?? "";
+    text.textContent = event.text ?? text.textContent;
     handle(event);
   }, signal));
   text.classList.remove("writing");
