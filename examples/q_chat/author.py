@@ -1,127 +1,99 @@
-"""What the model writes: questions, feedback and answers, each under one of the `grammars`."""
+"""What the model writes, under a grammar: a model of 135 million parameters invents when it may.
+
+Questions are of the words of the text, and small ones that hold them together. Answers are sentences of the
+text: the model chooses how to begin and where to end.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-from typing import Any
+import re
+import tomllib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
 
-import grammars
-import study
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
+from openai.types.shared_params.response_format_json_schema import JSONSchema
 from pydantic_core import from_json
-from study import Passage
-from tutor import Item, Verdict
 
-CANDIDATES = 3
-_HEART = "Text: The heart of an adult beats about 70 times a minute."
-_LEAVES = "Text: Green leaves make sugar from light, which is called photosynthesis."
-_PARIS = "Text: The capital of France is Paris, which lies on the Seine."
-_ABOUT = (
-    "You are a teacher. Ask a short question about the topic, which the text answers.",
-    (f"{_HEART}\nTopic: heart", "How does the heart beat?"),
-    (f"{_LEAVES}\nTopic: photosynthesis", "What is photosynthesis?"),
-)
-_ASKING_FOR = (
-    "You are a teacher. Ask a question that has the given answer.",
-    (f"{_HEART}\nAnswer: 70 times", "How many times does the heart of an adult beat?"),
-    (f"{_LEAVES}\nAnswer: photosynthesis", "What is it called when green leaves make sugar from light?"),
-    (f"{_PARIS}\nAnswer: Paris", "What is the capital of France?"),
-)
-_ANSWER = (
-    "Answer the question in one sentence, from the text alone.",
-    (
-        f"{_HEART} That of a child is faster.\nQuestion: How fast is the heart?",
-        "It beats about 70 times a minute.",
-    ),
-    (f"{_PARIS}\nQuestion: Where is Paris?", "Paris lies on the Seine."),
-)
+from .material import WORD
+from .tutor import EXPLAIN, Turn
+
+PROMPTS = tomllib.loads((Path(__file__).parent / "prompts.toml").read_text("utf-8"))
 
 
-class Unusable(ValueError):
-    """The model wrote nothing that can be shown."""
-
-
+@dataclass(frozen=True)
 class Author:
-    def __init__(self, client: AsyncOpenAI, model: str, tight: bool = True) -> None:
-        self._client, self._model, self._tight = client, model, tight
+    client: AsyncOpenAI
+    model: str
 
-    async def question(self, item: Item) -> str:
-        """The best of some candidates. Raises `Unusable`, or what the client raises."""
-        if item.names_term:
-            text = item.passage.text
-            pattern, messages = (
-                grammars.about(text, item.term, self._tight),
-                _messages(_ABOUT, f"Text: {text}\nTopic: {item.term}"),
-            )
-        else:
-            pattern, messages = (
-                grammars.asking_for(item.told, item.term, self._tight),
-                _messages(_ASKING_FOR, f"Text: {item.told}\nAnswer: {item.term}"),
-            )
-        made = await self._client.chat.completions.create(
-            model=self._model,
-            messages=messages,
-            response_format=grammars.form(pattern),
-            n=CANDIDATES,
-            temperature=0.4,
-            max_tokens=60,
-        )
-        whole = [choice.message.content for choice in made.choices if choice.finish_reason == "stop"]
-        asked = [json.loads(text)[grammars.FIELD] for text in whole if text]
-        usable = [text for text in asked if item.names_term or item.term.lower() not in text.lower()]
-        if not usable:
-            raise Unusable("The model wrote no question that can be asked. Try the next one.")
-        # One that names the term is best when short; one that asks for it, when it says much of the text.
-        length = {text: len(study.content(text)) for text in usable}
-        return min(usable, key=length.__getitem__) if item.names_term else max(usable, key=length.__getitem__)
+    def question(self, turn: Turn) -> AsyncIterator[str]:
+        """For the term or, at the highest level, about it."""
+        name, told, number = turn.term.name, turn.term.told, turn.term.number
+        if turn.level == EXPLAIN:
+            pattern = asking(["What", "How", "Why", "Where", "When"], told, 8, name)
+            return self._written("topic", f"Text: {told}\nTopic: {name}", pattern)
+        openers = [f"How many {number[2]}"] if number else ["What", "Which", "Who", "Where"]
+        pattern = asking(openers, told.replace(name, ""), 16)
+        return self._written("term", f"Text: {told}\nAnswer: {name}", pattern)
 
-    def feedback(self, item: Item, verdict: Verdict) -> AsyncIterator[str]:
-        """One sentence with the right answer, in pieces."""
-        right = verdict == "right"
-        begin = "Yes," if right else "Remember that"
-        task = (
-            "You are a friendly teacher. Tell the student the right answer in one sentence.",
-            (
-                f"{_LEAVES}\nAnswer: photosynthesis",
-                f"{begin} photosynthesis is when green leaves make sugar from light.",
-            ),
-            (f"{_HEART}\nAnswer: 70 times", f"{begin} the heart of an adult beats about 70 times a minute."),
-        )
-        pattern = grammars.feedback(item.told, item.term, right, self._tight)
-        return self._stream(_messages(task, f"Text: {item.told}\nAnswer: {item.term}"), pattern)
+    def feedback(self, turn: Turn) -> AsyncIterator[str]:
+        """The answer to what was asked, with the term in it."""
+        begin = _any(PROMPTS["openers"][turn.verdict]) + " "
+        return self.answer(turn.question, [turn.term.told], begin, turn.term.name)
 
-    def answer(self, question: str, passages: list[Passage]) -> AsyncIterator[str]:
-        """An answer of what the passages say, in pieces. The best one is read last, next to the question."""
-        texts = [passage.text for passage in reversed(passages)]
-        pattern = grammars.answer(study.closest(question, passages), self._tight)
-        return self._stream(_messages(_ANSWER, f"Text: {' '.join(texts)}\nQuestion: {question}"), pattern)
+    def answer(self, question: str, said: list[str], begin: str = "", term: str = "") -> AsyncIterator[str]:
+        """What the first of the sentences says to a question, and perhaps the others."""
+        others = "".join(rf"(\. {quoted(one)})?" for one in said[1:])
+        pattern = rf"^{begin}{quoted(said[0], term)}{others}\.$"
+        return self._written("answer", f"Text: {' '.join(said)}\nQuestion: {question}", pattern)
 
-    async def _stream(self, messages: list[ChatCompletionMessageParam], pattern: str) -> AsyncIterator[str]:
-        written, shown = "", 0
-        async with await self._client.chat.completions.create(
-            model=self._model,
-            messages=messages,
-            response_format=grammars.form(pattern),
+    async def _written(self, prompt: str, asked: str, pattern: str) -> AsyncIterator[str]:
+        """One text that has the pattern, as far as the model has written it, again and again."""
+        messages: list[ChatCompletionMessageParam] = PROMPTS["messages"][prompt]
+        text: object = {"type": "string", "pattern": pattern}
+        schema: dict[str, object] = {"type": "object", "properties": {"text": text}, "required": ["text"]}
+        schema["additionalProperties"] = False
+        form: JSONSchema = {"name": "words", "strict": True, "schema": schema}
+        written = ""
+        async with await self.client.chat.completions.create(
+            model=self.model,
+            messages=[*messages, {"role": "user", "content": asked}],
+            response_format={"type": "json_schema", "json_schema": form},
             temperature=0,
-            max_tokens=120,
+            max_tokens=200,
             stream=True,
         ) as chunks:
             async for chunk in chunks:
                 written += (chunk.choices[0].delta.content or "") if chunk.choices else ""
-                read: Any = from_json(written, allow_partial="trailing-strings") if written.strip() else {}
-                text = read.get(grammars.FIELD, "")
-                if text[shown:]:
-                    yield text[shown:]
-                    shown = len(text)
+                yield from_json(written or "{}", allow_partial="trailing-strings").get("text", "")
 
 
-def _messages(task: Any, asked: str) -> list[ChatCompletionMessageParam]:
-    """The instruction, examples as earlier turns, and what is asked now."""
-    system, *examples = task
-    messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}]
-    for said, text in examples:
-        messages.append({"role": "user", "content": said})
-        messages.append({"role": "assistant", "content": json.dumps({grammars.FIELD: text})})
-    return [*messages, {"role": "user", "content": asked}]
+def asking(openers: Iterable[str], text: str, most: int, term: str = "") -> str:
+    """A pattern: an opener, words of the text or small ones, the term among them if there is one."""
+    words = [*WORD.findall(text), *WORD.findall(text.lower()), *PROMPTS["small_words"].split()]
+    word = f"(,? {_any(word for word in words if word.lower() not in term.lower())})"
+    middle = f"{word}{{0,{most}}} {re.escape(term)}{word}{{0,{most}}}" if term else f"{word}{{2,{most}}}"
+    return rf"^{_any(openers)}{middle}\?$"
+
+
+def quoted(text: str, term: str = "") -> str:
+    """A pattern for a text up to the end of a clause, that of the term at the earliest, without its stop."""
+    start = text.find(term)
+    first, *more = re.split(r"(?=[,;:] )", text[start:].rstrip(".!?"))
+    tail = ""
+    for clause in reversed(more):
+        tail = f"({re.escape(clause)}{tail})?"
+    head = text[:start] + first
+    return f"({_any({head[0].upper(), head[0].lower()})}{re.escape(head[1:])}{tail})"
+
+
+def _any(words: Iterable[str]) -> str:
+    """A pattern for one of the words, which branches where they differ: the server has less to try."""
+    branches = [
+        re.escape(first) + (_any(word[1:] for word in some) if first else "")
+        for first, some in groupby(sorted(set(words)), key=lambda word: word[:1])
+    ]
+    return f"({'|'.join(branches)})" if branches[1:] else branches[0]

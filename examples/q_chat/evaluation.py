@@ -1,6 +1,6 @@
-"""How well Q-Chat teaches: scripted turns against a running server, checked by code.
+"""How well Q-Chat teaches: scripted turns, checked by code.
 
-    OPENAI_BASE_URL=… OPENAI_API_KEY=… python examples/q_chat/evaluation.py
+    OPENAI_BASE_URL=… OPENAI_API_KEY=… python -m examples.q_chat.evaluation
 
 prints a table and writes `evaluation.json`.
 """
@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
-import json
-import random
-from collections import defaultdict
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import reading
-import study
-from author import Author, Unusable
-from openai import AsyncOpenAI
-from tutor import FILL_IN, Item, Tutor
+from examples.kit.evaluate import Findings
+from examples.kit.serve import connected
+
+from .author import Author
+from .material import Material, Passage
+from .tutor import EXPLAIN, Turn, Tutor, grade
 
 HERE = Path(__file__).parent
 QUESTIONS = 18
@@ -75,81 +72,68 @@ REWORDED = {
 ELSEWHERE = ("Who painted the Mona Lisa?", "What is photosynthesis?", "Which chess opening is best?")
 
 
-async def asked(author: Author, material: study.Material, index: study.Index) -> list[dict[str, Any]]:
+async def taught(author: Author, material: Material, findings: Findings) -> None:
     """A student who knows most of it is asked, and told."""
-    tutor, turns = Tutor(material, random.Random(1)), []
+    tutor = Tutor(material)
     for number in range(QUESTIONS):
-        item = tutor.next_item()
-        try:
-            question = await author.question(item)
-        except Unusable as problem:
-            question = str(problem)
-        back = index.find(question, 1)
-        turns.append(turn("question leads back to its passage", back == [item.passage], item.term, question))
-        verdict = tutor.grade("nothing" if number % 5 == 4 else known(item))
-        told = "".join([piece async for piece in author.feedback(item, verdict)])
-        kept = (
-            study.cited(told, list(material.passages))[:1] == [item.passage]
-            and item.term.lower() in told.lower()
-        )
-        turns.append(turn("feedback has the answer and keeps to its passage", kept, item.term, told))
-    return turns
+        turn = tutor.next()
+        term, passage = turn.term.name, turn.term.passage
+        turn.question = await whole(author.question(turn))
+        back = found(material, turn.question) == passage
+        findings.add(f"ask for {term}", {"question leads back to its passage": back}, turn.question)
+        turn.verdict = grade(turn, "nothing" if number % 5 == 4 else known(turn))
+        feedback = await whole(author.feedback(turn))
+        kept = found(material, feedback) == passage and term.lower() in feedback.lower()
+        kind = "feedback has the answer and keeps to its passage"
+        findings.add(f"{turn.question} ({turn.verdict})", {kind: kept}, feedback)
 
 
-def known(item: Item) -> str:
-    if item.choices:
-        return str(item.right)
-    return item.term if item.is_number or item.level == FILL_IN else item.passage.text
+def found(material: Material, question: str) -> Passage | None:
+    both = material.find(question)
+    return both[0] if both else None
 
 
-async def own(author: Author, index: study.Index, kind: str, asked: str, fact: str) -> list[dict[str, Any]]:
+def known(turn: Turn) -> str:
+    return turn.term.passage.text if turn.level == EXPLAIN else turn.term.name
+
+
+async def own(
+    author: Author, material: Material, kind: str, asked: str, fact: str, findings: Findings
+) -> None:
     """The student asks: the passage cited and the answer both have the fact, which is in the text once."""
-    found = index.find(asked, 2)
-    answer = "".join([piece async for piece in author.answer(asked, found)]) if found else ""
-    cited = any(fact in passage.text for passage in study.cited(answer, found))
-    return [
-        turn(f"{kind}: the passage cited has the fact", cited, asked, answer),
-        turn(f"{kind}: the answer has the fact", fact in answer, asked, answer),
-    ]
+    said = material.find(asked)
+    answer = await whole(author.answer(asked, said[1])) if said else ""
+    checks = {
+        f"{kind}: the passage cited has the fact": bool(said and fact in said[0].text),
+        f"{kind}: the answer has the fact": fact in answer,
+    }
+    findings.add(asked, checks, answer)
 
 
-def turn(kind: str, ok: bool, about: str, text: str) -> dict[str, Any]:
-    return {"kind": kind, "ok": ok, "about": about, "text": text}
+async def whole(texts: AsyncIterator[str]) -> str:
+    return [text async for text in texts][-1]
 
 
-async def measured(author: Author) -> list[dict[str, Any]]:
-    turns = []
+async def measured(author: Author) -> Findings:
+    findings = Findings()
     for name, questions in OWN.items():
-        material = reading.read(name, (HERE / "texts" / name).read_bytes())
-        index = study.Index(material)
-        turns += await asked(author, material, index)
+        material = Material(name, (HERE / "page" / "texts" / name).read_bytes())
+        await taught(author, material, findings)
         for question, fact in questions:
-            turns += await own(author, index, "own question", question, fact)
+            await own(author, material, "own question", question, fact, findings)
         for question, fact in REWORDED[name]:
-            turns += await own(author, index, "own question, reworded", question, fact)
-        turns += [
-            turn("not in the material: nothing is answered", not index.find(question), question, "")
-            for question in ELSEWHERE
-        ]
-    return turns
+            await own(author, material, "own question, reworded", question, fact, findings)
+        for question in ELSEWHERE:
+            nothing = material.find(question) is None
+            findings.add(question, {"not in the material: nothing is answered": nothing})
+    return findings
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="How well Q-Chat teaches")
     parser.add_argument("--model", default="gpt-3.5-turbo")
-    parser.add_argument("--free", action="store_true", help="the grammar holds the form alone")
-    options = parser.parse_args()
-    turns = asyncio.run(measured(Author(AsyncOpenAI(timeout=120), options.model, not options.free)))
-    kinds: dict[str, list[bool]] = defaultdict(list)
-    for one in turns:
-        kinds[one["kind"]].append(one["ok"])
-        if not one["ok"]:
-            print(f"  missed: {one['kind']}: {one['about']} → {one['text']}")
-    for kind, oks in kinds.items():
-        print(f"{kind:52} {sum(oks):3} of {len(oks)}")
-    day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    result = {"model": options.model, "free": options.free, "date": day, "turns": turns}
-    (HERE / "evaluation.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    chosen = parser.parse_args()
+    asyncio.run(measured(Author(connected(), chosen.model))).keep(HERE, model=chosen.model)
 
 
 if __name__ == "__main__":

@@ -1,233 +1,134 @@
-// The page: sends what the student does, and shows the events that come back, one JSON object a line.
+// The page: the material, questions about it and how they were answered, and the progress.
 
-const $ = (id) => document.getElementById(id);
-const LEVELS = ["", "Recognise", "Fill in", "In your own words"];
+import { ask, at, json, make, turns } from "/kit/kit.js";
+
+const LEVELS = ["", "Choose", "Fill in", "In your own words"];
 const VERDICTS = { right: "Right", partly: "Partly right", wrong: "Not right" };
-let section = null; // the one to be asked about alone
-let running = null; // what Stop ends
+const turn = turns();
 
-function element(name, text = "", kind = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  if (kind) made.className = kind;
+function card(style, ...parts) {
+  const made = make("article", "", `card ${style}`);
+  made.append(...parts);
+  at("log").append(made);
+  at("hint").hidden = true;
   return made;
 }
 
-function card(kind = "") {
-  const made = element("article", "", `card ${kind}`);
-  $("log").append(made);
-  $("hint").hidden = true;
-  return made;
+// Post what is said; the model's words go into `text`, other events are handled. Whether it went well.
+async function written(state, path, said, text, handle) {
+  text.classList.add("writing");
+  const went = await turn.run(state, (signal) => ask(path, { said }, (event) => {
+    text.textContent = event.text ?? text.textContent;
+    handle(event);
+  }, signal));
+  text.classList.remove("writing");
+  return went;
 }
 
-function problem(text) {
-  $("problem").textContent = text;
-  $("problem").hidden = !text;
-}
-
-function busy(text) {
-  $("status").textContent = text;
-  $("stop").hidden = !text;
-  $("next").disabled = Boolean(text);
-}
-
-// Post, and hand over each event as it comes. False if that ended early: an error is shown, and nothing is cleared.
-async function events(path, body, status, handle) {
-  if (running) return false;
-  running = new AbortController();
-  problem("");
-  busy(status);
-  try {
-    const signal = running.signal;
-    const answer = await fetch(`api/${path}`, { method: "POST", body: JSON.stringify(body), signal });
-    if (!answer.ok) throw new Error((await answer.json()).error);
-    let rest = "";
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      const lines = (rest + (value ?? "")).split("\n");
-      rest = lines.pop();
-      for (const event of lines.map((line) => JSON.parse(line))) {
-        if (event.error) throw new Error(event.error);
-        handle(event);
-      }
-      if (done) return true;
-    }
-  } catch (error) {
-    if (error.name !== "AbortError") problem(error.message);
-    return false;
-  } finally {
-    running = null;
-    busy("");
-  }
-}
-
-function passages(found, open) {
-  return found.map(({ number, section: name, text }) => {
-    const details = element("details");
-    details.open = open;
-    details.append(element("summary", `Passage ${number}: ${name}`), element("blockquote", text));
-    return details;
-  });
+function cited({ section, text }, open) {
+  const details = Object.assign(make("details"), { open });
+  details.append(make("summary", `From “${section}”`), make("blockquote", text));
+  return details;
 }
 
 async function next() {
-  // A question that is open is left: its answer could not be graded any more.
-  document.querySelectorAll(".open").forEach((form) => (form.disabled = true));
-  await events("question", { section }, "Writing a question…", (event) => {
-    const shown = card();
-    shown.append(element("p", `${LEVELS[event.level]} · ${event.section}`, "meta"), element("h2", event.asked, "question"));
-    if (event.choices.length && !event.gapped) {
-      shown.append(element("p", "Choose the sentence that says it; the term itself is left out.", "meta"));
-    }
-    if (event.gapped) shown.append(element("p", event.gapped, "gapped"));
-    shown.append(event.choices.length ? choices(shown, event) : written(shown, event));
+  for (const open of document.querySelectorAll("#log fieldset")) open.disabled = true;
+  const question = make("h2", "", "question");
+  const shown = card("", make("small"), question);
+  await written("Writing a question…", "/api/question", "", question, (event) => {
+    if (event.level) shown.firstChild.textContent = `${LEVELS[event.level]} · ${event.section}`;
+    if (event.choices) shown.append(form(shown, event));
     shown.scrollIntoView({ block: "nearest" });
   });
+  if (!shown.querySelector("form")) shown.remove(); // it ended early: there is nothing to answer
+  shown.querySelector("input, textarea")?.focus();
 }
 
-function choices(shown, event) {
-  const group = element("fieldset", "", "choices open");
-  group.setAttribute("aria-label", "Choose one");
-  event.choices.forEach((choice, number) => {
-    const button = element("button", choice);
-    button.type = "button";
-    button.addEventListener("click", () => grade(shown, group, String(number), button));
-    group.append(button);
-  });
-  return group;
-}
-
-function written(shown, event) {
-  const form = element("form");
-  const group = element("fieldset", "", "written open");
-  const label = element("label", event.gapped ? "What belongs in the gap?" : "Your answer");
-  const field = element(event.gapped ? "input" : "textarea");
-  field.maxLength = 2000;
+function form(shown, { choices, gapped }) {
+  const made = make("form");
+  const fields = make("fieldset");
+  const field = make(gapped ? "input" : "textarea");
+  const label = make("label", gapped ? "What belongs in the gap?" : "Your answer");
+  Object.assign(field, { required: true, maxLength: 2000, autocomplete: "off" });
   label.append(field);
-  group.append(label, element("button", "Answer"));
-  form.append(group);
-  form.addEventListener("submit", (submitted) => {
-    submitted.preventDefault();
-    if (field.value.trim()) grade(shown, group, field.value);
+  fields.ariaLabel = "Your answer";
+  fields.append(...choices.map((choice) => Object.assign(make("button", choice), { value: choice })));
+  if (!choices.length) fields.append(label, make("button", "Answer", "main"));
+  made.append(...(gapped ? [make("blockquote", gapped)] : []), fields);
+  made.addEventListener("submit", (event) => {
+    event.preventDefault();
+    grade(shown, fields, event.submitter?.value || field.value);
   });
-  setTimeout(() => field.focus());
-  return form;
+  return made;
 }
 
-async function grade(shown, group, said, chosen) {
-  const feedback = element("p");
-  group.disabled = !running;
-  const graded = await events("answer", { said }, "Reading your answer…", (event) => {
+async function grade(shown, fields, said) {
+  const feedback = make("p");
+  await written("Reading your answer…", "/api/answer", said, feedback, (event) => {
     if (event.verdict) {
-      shown.append(element("p", VERDICTS[event.verdict], `verdict ${event.verdict}`), feedback);
-      if (chosen) {
-        chosen.classList.add("missed");
-        group.children[event.right].className = "right";
-      } else if (event.verdict !== "right") {
-        shown.append(element("p", `The term asked for: ${event.expected}`, "meta"));
+      fields.disabled = true;
+      for (const button of fields.querySelectorAll("button[value]")) {
+        if (button.value === event.expected) button.className = "right";
+        else if (button.value === said) button.className = "wrong";
       }
+      shown.append(make("strong", VERDICTS[event.verdict], event.verdict), feedback);
       progress(event.progress);
     }
-    feedback.textContent += event.text ?? "";
-    if (event.passages) shown.append(...passages(event.passages, false));
+    if (event.passage) shown.append(cited(event.passage, false));
   });
-  if (!graded && !feedback.isConnected) group.disabled = false; // it was not graded: the answer can be sent again
-  else $("next").focus({ preventScroll: true });
+  if (fields.disabled) at("send").focus({ preventScroll: true });
 }
 
-async function ask(said) {
-  let shown = null;
-  const text = element("p");
-  const done = await events("ask", { said }, "Looking it up…", (event) => {
-    if (!shown) {
-      card("mine").append(element("p", said));
-      shown = card();
-      shown.append(text);
-    }
-    text.textContent += event.text ?? event.notice ?? "";
-    if (event.supported === false) {
-      shown.append(element("p", "This keeps away from the words of the material. The closest passage is:", "meta"));
-    }
-    if (event.passages) shown.append(...passages(event.passages, true));
+async function answer(said) {
+  const text = make("p");
+  const cards = [card("mine", make("p", said)), card("", text)];
+  const went = await written("Looking it up…", "/api/ask", said, text, (event) => {
+    if (event.passage) cards[1].append(cited(event.passage, true));
   });
-  if (done) $("asked").value = "";
+  if (went) at("asked").value = "";
+  else for (const one of cards) one.remove();
 }
 
 function progress(sections) {
-  $("sections").replaceChildren(...sections.map((one, number) => {
-    const item = element("li");
-    const button = element("button");
-    const bar = element("progress", "");
-    bar.value = one.known;
-    bar.setAttribute("aria-label", `${one.name}: known`);
-    const figures = one.empty ? "nothing to ask" : one.answered ? `${one.right} of ${one.answered} right` : "not asked yet";
-    button.type = "button";
-    button.disabled = one.empty;
-    button.setAttribute("aria-pressed", String(section === number));
-    button.append(one.name, element("span", `${Math.round(one.known * 100)} % known · ${figures}`, "note"));
-    button.append(element("span", one.answered ? `Next: ${LEVELS[one.level].toLowerCase()}` : "", "note"));
-    button.addEventListener("click", () => {
-      section = section === number ? null : number;
-      progress(sections);
-      $("sections").children[number].firstChild.focus();
-    });
-    item.append(button, bar);
+  at("sections").replaceChildren(...sections.map(({ name, known, terms, level }) => {
+    const item = make("li", name);
+    const bar = Object.assign(make("progress"), { value: known, max: terms, ariaLabel: `Known of ${name}` });
+    item.append(make("small", `${known} of ${terms} known · ${LEVELS[level].toLowerCase()}`), bar);
     return item;
   }));
 }
 
-function opened(material) {
-  const here = Boolean(material.title);
-  $("title").textContent = material.title ?? "";
-  $("choose").hidden = here;
-  for (const id of ["study", "progress", "change"]) $(id).hidden = !here;
-  if (here) progress(material.progress);
+function opened({ title, progress: sections }) {
+  at("title").textContent = title ?? "";
+  at("choose").hidden = Boolean(title);
+  for (const id of ["study", "progress", "change"]) at(id).hidden = !title;
+  progress(sections ?? []);
 }
 
-async function take(name, body) {
-  problem("");
-  try {
-    const bundled = body ? "" : "&bundled=1";
-    const answer = await fetch(`api/material?name=${encodeURIComponent(name)}${bundled}`, { method: "POST", body });
-    const material = await answer.json();
-    if (!answer.ok) throw new Error(material.error);
-    section = null;
-    $("log").replaceChildren();
-    $("hint").hidden = false;
-    opened(material);
-    $("next").focus();
-  } catch (error) {
-    problem(error.message);
-  }
-}
-
-$("file").addEventListener("change", ({ target }) => target.files[0] && take(target.files[0].name, target.files[0]));
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  $("drop").addEventListener(kind, (dragged) => {
-    dragged.preventDefault();
-    $("drop").classList.toggle("over", kind === "dragover");
-    const file = kind === "drop" && dragged.dataTransfer.files[0];
-    if (file) take(file.name, file);
+async function study(name, body) {
+  await turn.run("Reading…", async (signal) => {
+    const path = `/api/study?name=${encodeURIComponent(name)}`;
+    opened(await json(await fetch(path, { method: "POST", body, signal })));
+    at("log").replaceChildren();
   });
+  at("send").focus();
 }
-$("next").addEventListener("click", next);
-$("stop").addEventListener("click", () => running?.abort());
-$("change").addEventListener("click", () => {
-  running?.abort();
-  $("file").value = "";
+
+at("file").addEventListener("change", ({ target }) => target.files[0] && study(target.files[0].name, target.files[0]));
+at("send").addEventListener("click", next);
+at("change").addEventListener("click", () => {
+  turn.stop();
+  at("file").value = "";
   opened({});
 });
-$("ask").addEventListener("submit", (submitted) => {
-  submitted.preventDefault();
-  if ($("asked").value.trim()) ask($("asked").value.trim());
+at("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  answer(at("asked").value.trim());
 });
 
-const state = await (await fetch("api/state")).json();
-$("texts").replaceChildren(...state.texts.map((name) => {
-  const button = element("button", name, "quiet");
-  button.type = "button";
-  button.addEventListener("click", () => take(name));
-  return button;
-}));
-opened(state);
+for (const button of at("texts").children) {
+  button.addEventListener("click", async () => {
+    study(button.textContent, await (await fetch(`texts/${button.textContent}`)).blob());
+  });
+}
+opened(await json(await fetch("/api/state")));

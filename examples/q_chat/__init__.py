@@ -1,0 +1,1 @@
+"""Q-Chat, an adaptive tutor over the study material that one gives it."""
