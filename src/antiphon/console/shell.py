@@ -6,18 +6,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import jinja2
+import msgspec
 
 from antiphon.access.permissions import Permission, allows
 from antiphon.api.auth import COOKIE, session_of
 from antiphon.api.envelope import known
 from antiphon.api.exchange import Exchange
-from antiphon.api.routes import Route
+from antiphon.api.routes import Route, Router
 from antiphon.catalogue.prices import dollars
 from antiphon.console.forms import Form, read
 from antiphon.console.navigation import visible
+from antiphon.console.refilling import refilled
 from antiphon.errors import AntiphonError, ClientGone
 from antiphon.settings import Settings
 from antiphon.values import Caller
@@ -32,6 +34,14 @@ SAID = "antiphon_said"
 Act = Callable[[Exchange, Form], Awaitable[None]]
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """A form that could not be done as it was sent; `action` is that of the form which holds its fields."""
+
+    form: Form
+    action: str
+    error: AntiphonError
+
+
 class Shell:
     """`proof` as `Sessions` has it."""
 
@@ -39,6 +49,9 @@ class Shell:
         self._proof = proof
         self._public = settings.public_url
         self._secure = settings.public_url.startswith("https://")
+        self._pages: list[Route] = []
+        self._refused: dict[str, Refused] = {}
+        """By the id of the request that is being answered."""
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("antiphon.console"),
             autoescape=True,
@@ -54,7 +67,7 @@ class Shell:
         self, path: str, handler: Callable[[Exchange], Awaitable[None]], needs: Permission, summary: str
     ) -> Route:
         """A page that people look at."""
-        return Route(
+        page = Route(
             method="GET",
             path=path,
             handler=handler,
@@ -63,21 +76,65 @@ class Shell:
             listed=False,
             failing=self.failed,
         )
+        self._pages.append(page)
+        return page
 
-    def act(self, path: str, handler: Act, needs: Permission, summary: str) -> Route:
-        """What a form of a page does: only once it is known to come from a page of this session."""
+    def act(self, path: str, handler: Act, needs: Permission, summary: str, filled_in: str = "") -> Route:
+        """What a form of a page does: only once it is known to come from a page of this session.
+
+        Where that cannot be done, the page is shown again with what was filled in; `filled_in` is the action
+        of the form that this was, if the one that was sent just repeats it.
+        """
         return Route(
             method="POST",
             path=path,
-            handler=partial(self._acted, handler),
+            handler=partial(self._acted, handler, filled_in),
             needs=needs,
             summary=summary,
             listed=False,
             failing=self.failed,
         )
 
-    async def _acted(self, handler: Act, exchange: Exchange) -> None:
-        await handler(exchange, await read(exchange, self.proof(exchange)))
+    async def _acted(self, handler: Act, filled_in: str, exchange: Exchange) -> None:
+        form = await read(exchange, self.proof(exchange))
+        try:
+            await handler(exchange, form)
+        except AntiphonError as problem:
+            if exchange.status or not _can_be_mended(problem):
+                raise
+            await self._show_again(exchange, Refused(form, filled_in or exchange.path, problem))
+
+    async def _show_again(self, exchange: Exchange, refused: Refused) -> None:
+        """The page whose form was sent, with what was filled in and what is wrong about it.
+
+        Raises the refusal itself where that page cannot be shown.
+        """
+        found = self._sent_from(exchange)
+        if found is None:
+            raise refused.error
+        sent = exchange.path, exchange.query, exchange.parameters
+        page, exchange.path, exchange.query, exchange.parameters = found
+        self._refused[exchange.id] = refused
+        try:
+            await page.handler(exchange)
+        except AntiphonError:
+            if exchange.status:
+                raise
+            raise refused.error from None
+        finally:
+            del self._refused[exchange.id]
+            exchange.path, exchange.query, exchange.parameters = sent
+
+    def _sent_from(self, exchange: Exchange) -> tuple[Route, str, bytes, dict[str, str]] | None:
+        """The page that a form was sent from, as its browser says; else the one that the form belongs to."""
+        said, router = urlsplit(exchange.headers.get("referer", "")), Router(self._pages)
+        own = said.netloc in (exchange.headers.get("host"), urlsplit(self._public).netloc) and said.netloc
+        places = [(unquote(said.path), said.query.encode())] if own else []
+        for path, query in [*places, (_back(exchange), b"")]:
+            found = router.find("GET", path)
+            if found is not None and _may(exchange.caller, found[0].needs):
+                return found[0], path, query, found[1]
+        return None
 
     def proof(self, exchange: Exchange) -> str:
         return self._proof(session_of(exchange))
@@ -94,21 +151,29 @@ class Shell:
         **values: Any,
     ) -> None:
         """A page for whoever asks; `values` are what its template needs."""
-        caller, said = exchange.caller, _said(exchange)
+        caller, refused = exchange.caller, self._refused.get(exchange.id)
+        said = ("bad", refused.error.message) if refused else _said(exchange)
         page = self._environment.get_template(template).render(
             caller=caller,
             groups=visible(caller) if caller else {},
             path=exchange.path,
+            here=_here(exchange, refused) if exchange.method == "POST" else "",
             csrf=self.proof(exchange) if caller else "",
             said=said,
             may=partial(_may, caller),
             **values,
         )
+        if refused:
+            page, code = (
+                refilled(page, refused.action, refused.form, refused.error.param),
+                refused.error.status,
+            )
         cleared = {"set-cookie": f"{SAID}=; Max-Age=0; Path=/; SameSite=Lax"} if said[1] else {}
         every = {
             "content-security-policy": CSP,
             "cache-control": "no-store",
-            "referrer-policy": "no-referrer",
+            # A form says from which page it was sent; nobody else is told anything.
+            "referrer-policy": "same-origin" if caller else "no-referrer",
             **cleared,
             **headers,
         }
@@ -135,17 +200,30 @@ class Shell:
         return self._public or f"http://{exchange.headers.get('host', '127.0.0.1')}"
 
     async def failed(self, exchange: Exchange, problem: BaseException) -> None:
-        """Say what went wrong: who is not signed in is led there, and a form leads back to its page."""
+        """Say what went wrong: who is not signed in is led there, and a form that was not even read leads
+        back to its page."""
         error = known(problem, exchange.id)
         if isinstance(error, ClientGone):
             return
         if error.status == 401:
             wanted = exchange.path if exchange.method == "GET" else "/"
             await self.go(exchange, "/sign-in" + (f"?next={quote(wanted)}" if wanted != "/" else ""))
-        elif exchange.method == "POST" and error.status < 500 and error.status != 403:
+        elif exchange.method == "POST" and _can_be_mended(error):
             await self.go(exchange, _back(exchange), error.message, "bad")
         else:
             await self.show(exchange, "problem.html", code=error.status, error=error, title=_title(error))
+
+
+def _can_be_mended(error: AntiphonError) -> bool:
+    """Whether another form may be right."""
+    return error.status < 500 and error.status not in (401, 403)
+
+
+def _here(exchange: Exchange, refused: Refused | None) -> str:
+    """The address of a page that is shown in answer to a form: one that may be loaded again."""
+    if refused is None:
+        return _back(exchange)
+    return quote(exchange.path) + (f"?{exchange.query.decode('latin-1')}" if exchange.query else "")
 
 
 def _back(exchange: Exchange) -> str:
@@ -159,7 +237,7 @@ def _title(error: AntiphonError) -> str:
     return {403: "Not allowed", 404: "Not found", 503: "Not now"}.get(error.status, "Something went wrong")
 
 
-def _may(caller: Caller | None, needs: Permission) -> bool:
+def _may(caller: Caller | None, needs: Permission | None) -> bool:
     return caller is not None and allows(caller, needs)
 
 

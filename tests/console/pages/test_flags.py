@@ -45,12 +45,13 @@ async def test_an_owner_reads_and_appeals_and_an_operator_decides(house: House) 
         assert "with the operator" in await owner.done(path + "/appeal", {"text": "A <i>novel</i>."})
         text = await owner.seen(path)
         assert "A &lt;i&gt;novel&lt;/i&gt;." in text and "Why the flag is wrong" not in text
-        assert "is appealed already" in await owner.done(path + "/appeal", {"text": "again"})
+        assert "is appealed already" in await owner.refused(path + "/appeal", {"text": "again"})
         assert (await owner.post(path + "/resolve", {"outcome": "dismissed"}))[0] == 403
     async with house.visitor("owner", operator=True) as operator:
         await operator.seen(path)
-        assert "must be one of" in await operator.done(path + "/resolve", {"outcome": "perhaps"})
-        assert "needs an answer" in await operator.done(path + "/resolve", {"outcome": "dismissed"})
+        assert "must be one of" in await operator.refused(path + "/resolve", {"outcome": "perhaps"})
+        text = await operator.refused(path + "/resolve", {"outcome": "dismissed"})
+        assert "needs an answer" in text and 'value="dismissed" checked' in text
         decided = await operator.done(path + "/resolve", {"outcome": "dismissed", "answer": "Right."})
         assert "taken back" in decided and "The decision: dismissed" in decided and "Right." in decided
 
@@ -80,7 +81,8 @@ async def test_an_operator_suspends_and_lets_go_on_and_it_is_said_plainly(house:
     async with house.visitor("owner", operator=True) as visitor:
         await visitor.seen("/flags")
         wanted = {"organization": house.organization.id, "reason": ""}
-        assert "Say why" in await visitor.done("/flags/suspend", wanted)
+        assert "Say why" in await visitor.refused("/flags/suspend", wanted)
+        assert "Suspend acme" in await visitor.seen("/flags?status=open"), "nothing was done"
         assert "refused from now on" in await visitor.done("/flags/suspend", wanted | {"reason": "abuse <b>"})
         text = await visitor.seen("/flags")
         assert "Suspended" in text and "abuse &lt;b&gt;" in text and "Suspend acme" not in text
@@ -90,7 +92,7 @@ async def test_an_operator_suspends_and_lets_go_on_and_it_is_said_plainly(house:
         assert "in good standing" in await visitor.seen("/flags")
         house.world.monotonic += 1
         assert (await house.service.call("GET", "/v1/models", headers=bearer))[0] == 200
-        nothing = await visitor.done("/flags/resume", {"organization": house.organization.id})
+        nothing = await visitor.refused("/flags/resume", {"organization": house.organization.id})
         assert "nothing to lift" in nothing
 
 
@@ -107,7 +109,7 @@ async def test_an_operator_sets_thresholds_and_all_read_them(house: House) -> No
             ("scope", "x"),
             ("times", "-1"),
         ):
-            assert "must be" in await visitor.done("/flags/thresholds", wanted | {name: value})
+            assert "must be" in await visitor.refused("/flags/thresholds", wanted | {name: value})
         never = wanted | {"score": "never", "scope": "everybody", "action": "note"}
         assert re.search(row, await visitor.done("/flags/thresholds", never))
         assert not re.search(row, await visitor.done("/flags/thresholds/reset", {"scope": "organization"}))

@@ -56,7 +56,9 @@ async def test_a_new_password_ends_every_other_session(house: House) -> None:
         await one.sign_in(member.email)
         await other.sign_in(member.email)
         house.world.monotonic += 1
-        text = await one.done("/account/password", {"old_password": "wrong", "password": "another password"})
+        text = await one.refused(
+            "/account/password", {"old_password": "wrong", "password": "another password"}
+        )
         assert "This is not your password." in text
         house.world.wall += 1
         await one.done("/account/password", {"old_password": PASSWORD, "password": "another password"})

@@ -50,7 +50,7 @@ class DedicatedPages:
         return [
             self._shell.page("/dedicated", self.page, "org.read", "The organization's instances."),
             act("/dedicated/quote", self.quote, "org.write", "What an instance would cost."),
-            act("/dedicated/create", self.create, "org.write", "Reserve an instance."),
+            act("/dedicated/create", self.create, "org.write", "Reserve an instance.", "/dedicated/quote"),
             act("/dedicated/update", self.update, "org.write", "Change an instance."),
             act("/dedicated/end", self.end, "org.write", "End an instance now."),
         ]
