@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from benchmarks.processes import Server
@@ -186,6 +187,29 @@ def test_a_refusal_is_shown_and_nothing_is_lost(browser: Browser, server: Server
         expect(page.locator(".message.user .text")).to_contain_text("Say hello. Say hello.")
         expect(page.locator(".message")).to_have_count(1)
         visitor.problems.clear()  # the browser itself notes that a request was refused
+
+
+def test_what_is_paid_by_the_hour_costs_nothing_by_the_token(browser: Browser, server: Server) -> None:
+    own = {"instance": "“nights”", "hour": "1500000000"}
+    price = {"input": "2000000", "cached": "1000000", "output": "2000000"}
+    usage = {"prompt_tokens": 500, "completion_tokens": 500}
+    asked = """async ([price, usage]) => {
+      const { cost, ofTokens } = await import("/console/money.js");
+      return cost(price, ofTokens(price, usage));
+    }"""
+    with signed_in(browser, server, "member") as visitor:
+        page = visitor.page
+        page.goto("/playground")
+        cost = partial(page.evaluate, asked)
+        assert cost([price, usage]) == "$0.002"
+        assert cost([price | own, usage]) == "paid by the hour of “nights”"
+        either = price | own | {"spills": ""}
+        assert cost([either, usage]) == "paid by the hour of “nights”, or $0.002 if that had no place"
+        page.eval_on_selector("#model option:checked", "(one, own) => Object.assign(one.dataset, own)", own)
+        page.get_by_label("Most tokens").fill("8")
+        send(page, "Say hello.")
+        expect(page.locator("#meaning")).to_contain_text("on your own “nights”, for $1.5 an hour")
+        expect(page.locator(".message.assistant")).to_contain_text("paid by the hour of “nights”")
 
 
 def test_the_page_is_sound_on_a_desk_and_on_a_phone_by_night(browser: Browser, server: Server) -> None:
