@@ -16,8 +16,8 @@ _LIMIT = 100
 
 
 class Own(msgspec.Struct, frozen=True, kw_only=True):
-    """The instances of a snapshot that an organization has for itself now. They are paid for by time: requests
-    to them cost nothing more."""
+    """The instances of a snapshot that an organization has for itself now. They are paid for by time: what
+    they answer costs nothing more."""
 
     names: str
     hour: int

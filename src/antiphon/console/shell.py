@@ -11,11 +11,13 @@ from urllib.parse import quote, unquote, urlsplit
 import jinja2
 import msgspec
 
+from antiphon.access.access import Access
+from antiphon.access.entering import CHOOSING_SECONDS, Proven
 from antiphon.access.permissions import Permission, allows
-from antiphon.api.auth import COOKIE, session_of
+from antiphon.api.auth import COOKIE, proven_of, session_of
 from antiphon.api.envelope import known
 from antiphon.api.exchange import Exchange
-from antiphon.api.routes import Route, Router
+from antiphon.api.routes import Handler, Route, Router
 from antiphon.catalogue.prices import dollars
 from antiphon.console.forms import Form, read
 from antiphon.console.navigation import visible
@@ -43,10 +45,9 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Shell:
-    """`proof` as `Sessions` has it."""
-
-    def __init__(self, settings: Settings, proof: Callable[[str], str]) -> None:
-        self._proof = proof
+    def __init__(self, settings: Settings, access: Access) -> None:
+        self._sessions = access.sessions
+        self._entering = access.entering
         self._public = settings.public_url
         self._secure = settings.public_url.startswith("https://")
         self._pages: list[Route] = []
@@ -63,9 +64,19 @@ class Shell:
 
     # --- routes --------------------------------------------------------------------------------------------
 
-    def page(
-        self, path: str, handler: Callable[[Exchange], Awaitable[None]], needs: Permission, summary: str
-    ) -> Route:
+    def open(self, method: str, path: str, handler: Handler, summary: str) -> Route:
+        """What people need to sign in."""
+        return Route(
+            method=method,
+            path=path,
+            handler=handler,
+            summary=summary,
+            public=True,
+            listed=False,
+            failing=self.failed,
+        )
+
+    def page(self, path: str, handler: Handler, needs: Permission, summary: str) -> Route:
         """A page that people look at."""
         page = Route(
             method="GET",
@@ -137,7 +148,11 @@ class Shell:
         return None
 
     def proof(self, exchange: Exchange) -> str:
-        return self._proof(session_of(exchange))
+        return self._sessions.proof(session_of(exchange))
+
+    def proven(self, exchange: Exchange) -> Proven | None:
+        """The memberships that this session may be left for; None if it is the only one."""
+        return self._entering.unsealed(proven_of(exchange), session_of(exchange))
 
     # --- answers -------------------------------------------------------------------------------------------
 
@@ -159,6 +174,7 @@ class Shell:
             path=exchange.path,
             here=_here(exchange, refused) if exchange.method == "POST" else "",
             csrf=self.proof(exchange) if caller else "",
+            elsewhere=caller is not None and self.proven(exchange) is not None,
             said=said,
             may=partial(_may, caller),
             **values,
@@ -190,10 +206,15 @@ class Shell:
             )
         await exchange.answer(b"", HTML, 303, headers)
 
-    def signed_in(self, secret: str, seconds: int) -> str:
-        """The header that keeps a session in the browser; with no secret, the one that ends it."""
-        secure = "; Secure" if self._secure else ""
-        return f"{COOKIE}={secret}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax{secure}"
+    async def keep(self, exchange: Exchange, path: str, secret: str = "", proven: str = "") -> None:
+        """Lead on, with this session in the browser and what was proven by who signed in; with neither,
+        without any."""
+        value = f"{secret}.{proven}" if proven else secret
+        seconds = self._sessions.seconds if secret else CHOOSING_SECONDS if proven else 0
+        cookie = f"{COOKIE}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax"
+        cookie += "; Secure" if self._secure else ""
+        headers = {"location": path, "cache-control": "no-store", "set-cookie": cookie}
+        await exchange.answer(b"", HTML, 303, headers)
 
     def address(self, exchange: Exchange) -> str:
         """Where people reach this server, as `http://127.0.0.1:8000`."""
@@ -206,12 +227,20 @@ class Shell:
         if isinstance(error, ClientGone):
             return
         if error.status == 401:
-            wanted = exchange.path if exchange.method == "GET" else "/"
-            await self.go(exchange, "/sign-in" + (f"?next={quote(wanted)}" if wanted != "/" else ""))
+            asked = exchange.method == "GET" and not exchange.path.startswith("/sign-in")
+            wanted = exchange.path if asked else "/"
+            where = "/sign-in" + (f"?next={quote(wanted)}" if wanted != "/" else "")
+            await self.go(exchange, where, error.message if exchange.method == "POST" else "", "bad")
         elif exchange.method == "POST" and _can_be_mended(error):
             await self.go(exchange, _back(exchange), error.message, "bad")
         else:
             await self.show(exchange, "problem.html", code=error.status, error=error, title=_title(error))
+
+
+def own_path(said: str) -> str:
+    """A path of this site, whatever was said."""
+    plain = said.startswith("/") and not said.startswith(("//", "/\\")) and said.isprintable()
+    return said if plain and said.isascii() else "/"
 
 
 def _can_be_mended(error: AntiphonError) -> bool:

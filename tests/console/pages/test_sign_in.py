@@ -88,7 +88,7 @@ async def test_no_other_site_can_sign_in_or_change_anything(house: House) -> Non
 
 async def test_a_session_is_no_key_and_a_key_opens_no_page(house: House) -> None:
     member = await house.member("owner")
-    secret = await house.world.access.people.sign_in(member.email, PASSWORD)
+    secret = await house.world.signed_in(member.email)
     _, key = await house.world.key(house.realm)
     status, _, answer = await house.service.call(
         "GET", "/v1/models", headers={"authorization": f"Bearer {secret}"}

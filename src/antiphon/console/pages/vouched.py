@@ -8,9 +8,9 @@ from urllib.parse import parse_qs
 from antiphon.access.oidc import PENDING_SECONDS, Provider
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Handler, Route
-from antiphon.console.pages.sign_in import SignInPages, own_path
+from antiphon.console.pages.organizations import OrganizationPages
 from antiphon.console.services import Services
-from antiphon.console.shell import HTML, Shell
+from antiphon.console.shell import HTML, Shell, own_path
 from antiphon.errors import AntiphonError
 
 BACK = "/sign-in/oidc/callback"
@@ -20,10 +20,12 @@ _COOKIE = "antiphon_oidc"
 class VouchedPages:
     """`provider` as the settings name it."""
 
-    def __init__(self, shell: Shell, services: Services, sign_in: SignInPages, provider: Provider) -> None:
+    def __init__(
+        self, shell: Shell, services: Services, organizations: OrganizationPages, provider: Provider
+    ) -> None:
         self._shell = shell
         self._people = services.access.people
-        self._sign_in = sign_in
+        self._organizations = organizations
         self._provider = provider
 
     def rows(self) -> list[Route]:
@@ -53,7 +55,8 @@ class VouchedPages:
         email, path = await self._provider.finish(
             _kept(exchange), said.get("state", ""), said.get("code", ""), self._shell.address(exchange) + BACK
         )
-        await self._sign_in.enter(exchange, await self._people.vouched(email), own_path(path))
+        people = await self._people.by_address(email)
+        await self._organizations.admit(exchange, people, "oidc", own_path(path))
 
     async def _lead(self, exchange: Exchange, address: str, kept: str, seconds: int) -> None:
         cookie = f"{_COOKIE}={kept}; Max-Age={seconds}; Path=/sign-in/oidc; HttpOnly; SameSite=Lax"
