@@ -143,6 +143,26 @@ def test_what_the_model_reads_and_its_tokens(visitor: Visitor) -> None:
     expect(dialog).to_be_hidden()
 
 
+def test_functions_are_in_the_prompt_and_count_as_the_answer_counts_them(visitor: Visitor) -> None:
+    page = visitor.page
+    settings(page, "Tools").get_by_role("button", name="Insert an example").click()
+    part = settings(page, "Answer’s format")
+    part.get_by_label("Format").select_option("JSON after a schema")
+    part.get_by_role("button", name="Insert an example").click()
+    page.get_by_label("Message", exact=True).fill("How is the weather in Oslo?")
+    counts = []
+    for choice in ("may call them", "calls none"):
+        page.get_by_label("The model").select_option(choice)
+        page.get_by_role("button", name="Prompt and tokens").click()
+        dialog = page.get_by_role("dialog")
+        told = "The weather in a city right now." in dialog.locator("#prompt-text").inner_text()
+        counts.append((told, int(dialog.locator("#prompt-count").inner_text().split()[0])))
+        page.keyboard.press("Escape")
+    assert [told for told, _ in counts] == [True, False] and counts[0][1] > counts[1][1] + 20
+    answer = send(page, "How is the weather in Oslo?")
+    expect(answer).to_contain_text(f"{counts[1][1]} tokens in")
+
+
 @pytest.mark.parametrize("language", ["curl", "Python", "Node"])
 def test_the_code_that_is_shown_runs(visitor: Visitor, server: Server, language: str) -> None:
     page = visitor.page
