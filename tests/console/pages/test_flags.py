@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 from antiphon.access.organizations import Organization
 from antiphon.moderation.monitor import Seen
 from antiphon.moderation.policy import Found
 from antiphon.values import Caller
-from console_service import House
+from console_service import House, Visitor
 
 
 async def _raised(house: House, of: Organization | None = None, request_id: str = "req_1") -> str:
@@ -54,6 +55,32 @@ async def test_an_owner_reads_and_appeals_and_an_operator_decides(house: House) 
         assert "needs an answer" in text and 'value="dismissed" checked' in text
         decided = await operator.done(path + "/resolve", {"outcome": "dismissed", "answer": "Right."})
         assert "taken back" in decided and "The decision: dismissed" in decided and "Right." in decided
+
+
+async def test_many_flags_are_shown_fifty_at_a_time_and_those_of_one_state_alone(house: House) -> None:
+    ids = []
+    for number in range(53):
+        house.world.wall += 1
+        ids.append(await _raised(house, request_id=f"req_{number}"))
+    newest = ids[::-1]
+
+    async def seen(visitor: Visitor, path: str) -> tuple[list[str], dict[str, str]]:
+        text = await visitor.seen(path)
+        links = re.findall(r'rel="(prev|next)" href="([^"]+)"', text)
+        return re.findall(r'<td><a href="/flags/(flag_\w+)">', text), {
+            name: unescape(address) for name, address in links
+        }
+
+    async with house.visitor("owner") as visitor:
+        await visitor.seen(f"/flags/{ids[0]}")
+        await visitor.done(f"/flags/{ids[0]}/appeal", {"text": "It is not."})
+        shown, links = await seen(visitor, "/flags?status=open")
+        assert shown == newest[:50] and list(links) == ["next"]
+        shown, links = await seen(visitor, links["next"])
+        assert shown == newest[50:52] and list(links) == ["prev"], "the one that was appealed is left out"
+        shown, links = await seen(visitor, links["prev"])
+        assert shown == newest[:50] and "status=open" in links["next"]
+        assert (await seen(visitor, "/flags?status=appealed"))[0] == [ids[0]]
 
 
 async def test_a_reader_reads_and_neither_appeals_nor_sees_what_was_flagged(house: House) -> None:

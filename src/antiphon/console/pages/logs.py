@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
@@ -15,6 +15,7 @@ from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.services import Services
 from antiphon.console.shell import Shell
+from antiphon.console.tables import Around, link
 from antiphon.errors import InvalidRequest
 from antiphon.ledger.request_log import OUTCOMES, LoggedRequest, LogQuery, found, logged
 from antiphon.storage import audit
@@ -65,7 +66,7 @@ class LogPages:
             exchange,
             "logs.html",
             listed=listed.data,
-            further=urlencode(said | {"after": listed.next}) if listed.next else "",
+            pages=Around(older=link("/logs", said, after=listed.next) if listed.next else ""),
             asked=said,
             told=problem,
             words=WORDS,
