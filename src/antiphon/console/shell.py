@@ -17,7 +17,7 @@ from antiphon.access.permissions import Permission, allows
 from antiphon.api.auth import COOKIE, proven_of, session_of
 from antiphon.api.envelope import known
 from antiphon.api.exchange import Exchange
-from antiphon.api.routes import Handler, Route, Router
+from antiphon.api.routes import Failing, Handler, Route, Router
 from antiphon.catalogue.prices import dollars
 from antiphon.console.forms import Form, read
 from antiphon.console.navigation import visible
@@ -64,29 +64,15 @@ class Shell:
 
     # --- routes --------------------------------------------------------------------------------------------
 
-    def open(self, method: str, path: str, handler: Handler, summary: str) -> Route:
-        """What people need to sign in."""
-        return Route(
-            method=method,
-            path=path,
-            handler=handler,
-            summary=summary,
-            public=True,
-            listed=False,
-            failing=self.failed,
-        )
+    def open(
+        self, method: str, path: str, handler: Handler, summary: str, failing: Failing | None = None
+    ) -> Route:
+        """What people need to sign in; `failing` says what went wrong, where `failed` does not."""
+        return self._row(method, path, handler, summary, failing=failing)
 
     def page(self, path: str, handler: Handler, needs: Permission, summary: str) -> Route:
         """A page that people look at."""
-        page = Route(
-            method="GET",
-            path=path,
-            handler=handler,
-            needs=needs,
-            summary=summary,
-            listed=False,
-            failing=self.failed,
-        )
+        page = self._row("GET", path, handler, summary, needs)
         self._pages.append(page)
         return page
 
@@ -96,14 +82,27 @@ class Shell:
         Where that cannot be done, the page is shown again with what was filled in; `filled_in` is the action
         of the form that this was, if the one that was sent just repeats it.
         """
+        return self._row("POST", path, partial(self._acted, handler, filled_in), summary, needs)
+
+    def _row(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        summary: str,
+        needs: Permission | None = None,
+        failing: Failing | None = None,
+    ) -> Route:
+        """What is open to everybody needs nothing."""
         return Route(
-            method="POST",
+            method=method,
             path=path,
-            handler=partial(self._acted, handler, filled_in),
+            handler=handler,
             needs=needs,
+            public=needs is None,
             summary=summary,
             listed=False,
-            failing=self.failed,
+            failing=failing or self.failed,
         )
 
     async def _acted(self, handler: Act, filled_in: str, exchange: Exchange) -> None:

@@ -14,8 +14,7 @@ from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
 from antiphon.console.jobs import Job
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
 from antiphon.console.tables import ROWS, around
 from antiphon.errors import ClientGone, InvalidRequest
 from antiphon.storage import audit_proof
@@ -26,11 +25,7 @@ _DAY = 86_400
 _FIELDS = ("type", "actor", "first", "last", "after", "before")
 
 
-class AuditPages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class AuditPages(Pages):
     def rows(self) -> list[Route]:
         return [
             self._shell.page("/audit", self.page, "org.read", "Who changed what in the organization."),

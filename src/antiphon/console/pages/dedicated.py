@@ -16,7 +16,7 @@ from antiphon.catalogue.entries import Entry
 from antiphon.console.choices import instances
 from antiphon.console.forms import Form
 from antiphon.console.pages import dedicated_plots as plots
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import InvalidRequest
 from antiphon.ledger import measurements
@@ -40,10 +40,9 @@ class _Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: str = ""
 
 
-class DedicatedPages:
+class DedicatedPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
+        super().__init__(shell, services)
         self._dedicated = services.dedicated
 
     def rows(self) -> list[Route]:

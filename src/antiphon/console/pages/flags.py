@@ -9,7 +9,7 @@ from antiphon.access.permissions import allows
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.console.tables import ROWS, around
 from antiphon.errors import InvalidRequest, NotFound
@@ -23,10 +23,9 @@ _KEPT = ("status", "category", "of", "after", "before")
 _FLAG = "/flags/{flag_id}"
 
 
-class FlagPages:
+class FlagPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
+        super().__init__(shell, services)
         self._moderating = services.moderation.moderating
         self._thresholds = services.moderation.thresholds
 

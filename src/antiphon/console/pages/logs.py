@@ -13,8 +13,7 @@ from antiphon.access.api_key import Realm
 from antiphon.access.tenancy import missing
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
 from antiphon.console.tables import Around, link
 from antiphon.errors import InvalidRequest
 from antiphon.ledger.request_log import OUTCOMES, LoggedRequest, LogQuery, found, logged
@@ -41,11 +40,7 @@ class Bar(msgspec.Struct, frozen=True):
     width: int
 
 
-class LogPages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class LogPages(Pages):
     def rows(self) -> list[Route]:
         page = self._shell.page
         return [

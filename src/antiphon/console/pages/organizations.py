@@ -11,7 +11,7 @@ from antiphon.api.auth import proven_of, require_own_site, session_of
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form, read
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell, own_path
 from antiphon.errors import Unauthenticated
 
@@ -19,9 +19,9 @@ CHOOSE = "/sign-in/organization"
 SWITCH = "/account/organization"
 
 
-class OrganizationPages:
+class OrganizationPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
+        super().__init__(shell, services)
         self._entering = services.access.entering
 
     def rows(self) -> list[Route]:

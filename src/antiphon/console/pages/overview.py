@@ -5,15 +5,10 @@ from __future__ import annotations
 from antiphon.access.api_key import Realm
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
 
 
-class OverviewPage:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class OverviewPage(Pages):
     def rows(self) -> list[Route]:
         return [self._shell.page("/", self.overview, "org.read", "What there is, and what to do next.")]
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.choices import active, instances, names, running
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
 
 
-class PlaygroundPage:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class PlaygroundPage(Pages):
     def rows(self) -> list[Route]:
         return [self._shell.page("/playground", self.page, "org.read", "Chat with a model.")]
 

@@ -9,14 +9,14 @@ from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form, read
 from antiphon.console.pages.organizations import OrganizationPages
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell, own_path
 from antiphon.errors import AntiphonError, Unauthenticated
 
 
-class SignInPages:
+class SignInPages(Pages):
     def __init__(self, shell: Shell, services: Services, organizations: OrganizationPages) -> None:
-        self._shell = shell
+        super().__init__(shell, services)
         self._organizations = organizations
         self._people = services.access.people
         self._sessions = services.access.sessions

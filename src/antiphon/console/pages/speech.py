@@ -6,15 +6,10 @@ from antiphon.api.exchange import Exchange
 from antiphon.api.languages import NAMES
 from antiphon.api.routes import Route
 from antiphon.console.choices import active, instances, names, running
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
 
 
-class SpeechPage:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class SpeechPage(Pages):
     def rows(self) -> list[Route]:
         return [self._shell.page("/speech", self.page, "org.read", "Transcribe and translate recordings.")]
 
