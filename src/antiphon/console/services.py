@@ -39,7 +39,7 @@ class Services(Administration, frozen=True, kw_only=True):
 
 
 class Pages(ABC):
-    """What a file of `pages` defines: rows of the table, made of what is common to all pages, and services."""
+    """What a file of `pages` defines: rows of the table, made of the shell that all share and of services."""
 
     def __init__(self, shell: Shell, services: Services) -> None:
         self._shell = shell
