@@ -166,8 +166,7 @@ def asked(exchange: Exchange, now: float, groups: Collection[str]) -> Asked:
     said = query.read(exchange, _Said)
     if said.group and said.group not in groups:
         raise InvalidRequest(f"'group' must be one of {', '.join(groups)}.", param="group")
-    today = datetime.fromtimestamp(now, UTC).date()
-    first, last = _days(said, today)
+    first, last = _days(said, today(now))
     hourly = said.by == "hour" and (last - first).days < HOURLY_DAYS
     return Asked(range=said.range, first=first, last=last, by="hour" if hourly else "day", group=said.group)
 
@@ -181,6 +180,11 @@ async def read(database: Database, organization_id: str, asked: Asked, ask: Ask[
         ids = {getattr(result, kind) for one in buckets for result in one.results} if kind else set()
         known = partial(names, organization_id=organization_id, kind=kind, ids=ids - {None})
         return Report(buckets, await connection.run_sync(known), kind)
+
+
+def today(now: float) -> date:
+    """The day of UTC that a moment is in, in unix seconds."""
+    return datetime.fromtimestamp(now, UTC).date()
 
 
 def ranges() -> dict[Days, str]:
