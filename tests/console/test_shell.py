@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.console.shell import money, number
 from console_service import OWN, House
 
 
@@ -71,8 +70,3 @@ async def test_what_nobody_may_see_is_not_shown_for_a_form(house: House) -> None
         status, text = await visitor.post("/projects/create", {"name": ""})
         assert (status, visitor.location) == (303, "/projects")
         assert "must be 1 to 100 characters" in await visitor.seen("/projects")
-
-
-def test_figures_are_written_for_people() -> None:
-    assert (money(1_500_000), money(-2_000_000_000), money(0)) == ("$0.0015", "-$2", "$0")
-    assert number(1234567) == "1,234,567"

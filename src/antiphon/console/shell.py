@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit
@@ -18,10 +17,10 @@ from antiphon.api.auth import COOKIE, proven_of, session_of
 from antiphon.api.envelope import known
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Failing, Handler, Route, Router
-from antiphon.catalogue.prices import dollars
 from antiphon.console.forms import Form, read
 from antiphon.console.navigation import visible
 from antiphon.console.refilling import refilled
+from antiphon.console.written import FILTERS
 from antiphon.errors import AntiphonError, ClientGone
 from antiphon.settings import Settings
 from antiphon.values import Caller
@@ -60,7 +59,7 @@ class Shell:
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
         )
-        self._environment.filters |= {"moment": moment, "day": day, "money": money, "number": number}
+        self._environment.filters |= FILTERS
 
     # --- routes --------------------------------------------------------------------------------------------
 
@@ -277,23 +276,3 @@ def _said(exchange: Exchange) -> tuple[str, str]:
         if name == SAID and kind in ("good", "bad"):
             return kind, unquote(words)[:500]
     return "", ""
-
-
-# --- what templates write -----------------------------------------------------------------------------------
-
-
-def moment(seconds: int | float | None) -> str:
-    return "never" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def day(seconds: int | float | None) -> str:
-    return "never" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
-
-
-def money(nanos: int) -> str:
-    """Nano-dollars in dollars, exactly: `$0.0015`, and `-$2` for what is owed."""
-    return f"-${dollars(-nanos)}" if nanos < 0 else f"${dollars(nanos)}"
-
-
-def number(value: int | float) -> str:
-    return f"{value:,}"

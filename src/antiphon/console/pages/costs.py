@@ -9,7 +9,7 @@ from antiphon.api.exchange import Exchange
 from antiphon.catalogue.prices import NANO, dollars
 from antiphon.console.charts import Chart, stacked
 from antiphon.console.reports import Asked, Report, ReportPages
-from antiphon.console.shell import money
+from antiphon.console.written import money
 from antiphon.ledger.usage import CostResult, costs
 
 

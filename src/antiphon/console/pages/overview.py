@@ -15,7 +15,7 @@ from antiphon.console import reports
 from antiphon.console.pages.logs import WORDS
 from antiphon.console.reports import Asked
 from antiphon.console.services import Pages
-from antiphon.console.shell import number
+from antiphon.console.written import number
 from antiphon.ledger.request_log import LogQuery, logged
 from antiphon.ledger.usage import costs, usage
 

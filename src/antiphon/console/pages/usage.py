@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from antiphon.api.exchange import Exchange
 from antiphon.console.charts import Chart, Series, stacked
 from antiphon.console.reports import Asked, Report, ReportPages
-from antiphon.console.shell import number
+from antiphon.console.written import number
 from antiphon.ledger.usage import UsageResult, usage
 
 COUNTS = {
