@@ -44,10 +44,12 @@ async def test_projects_that_are_archived_are_not_offered(house: House) -> None:
 
 
 async def test_instances_that_run_now_stand_for_their_snapshot(house: House) -> None:
-    now = int(house.world.wall)
     await house.reserve(name="nights", replicas=2)
+    house.world.wall += 1
     await house.reserve(name="days", spill_over=True)
-    await house.reserve(name="later", begins_at=now + 3600)
+    house.world.wall += 1
+    await house.reserve(name="later", begins_at=int(house.world.wall) + 3600)
+    now = int(house.world.wall)
     found = await instances(house.services.dedicated, house.organization.id)
     assert [one.instance.name for one in found] == ["nights", "days", "later"]
     own = running(found, now)

@@ -58,6 +58,7 @@ async def test_rates_are_set_for_a_project_and_go_back_to_the_installation_s(hou
         assert (await rates.own(house.organization.id, house.project.id))[CHAT] == dict.fromkeys(
             Limits.__struct_fields__
         )
+        await visitor.seen(path)
         text = await visitor.refused("/limits/rates", form | {"requests_per_minute": "9" * 14})
         assert "must be at most" in text and f'value="{"9" * 14}"' in text and 'aria-invalid="true"' in text
         assert "Back to limits" in text

@@ -20,9 +20,9 @@ async def test_it_shows_what_there_is_and_what_to_do_next(house: House) -> None:
 
 async def test_it_shows_what_was_asked_lately_and_what_this_month_cost(house: House) -> None:
     now = int(house.world.wall)
-    await house.use(now - 60, requests=1200, output_cost=1_500_000_000)
+    await house.use(now - 60, requests=1200, output_tokens=9, output_cost=1_500_000_000)
     await house.use(now - 13 * 86_400, requests=34, key_id="key_2")
-    await house.use(now - 40 * 86_400, requests=500, output_cost=1_000_000_000)
+    await house.use(now - 40 * 86_400, requests=500, output_tokens=9, output_cost=10**9)
     async with house.visitor("reader") as visitor:
         text = await visitor.seen("/")
     assert '<div class="figure">1,234</div>' in text and '<div class="figure">$1.5</div>' in text
