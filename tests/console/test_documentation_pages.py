@@ -68,9 +68,9 @@ async def test_routes_and_their_fields_are_found(service: Service) -> None:
     found = json.loads(body.decode().removeprefix("globalThis.documentationIndex = ").removesuffix(";\n"))
     number = found["pages"].index(["API reference", "Reference", "/docs/api"])
     texts = {title: text for page, _, title, text in found["sections"] if page == number}
-    assert {"POST /v1/moderations", "GET /v1/models", "Errors"} <= set(texts)
+    assert {"POST /v1/embeddings", "GET /v1/models", "Errors"} <= set(texts)
     assert "max_tokens integer" in texts["POST /v1/chat/completions"]
-    assert "POST" not in texts["POST /v1/moderations"], "what is in the title is not said again"
+    assert "POST" not in texts["POST /v1/embeddings"], "what is in the title is not said again"
     _, _, reference = await get(service, "/docs/api")
     ids = {id for page, id, _, _ in found["sections"] if page == number}
     assert all(f'id="{id}"'.encode() in reference for id in ids if id)
