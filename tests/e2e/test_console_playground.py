@@ -145,14 +145,15 @@ def test_what_the_model_reads_and_its_tokens(visitor: Visitor) -> None:
 
 def test_functions_are_in_the_prompt_and_count_as_the_answer_counts_them(visitor: Visitor) -> None:
     page = visitor.page
-    settings(page, "Tools").get_by_role("button", name="Insert an example").click()
+    tools = settings(page, "Tools")
+    tools.get_by_role("button", name="Insert an example").click()
     part = settings(page, "Answer’s format")
     part.get_by_label("Format").select_option("JSON after a schema")
     part.get_by_role("button", name="Insert an example").click()
     page.get_by_label("Message", exact=True).fill("How is the weather in Oslo?")
     counts = []
     for choice in ("may call them", "calls none"):
-        page.get_by_label("The model").select_option(choice)
+        tools.get_by_label("The model").select_option(choice)
         page.get_by_role("button", name="Prompt and tokens").click()
         dialog = page.get_by_role("dialog")
         told = "The weather in a city right now." in dialog.locator("#prompt-text").inner_text()
