@@ -39,16 +39,19 @@ _PROOF = re.compile(r'name="csrf" (?:content|value)="([0-9a-f]*)"')
 
 
 class Visitor:
-    """Somebody with a browser that shows nothing: keeps cookies and the proof of the last page."""
+    """Somebody with a browser that shows nothing: keeps cookies, and the address and the proof of the last
+    page."""
 
     def __init__(self, root: str, session: aiohttp.ClientSession) -> None:
         self._root, self._session = root, session
         self.proof = ""
+        self.page = "/"
         self.location = ""
         """Where the last answer led to."""
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
         """Status and text. Redirects are shown, and not followed."""
+        self.page = path
         return await self._taken("GET", path, headers=headers)
 
     async def seen(self, path: str) -> str:
@@ -61,7 +64,8 @@ class Visitor:
         self, path: str, fields: Mapping[str, Any] = {}, headers: Mapping[str, str] = OWN
     ) -> tuple[int, str]:
         """Send a form of the last page."""
-        return await self._taken("POST", path, data={"csrf": self.proof, **fields}, headers=headers)
+        said = {"referer": self._root + self.page, **headers}
+        return await self._taken("POST", path, data={"csrf": self.proof, **fields}, headers=said)
 
     async def done(self, path: str, fields: Mapping[str, Any] = {}) -> str:
         """Send a form, and look at the page that it leads to."""
@@ -69,6 +73,12 @@ class Visitor:
         if status == 303:
             return await self.seen(self.location)
         assert status == 200, (status, text)
+        return text
+
+    async def refused(self, path: str, fields: Mapping[str, Any] = {}) -> str:
+        """Send a form that cannot be done: the page that says so, with what was filled in."""
+        status, text = await self.post(path, fields)
+        assert 400 <= status < 500 and 'class="said bad" role="alert"' in text, (status, self.location, text)
         return text
 
     async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:

@@ -67,6 +67,17 @@ class World:
         await people.redeem(await people.link(organization_id, member.id, by=None), PASSWORD)
         return member.id
 
+    async def opened(self, member_id: str) -> str:
+        """The secret of a new session of a member."""
+        async with self.database.begin() as connection:
+            return await self.access.sessions.insert(connection, member_id, "test")
+
+    async def signed_in(self, email: str, password: str = PASSWORD) -> str:
+        """The secret of a session in the oldest organization of those that the password opens."""
+        people = await self.access.people.by_password(email, password)
+        proven = self.access.entering.proven(people, "password")
+        return await self.access.entering.enter(proven, people[0].member_id)
+
     async def events(self, organization_id: str | None) -> list[str]:
         """The types in an organization's audit log, the oldest first."""
         assert organization_id is not None

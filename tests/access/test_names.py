@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from antiphon.access.names import names
-from tenants import PASSWORD, World
+from tenants import World
 
 
 async def named(world: World, organization_id: str, kind: str, ids: list[str]) -> dict[str, str]:
@@ -33,7 +33,7 @@ async def test_a_session_is_the_console_and_names_alike_are_told_apart(world: Wo
     realm = await world.realm()
     owner = realm.organization_id or ""
     await world.joined(owner, "ada@example.com")
-    secret = await world.access.people.sign_in("ada@example.com", PASSWORD)
+    secret = await world.signed_in("ada@example.com")
     session = await world.access.authenticator.authenticate(secret)
     one, other = [(await world.key(realm, "bot"))[0].id for _ in range(2)]
     found = await named(world, owner, "api_key_id", [session.key_id, one, other])

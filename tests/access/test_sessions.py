@@ -20,7 +20,7 @@ async def who(world: World, secret: str) -> Caller:
 async def test_a_session_ends_with_its_time_or_when_one_signs_out(world: World) -> None:
     sessions, organization = world.access.sessions, await world.organization()
     kim = await world.joined(organization.id, "kim@example.com")
-    first, second = await sessions.open(kim, "test"), await sessions.open(kim, "test")
+    first, second = await world.opened(kim), await world.opened(kim)
     await sessions.end(await who(world, first))
     world.monotonic += 1
     with pytest.raises(Unauthenticated):
@@ -35,7 +35,7 @@ async def test_it_may_do_what_its_member_may_now(world: World) -> None:
     organization = await world.organization()
     await world.joined(organization.id, "owner@example.com", "owner")
     kim = await world.joined(organization.id, "kim@example.com", "reader")
-    secret = await world.access.sessions.open(kim, "test")
+    secret = await world.opened(kim)
     reader = await who(world, secret)
     assert [allows(reader, needs) for needs in ("org.read", "chat", "org.write")] == [True, False, False]
     await world.access.members.change_role(organization.id, kim, "owner", by=None)
@@ -51,7 +51,7 @@ async def test_sessions_are_no_keys_of_any_list_and_may_make_keys_that_stay(worl
     organization = await world.organization()
     project = await world.project(organization)
     kim = await world.joined(organization.id, "kim@example.com")
-    caller = await who(world, await world.access.sessions.open(kim, "test"))
+    caller = await who(world, await world.opened(kim))
     assert (await world.access.keys.list(None)).data == []
     realm = Realm(organization.id, project.id)
     key, _ = await world.access.keys.create(NewKey(realm=realm, name="bot"), by=caller)
@@ -62,7 +62,7 @@ async def test_it_works_on_a_project_of_its_organization(world: World) -> None:
     organization, other = await world.organization(), await world.organization("other")
     project, theirs = await world.project(organization), await world.project(other, "theirs")
     kim = await world.joined(organization.id, "kim@example.com")
-    caller = await who(world, await world.access.sessions.open(kim, "test"))
+    caller = await who(world, await world.opened(kim))
     within = world.access.authenticator.within_project
     for name in ("", project.id, "shop"):
         assert (await within(caller, name)).project_id == project.id

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from antiphon.errors import EngineFailed
-from antiphon.values import ChatJob, Delta, Feature, TokenLogprob, TopLogprob, Usage
+from antiphon.values import (
+    ChatJob,
+    Delta,
+    Feature,
+    Function,
+    Message,
+    Prompt,
+    TokenLogprob,
+    TopLogprob,
+    Usage,
+)
 from service import CALLER, CHAT, ScriptedEngine, serving
 
 TOOL = {"type": "function", "function": {"name": "now"}}
@@ -214,6 +224,26 @@ async def test_render(tmp_path: Path) -> None:
         "token_count": 2,
         "tokens": [0, 1],
     }
+
+
+async def test_render_is_told_the_functions_that_a_completion_is(tmp_path: Path) -> None:
+    told: list[tuple[str, ...]] = []
+
+    class Noting(ScriptedEngine):
+        async def prepare(self, messages: Sequence[Message], functions: Sequence[Function] = ()) -> Prompt:
+            told.append(tuple(one.name for one in functions))
+            return await super().prepare(messages, functions)
+
+    asked = {"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "Hi"}], "tools": [TOOL]}
+    async with serving(tmp_path, Noting()) as service:
+        for more in ({}, {"response_format": {"type": "json_object"}}, {"tool_choice": "none"}):
+            for path in ("", "/render"):
+                sent = {**asked, **more}
+                assert (await service.call("POST", f"/v1/chat/completions{path}", json=sent))[0] == 200
+        wrong = {**asked, "tool_choice": {"type": "function", "function": {"name": "none"}}}
+        status, _, body = await service.call("POST", "/v1/chat/completions/render", json=wrong)
+        assert (status, body["error"]["param"]) == (400, "tool_choice")
+    assert told == [("now",)] * 4 + [()] * 2
 
 
 async def test_models_are_not_interchangeable(tmp_path: Path) -> None:

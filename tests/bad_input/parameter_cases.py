@@ -11,7 +11,7 @@ from msgspec import inspect
 
 from antiphon.wire import fields
 from antiphon.wire.audio import TranscriptionRequest, TranslationRequest
-from antiphon.wire.chat import ChatRequest, RenderRequest, RequestMessage
+from antiphon.wire.chat import ChatRequest, RequestMessage
 from antiphon.wire.completions import CompletionRequest
 from antiphon.wire.embeddings import EmbeddingRequest
 from antiphon.wire.fields import Treatment
@@ -64,7 +64,7 @@ Wrong = tuple[str, Any]
 
 def cases() -> Iterator[Case]:
     yield from _in_json("chat", CHAT, ChatRequest, fields.CHAT)
-    yield from _in_json("render", RENDER, RenderRequest, {})
+    yield from _in_json("render", RENDER, ChatRequest, fields.CHAT)
     yield from _in_json("completion", COMPLETIONS, CompletionRequest, fields.COMPLETION, _COMPLETION)
     yield from _in_json("embedding", EMBEDDINGS, EmbeddingRequest, fields.EMBEDDING, _EMBEDDING)
     yield from _in_json("moderation", MODERATIONS, ModerationRequest, {}, {"input": "x"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from antiphon.console.choices import active, names
+from antiphon.console.choices import Own, active, instances, names, running
 from antiphon.values import Price
 from console_service import House
-from service import catalogue
+from service import SPEECH, catalogue
 
 SNAPSHOT = "smollm2-135m-instruct-2024-11-01"
 
@@ -41,3 +41,19 @@ async def test_projects_that_are_archived_are_not_offered(house: House) -> None:
     assert [one.name for one in await active(projects, house.organization.id)] == ["shop", "lab"]
     await projects.archive(house.organization.id, other.id, by=None)
     assert [one.name for one in await active(projects, house.organization.id)] == ["shop"]
+
+
+async def test_instances_that_run_now_stand_for_their_snapshot(house: House) -> None:
+    await house.reserve(name="nights", replicas=2)
+    house.world.wall += 1
+    await house.reserve(name="days", spill_over=True)
+    house.world.wall += 1
+    await house.reserve(name="later", begins_at=int(house.world.wall) + 3600)
+    now = int(house.world.wall)
+    found = await instances(house.services.dedicated, house.organization.id)
+    assert [one.instance.name for one in found] == ["nights", "days", "later"]
+    own = running(found, now)
+    assert own == {SPEECH: Own(names="“nights”, “days”", hour=4_500_000_000, spills=True)}
+    known = names(house.services.catalogue(), house.organization.id, "speech", own)
+    assert {one.own for kind in known.values() for one in kind if one.snapshot == SPEECH} == {own[SPEECH]}
+    assert running(found, now - 10) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -62,6 +63,19 @@ async def test_other_files_say_what_they_are(service: Service, name: str, kind: 
     assert status == 200 and headers["content-type"] == kind and body
 
 
+async def test_routes_and_their_fields_are_found(service: Service) -> None:
+    _, _, body = await get(service, "/docs/search-index.js")
+    found = json.loads(body.decode().removeprefix("globalThis.documentationIndex = ").removesuffix(";\n"))
+    number = found["pages"].index(["API reference", "Reference", "/docs/api"])
+    texts = {title: text for page, _, title, text in found["sections"] if page == number}
+    assert {"POST /v1/embeddings", "GET /v1/models", "Errors"} <= set(texts)
+    assert "max_tokens integer" in texts["POST /v1/chat/completions"]
+    assert "POST" not in texts["POST /v1/embeddings"], "what is in the title is not said again"
+    _, _, reference = await get(service, "/docs/api")
+    ids = {id for page, id, _, _ in found["sections"] if page == number}
+    assert all(f'id="{id}"'.encode() in reference for id in ids if id)
+
+
 async def test_who_has_a_page_is_not_sent_it_again(service: Service) -> None:
     _, headers, _ = await get(service, "/docs/billing")
     assert headers["cache-control"] == "no-cache"
@@ -87,6 +101,6 @@ async def test_many_first_visitors_have_it_made_once(
 ) -> None:
     made = []
     make = pages._make
-    monkeypatch.setattr(pages, "_make", lambda: made.append(1) or make())
+    monkeypatch.setattr(pages, "_make", lambda reference: made.append(1) or make(reference))
     answers = await asyncio.gather(*(get(service, "/docs") for _ in range(5)))
     assert {status for status, _, _ in answers} == {200} and len(made) == 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.console.shell import money, number
-from console_service import House
+from console_service import OWN, House
 
 
 async def test_every_page_is_strict_and_is_kept_by_nobody(house: House) -> None:
@@ -13,7 +12,7 @@ async def test_every_page_is_strict_and_is_kept_by_nobody(house: House) -> None:
             assert "unsafe" not in answer.headers["content-security-policy"]
             assert (answer.headers["cache-control"], answer.headers["referrer-policy"]) == (
                 "no-store",
-                "no-referrer",
+                "same-origin",
             )
             assert "style=" not in await answer.text() and "onclick" not in await answer.text()
 
@@ -34,20 +33,40 @@ async def test_the_cookie_is_for_this_site_alone_and_by_https_where_that_is_the_
 async def test_a_message_is_said_once(house: House) -> None:
     async with house.visitor("owner") as visitor:
         await visitor.seen("/keys")
-        said = await visitor.done("/keys/revoke", {"project": house.project.id, "key": "key_none"})
-        assert "There is no such API key." in said
-        assert "There is no such API key." not in await visitor.seen("/keys")
+        await visitor.post("/projects/create", {"name": "lab"})
+        assert "is there. Now it needs a key." in await visitor.seen(visitor.location)
+        assert "is there. Now it needs a key." not in await visitor.seen(visitor.location)
 
 
-async def test_a_form_that_fails_leads_back_to_its_page(house: House) -> None:
+async def test_a_form_that_fails_shows_the_page_it_was_sent_from_with_what_was_typed(house: House) -> None:
+    long = "x" * 101
     async with house.visitor("owner") as visitor:
         await visitor.seen(page := f"/projects/{house.project.id}")
-        assert (await visitor.post(f"{page}/rename", {"name": ""}))[0] == 303
-        assert visitor.location == page and "must be 1 to 100 characters" in await visitor.seen(page)
-        assert (await visitor.post("/projects/create", {"name": ""}))[0] == 303
-        assert visitor.location == "/projects"
+        text = await visitor.refused(f"{page}/rename", {"name": long})
+        assert "must be 1 to 100 characters" in text and f'value="{long}"' in text
+        assert f'<html lang="en" data-here="{page}">' in text and 'aria-invalid="true"' in text
+        assert "must be 1 to 100 characters" not in await visitor.seen(page)
+        await visitor.seen("/projects?archived=1")
+        text = await visitor.refused("/projects/create", {"name": long})
+        assert 'data-here="/projects?archived=1"' in text and "All projects, archived ones too" in text
 
 
-def test_figures_are_written_for_people() -> None:
-    assert (money(1_500_000), money(-2_000_000_000), money(0)) == ("$0.0015", "-$2", "$0")
-    assert number(1234567) == "1,234,567"
+async def test_it_does_so_where_the_browser_does_not_say_which_page_that_was(house: House) -> None:
+    async with house.visitor("owner") as visitor:
+        await visitor.seen(page := f"/projects/{house.project.id}")
+        for referer in ("", "https://elsewhere.example/projects", visitor._root + "/no/page"):
+            visitor.page = page
+            status, text = await visitor.post(f"{page}/rename", {"name": ""}, OWN | {"referer": referer})
+            assert status == 400 and f'data-here="{page}"' in text, referer
+
+
+async def test_what_nobody_may_see_is_not_shown_for_a_form(house: House) -> None:
+    async with house.visitor("owner") as visitor:
+        await visitor.seen("/projects")
+        visitor.page = "/instance"
+        text = await visitor.refused("/projects/create", {"name": ""})
+        assert 'data-here="/projects"' in text and "Make an organization" not in text
+        visitor.page = "/projects/proj_none"
+        status, text = await visitor.post("/projects/create", {"name": ""})
+        assert (status, visitor.location) == (303, "/projects")
+        assert "must be 1 to 100 characters" in await visitor.seen("/projects")

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from benchmarks.processes import Server
@@ -142,6 +143,27 @@ def test_what_the_model_reads_and_its_tokens(visitor: Visitor) -> None:
     expect(dialog).to_be_hidden()
 
 
+def test_functions_are_in_the_prompt_and_count_as_the_answer_counts_them(visitor: Visitor) -> None:
+    page = visitor.page
+    tools = settings(page, "Tools")
+    tools.get_by_role("button", name="Insert an example").click()
+    part = settings(page, "Answer’s format")
+    part.get_by_label("Format").select_option("JSON after a schema")
+    part.get_by_role("button", name="Insert an example").click()
+    page.get_by_label("Message", exact=True).fill("How is the weather in Oslo?")
+    counts = []
+    for choice in ("may call them", "calls none"):
+        tools.get_by_label("The model").select_option(choice)
+        page.get_by_role("button", name="Prompt and tokens").click()
+        dialog = page.get_by_role("dialog")
+        told = "The weather in a city right now." in dialog.locator("#prompt-text").inner_text()
+        counts.append((told, int(dialog.locator("#prompt-count").inner_text().split()[0])))
+        page.keyboard.press("Escape")
+    assert [told for told, _ in counts] == [True, False] and counts[0][1] > counts[1][1] + 20
+    answer = send(page, "How is the weather in Oslo?")
+    expect(answer).to_contain_text(f"{counts[1][1]} tokens in")
+
+
 @pytest.mark.parametrize("language", ["curl", "Python", "Node"])
 def test_the_code_that_is_shown_runs(visitor: Visitor, server: Server, language: str) -> None:
     page = visitor.page
@@ -186,6 +208,29 @@ def test_a_refusal_is_shown_and_nothing_is_lost(browser: Browser, server: Server
         expect(page.locator(".message.user .text")).to_contain_text("Say hello. Say hello.")
         expect(page.locator(".message")).to_have_count(1)
         visitor.problems.clear()  # the browser itself notes that a request was refused
+
+
+def test_what_is_paid_by_the_hour_costs_nothing_by_the_token(browser: Browser, server: Server) -> None:
+    own = {"instance": "“nights”", "hour": "1500000000"}
+    price = {"input": "2000000", "cached": "1000000", "output": "2000000"}
+    usage = {"prompt_tokens": 500, "completion_tokens": 500}
+    asked = """async ([price, usage]) => {
+      const { cost, ofTokens } = await import("/console/money.js");
+      return cost(price, ofTokens(price, usage));
+    }"""
+    with signed_in(browser, server, "member") as visitor:
+        page = visitor.page
+        page.goto("/playground")
+        cost = partial(page.evaluate, asked)
+        assert cost([price, usage]) == "$0.002"
+        assert cost([price | own, usage]) == "paid by the hour of “nights”"
+        either = price | own | {"spills": ""}
+        assert cost([either, usage]) == "paid by the hour of “nights”, or $0.002 if that had no place"
+        page.eval_on_selector("#model option:checked", "(one, own) => Object.assign(one.dataset, own)", own)
+        page.get_by_label("Most tokens").fill("8")
+        send(page, "Say hello.")
+        expect(page.locator("#meaning")).to_contain_text("on your own “nights”, for $1.5 an hour")
+        expect(page.locator(".message.assistant")).to_contain_text("paid by the hour of “nights”")
 
 
 def test_the_page_is_sound_on_a_desk_and_on_a_phone_by_night(browser: Browser, server: Server) -> None:

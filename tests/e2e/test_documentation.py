@@ -92,6 +92,17 @@ def test_search_by_keys(server: Server, browser: Browser) -> None:
         expect(page).to_have_url(f"{server.root}/docs/billing#asking-twice")
 
 
+def test_a_route_is_found_by_its_name_and_by_its_fields(server: Server, browser: Browser) -> None:
+    with reading(browser, f"{server.root}/docs") as page:
+        page.get_by_role("combobox").fill("POST /v1/moderations")
+        options = page.get_by_role("option")
+        expect(options.first.locator("b")).to_have_text("POST /v1/moderations")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="POST /v1/moderations", exact=True)).to_be_in_viewport()
+        page.get_by_role("combobox").fill("max_tokens")
+        expect(options.locator("b").get_by_text("POST /v1/chat/completions", exact=True)).to_be_visible()
+
+
 def test_the_site_of_files_is_searched_alike(browser: Browser, tmp_path: Path) -> None:
     write_site(tmp_path)
     first = (tmp_path / "decisions/0001-engines-are-processes.html").as_uri()

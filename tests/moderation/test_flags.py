@@ -75,6 +75,8 @@ async def test_they_are_listed_by_status_and_category_the_newest_first(book: Boo
     assert await listed(book.ours) == (ids[::-1], False)
     assert await listed(None, limit=2) == ([other.id, ids[3]], True)
     assert await listed(book.ours, after=ids[2]) == ([ids[1], ids[0]], False)
+    assert await listed(book.ours, before=ids[0], limit=2) == ([ids[2], ids[1]], True)
+    assert await listed(book.ours, before=ids[2]) == ([ids[3]], False)
     assert (await listed(book.ours, status="open"))[0] == [ids[3], ids[0]]
     assert (await listed(book.ours, status="appealed"))[0] == [ids[1]]
     assert (await listed(book.ours, status="resolved"))[0] == [ids[2]]

@@ -11,6 +11,7 @@ import msgspec
 
 from antiphon.access.audit import Audit
 from antiphon.access.authenticator import Authenticator
+from antiphon.access.entering import Entering
 from antiphon.access.keys import Keys
 from antiphon.access.members import Members
 from antiphon.access.organizations import Organizations
@@ -41,6 +42,7 @@ class Access(msgspec.Struct, frozen=True):
     keys: Keys
     people: People
     sessions: Sessions
+    entering: Entering
     audit: Audit
     authenticator: Authenticator
 
@@ -79,6 +81,7 @@ def build(
         keys=keys,
         people=People(database, pepper, members, sessions, clock),
         sessions=sessions,
+        entering=Entering(database, pepper, sessions, clock),
         audit=Audit(database),
         authenticator=Authenticator(lookups or database, pepper, clock=clock, monotonic=monotonic),
     )

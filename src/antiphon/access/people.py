@@ -191,41 +191,36 @@ class People:
 
     # --- passwords -----------------------------------------------------------------------------------------
 
-    async def sign_in(self, email: str, password: str, organization_name: str = "") -> str:
-        """The secret of a session of the membership that has this address and password.
+    async def by_password(self, email: str, password: str) -> Sequence[Person]:
+        """The memberships that have this address and this password, the oldest first: one at least.
 
-        Of several, the one of the organization that is named, by id or name, else the oldest. Raises
-        `Unauthenticated` in the same words whatever was wrong, and `RateLimited` after too many tries.
+        Raises `Unauthenticated` in the same words whatever was wrong, and `RateLimited` after too many tries.
         """
         email = email.strip().lower()
         self._check_tries(email)
         query = _people().where(member.c.email == email if email.isprintable() else member.c.id.is_(None))
         async with self._database.connect() as connection:
             rows = (await connection.execute(query.order_by(member.c.added_at).limit(MEMBERSHIPS))).all()
-        if organization_name:
-            rows = [one for one in rows if organization_name in (one.organization, one.organization_id)]
-        fitting = [row.id for row in rows if await self._passwords.fits(row.password, password)]
+        fitting = [_person(row) for row in rows if await self._passwords.fits(row.password, password)]
         if not rows:
             await self._passwords.fits(None, password)
         if not fitting:
             self._note_wrong(email)
             raise Unauthenticated("This address and this password do not belong together.")
         self._wrong.pop(email, None)
-        return await self._sessions.open(fitting[0], "password")
+        return fitting
 
-    async def vouched(self, email: str, organization_name: str = "") -> str:
-        """The secret of a session of the member with this address, which somebody trusted vouches for.
+    async def by_address(self, email: str) -> Sequence[Person]:
+        """The memberships of an address that somebody trusted vouches for, the oldest first: one at least.
 
-        `organization_name` as in `sign_in`. Raises `Unauthenticated` where nobody has it.
+        Raises `Unauthenticated` where nobody has it.
         """
-        query = _people().where(member.c.email == email.lower()).order_by(member.c.added_at)
+        query = _people().where(member.c.email == email.lower()).order_by(member.c.added_at, member.c.id)
         async with self._database.connect() as connection:
-            rows: Sequence[Any] = (await connection.execute(query)).all()
-        if organization_name:
-            rows = [one for one in rows if organization_name in (one.organization, one.organization_id)]
-        if not rows:
+            found = [_person(row) for row in await connection.execute(query)]
+        if not found:
             raise Unauthenticated("Nobody with this address is a member here. Ask an owner to add you.")
-        return await self._sessions.open(rows[0].id, "oidc")
+        return found
 
     async def change_password(self, caller: Caller, old: str, new: str) -> str:
         """Set a new password; all sessions of the person end: the secret of a new one.

@@ -35,16 +35,11 @@ class Sessions:
         self._clock = clock
         self.seconds = int(hours * 3600)
 
-    async def open(self, member_id: str, how: str) -> str:
+    async def insert(self, connection: AsyncConnection, member_id: str, how: str) -> str:
         """The secret of a new session of this member, who proved to be that person by `how`.
 
         Raises `NotFound` for a member who was removed.
         """
-        async with self._database.begin() as connection:
-            return await self.insert(connection, member_id, how)
-
-    async def insert(self, connection: AsyncConnection, member_id: str, how: str) -> str:
-        """`open`, in the caller's transaction."""
         now, secret, key_id = int(self._clock()), tokens.new_secret(), new_id("key_")
         columns = (member.c.organization_id, member.c.email, organization.c.name, member.c.removed_at)
         query = select(*columns).join(organization, organization.c.id == member.c.organization_id)
@@ -81,9 +76,13 @@ class Sessions:
     async def end(self, caller: Caller) -> None:
         """End this session: it is refused from now on (every process within a second)."""
         async with self._database.begin() as connection:
-            mine = update(api_key).where(api_key.c.id == caller.key_id, api_key.c.kind == "session")
-            await connection.execute(mine.values(revoked_at=int(self._clock())))
-            await self._record(connection, "logout.succeeded", {"id": caller.member_id}, caller)
+            await self.end_in(connection, caller)
+
+    async def end_in(self, connection: AsyncConnection, caller: Caller) -> None:
+        """`end`, in the caller's transaction."""
+        mine = update(api_key).where(api_key.c.id == caller.key_id, api_key.c.kind == "session")
+        await connection.execute(mine.values(revoked_at=int(self._clock())))
+        await self._record(connection, "logout.succeeded", {"id": caller.member_id}, caller)
 
     async def end_others(self, connection: AsyncConnection, member_id: str) -> None:
         """End all sessions of a member, in the caller's transaction."""

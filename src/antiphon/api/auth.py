@@ -52,11 +52,21 @@ async def authenticate(authenticator: Authenticator, exchange: Exchange) -> Call
 
 def session_of(exchange: Exchange) -> str:
     """The secret in the console's cookie; empty if there is none."""
+    return _cookie(exchange)[0]
+
+
+def proven_of(exchange: Exchange) -> str:
+    """What was proven by who signed in, as `Entering` seals it: the rest of that cookie, behind a point."""
+    return _cookie(exchange)[1]
+
+
+def _cookie(exchange: Exchange) -> tuple[str, str]:
     try:
         found = SimpleCookie(exchange.headers.get("cookie", "")).get(COOKIE)
     except CookieError:
-        return ""
-    return found.value if found else ""
+        found = None
+    secret, _, proven = (found.value if found else "").partition(".")
+    return secret, proven
 
 
 async def by_session(

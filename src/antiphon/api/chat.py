@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -11,14 +12,14 @@ import msgspec
 from antiphon.api import body
 from antiphon.api.chat_answer import ChatWriter
 from antiphon.api.chat_audio import Hearing, recordings
-from antiphon.api.chat_job import chat_job, messages
+from antiphon.api.chat_job import chat_job
 from antiphon.api.exchange import Exchange
 from antiphon.api.idempotency import Idempotency
 from antiphon.api.writer import write
 from antiphon.inference.chat import Chat
 from antiphon.settings import Settings
 from antiphon.values import ChatJob
-from antiphon.wire.chat import ChatRequest, RenderedPrompt, RenderRequest
+from antiphon.wire.chat import ChatRequest, RenderedPrompt
 
 
 class ChatApi:
@@ -43,9 +44,9 @@ class ChatApi:
         await self._idempotency.answer(exchange, [content], partial(self._answer, exchange, request))
 
     async def render_chat_completion(self, exchange: Exchange) -> None:
-        """What the model would read: the rendered prompt, its tokens and their number."""
-        request = await body.read(exchange, RenderRequest, self._settings.json_bytes)
-        job = ChatJob(id=exchange.id, model=request.model, messages=messages(request.messages))
+        """What the model would read of such a request: the rendered prompt, its tokens and their number."""
+        request = await body.read(exchange, ChatRequest, self._settings.json_bytes)
+        job = await _job(request, exchange.id, {})
         snapshot, prompt = await self._chat.render(exchange.known_caller, job)
         await exchange.answer_json(
             RenderedPrompt(
@@ -64,14 +65,17 @@ class ChatApi:
         ):
             chat_job(request, job_id, dict.fromkeys(found, ""))  # what is wrong shall be told first
             exchange.heard = heard = await self._hearing.texts(exchange, hears, found)
-        if request.tools or request.functions or request.response_format:
-            # The grammar of a large schema takes a good part of a second.
-            job = await asyncio.to_thread(chat_job, request, job_id, heard)
-        else:
-            job = chat_job(request, job_id, heard)
+        job = await _job(request, job_id, heard)
         answering = self._chat.answer(exchange.known_caller, job, exchange.id, exchange.show)
         writer = partial(ChatWriter, job, legacy=bool(request.functions))
         await write(exchange, answering, writer, request, "chat")
+
+
+async def _job(request: ChatRequest, job_id: str, heard: Mapping[str, str]) -> ChatJob:
+    if request.tools or request.functions or request.response_format:
+        # The grammar of a large schema takes a good part of a second.
+        return await asyncio.to_thread(chat_job, request, job_id, heard)
+    return chat_job(request, job_id, heard)
 
 
 class EngineChatRequest(ChatRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):

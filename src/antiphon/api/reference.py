@@ -50,6 +50,11 @@ class ReferenceApi:
         self._headings = [(one["id"], f"{one['method']} {one['path']}") for one in operations]
         self._headings += [("fields", "What becomes of every field"), ("errors", "Errors")]
 
+    @property
+    def contents(self) -> tuple[str, Sequence[Heading]]:
+        """What the page shows, once it was described: HTML, and its headings."""
+        return self._sections, self._headings
+
     async def openapi(self, exchange: Exchange) -> None:
         await exchange.answer(self._document)
 

@@ -24,7 +24,7 @@ from antiphon.wire.audio import (
     TranslationRequest,
     VerboseTranscript,
 )
-from antiphon.wire.chat import ChatCompletion, ChatCompletionChunk, ChatRequest, RenderedPrompt, RenderRequest
+from antiphon.wire.chat import ChatCompletion, ChatCompletionChunk, ChatRequest, RenderedPrompt
 from antiphon.wire.completions import CompletionRequest, TextCompletion
 from antiphon.wire.embeddings import EmbeddingList, EmbeddingRequest
 from antiphon.wire.models import Health, Model, ModelList, Readiness
@@ -121,7 +121,7 @@ def _chat_rows(chat: ChatApi) -> list[Route]:
             needs="chat",
             handler=chat.render_chat_completion,
             summary="Show what the model would read: the rendered prompt and its tokens.",
-            body=RenderRequest,
+            body=ChatRequest,
             answers=(Answer(JSON, RenderedPrompt),),
         ),
     ]

@@ -108,6 +108,7 @@ def build_edge(
     )
     routes += documentation.rows()  # after those of the reference, which is one of its pages
     reference.describe(openapi.document(routes))
+    documentation.refer(*reference.contents)
     watched = (around.observers, around.counter, around.trace)
     edge = Edge(settings, [*routes, *around.pages], keys, gate, metrics, *watched, around.proof)
     return edge

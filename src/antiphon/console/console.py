@@ -16,6 +16,7 @@ from antiphon.console.pages.keys import KeyPages
 from antiphon.console.pages.limits import LimitPages
 from antiphon.console.pages.logs import LogPages
 from antiphon.console.pages.members import MemberPages
+from antiphon.console.pages.organizations import OrganizationPages
 from antiphon.console.pages.overview import OverviewPage
 from antiphon.console.pages.playground import PlaygroundPage
 from antiphon.console.pages.projects import ProjectPages
@@ -30,9 +31,11 @@ from antiphon.console.shell import Shell
 
 def rows(services: Services) -> list[Route]:
     """What `api.edge` serves besides the API."""
-    shell = Shell(services.settings, services.access.sessions.proof)
-    sign_in, provider = SignInPages(shell, services), services.provider
+    shell, provider = Shell(services.settings, services.access), services.provider
+    organizations = OrganizationPages(shell, services)
     pages = (
+        SignInPages(shell, services, organizations),
+        organizations,
         OverviewPage(shell, services),
         PlaygroundPage(shell, services),
         SpeechPage(shell, services),
@@ -52,8 +55,8 @@ def rows(services: Services) -> list[Route]:
         FlagPages(shell, services),
         AuditPages(shell, services),
     )
-    rows = [*(asset.row() for asset in assets()), *sign_in.rows()]
+    rows = [asset.row() for asset in assets()]
     rows += [row for page in pages for row in page.rows()]
     if provider is not None:
-        rows += VouchedPages(shell, services, sign_in, provider).rows()
+        rows += VouchedPages(shell, services, organizations, provider).rows()
     return rows

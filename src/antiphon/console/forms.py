@@ -14,6 +14,8 @@ T = TypeVar("T", bound=str)
 LIMIT = 256 * 1024
 """Bytes of a form."""
 FIELDS = 500
+PROOF = "csrf"
+"""The field that proves from which session's page a form comes."""
 _KIND = "application/x-www-form-urlencoded"
 
 
@@ -55,7 +57,7 @@ class Form:
 
 
 async def read(exchange: Exchange, proof: str | None) -> Form:
-    """The form that was sent. `proof` is what its field `csrf` must be; None where nobody is signed in.
+    """The form that was sent. `proof` is what its field `PROOF` must be; None where nobody is signed in.
 
     Raises `Forbidden`, `InvalidRequest`, `TooLarge` or `UnsupportedMediaType`.
     """
@@ -68,7 +70,7 @@ async def read(exchange: Exchange, proof: str | None) -> Form:
     except ValueError:
         raise InvalidRequest("This form cannot be read.") from None
     form = Form(fields)
-    if proof is not None and not hmac.compare_digest(form.secret("csrf").encode(), proof.encode()):
+    if proof is not None and not hmac.compare_digest(form.secret(PROOF).encode(), proof.encode()):
         raise Forbidden(
             "The form is not of this session. Load the page again, and send it then.", code="csrf"
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar, cast, get_args
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, get_args
 from urllib.parse import urlencode
 
 import msgspec
@@ -14,6 +15,9 @@ from sqlalchemy import Connection
 from antiphon.access.names import names
 from antiphon.api import query
 from antiphon.api.exchange import Exchange
+from antiphon.api.routes import Route
+from antiphon.console.services import Pages
+from antiphon.console.tables import answer_csv
 from antiphon.errors import InvalidRequest
 from antiphon.ledger.buckets import Bucket, Group, Page, Query, Width
 from antiphon.storage.database import Database
@@ -113,13 +117,56 @@ class Report(msgspec.Struct, Generic[R], frozen=True):
         return NOBODY.get(self.kind, "other") if id is None else self.called.get(id, id)
 
 
+class ReportPages(Pages, Generic[R]):
+    """A page of what the books say of some days, and the same as CSV."""
+
+    name: ClassVar[str]
+    tells: ClassVar[str]
+    groups: ClassVar[Sequence[str]]
+    """What it may be grouped by."""
+
+    def rows(self) -> list[Route]:
+        page = self._shell.page
+        return [
+            page(f"/{self.name}", self.page, "org.read", f"{self.tells}."),
+            page(f"/{self.name}/table.csv", self.table, "org.read", f"{self.tells}, as CSV."),
+        ]
+
+    @abstractmethod
+    def ask(self, connection: Connection, query: Query) -> Page[R]: ...
+
+    @abstractmethod
+    async def page(self, exchange: Exchange) -> None: ...
+
+    @abstractmethod
+    async def table(self, exchange: Exchange) -> None: ...
+
+    async def _read(self, exchange: Exchange) -> tuple[Asked, Report[R]]:
+        wanted = asked(exchange, self._services.clock(), self.groups)
+        organization_id = exchange.known_caller.organization_id
+        return wanted, await read(self._services.database, organization_id, wanted, self.ask)
+
+    async def _show(self, exchange: Exchange, asked: Asked, **values: Any) -> None:
+        """The page, with what there is to choose from."""
+        groupings = [("", "Everything"), *((name, GROUPS[name][1]) for name in self.groups)]
+        values |= {"asked": asked, "ranges": ranges(), "groupings": groupings}
+        await self._shell.show(exchange, f"{self.name}.html", **values)
+
+    async def _answer_csv(
+        self, exchange: Exchange, asked: Asked, headings: Sequence[str], lines: Iterable[Sequence[object]]
+    ) -> None:
+        """Lines that begin with when, and the group if there is one; `headings` are those of the rest."""
+        grouped = [asked.heading] if asked.group else []
+        every = ["Day" if asked.by == "day" else "Hour (UTC)", *grouped, *headings]
+        await answer_csv(exchange, f"{self.name}-{asked.first}-{asked.last}.csv", every, lines)
+
+
 def asked(exchange: Exchange, now: float, groups: Collection[str]) -> Asked:
     """What the address asks for; `groups` are those that this report knows. Raises `InvalidRequest`."""
     said = query.read(exchange, _Said)
     if said.group and said.group not in groups:
         raise InvalidRequest(f"'group' must be one of {', '.join(groups)}.", param="group")
-    today = datetime.fromtimestamp(now, UTC).date()
-    first, last = _days(said, today)
+    first, last = _days(said, today(now))
     hourly = said.by == "hour" and (last - first).days < HOURLY_DAYS
     return Asked(range=said.range, first=first, last=last, by="hour" if hourly else "day", group=said.group)
 
@@ -133,6 +180,11 @@ async def read(database: Database, organization_id: str, asked: Asked, ask: Ask[
         ids = {getattr(result, kind) for one in buckets for result in one.results} if kind else set()
         known = partial(names, organization_id=organization_id, kind=kind, ids=ids - {None})
         return Report(buckets, await connection.run_sync(known), kind)
+
+
+def today(now: float) -> date:
+    """The day of UTC that a moment is in, in unix seconds."""
+    return datetime.fromtimestamp(now, UTC).date()
 
 
 def ranges() -> dict[Days, str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
 from antiphon.access.oidc import Provider
 from antiphon.api.admin.table import Administration
+from antiphon.api.routes import Route
 from antiphon.catalogue.catalogue import Catalogue
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.listing import Listing
 from antiphon.console.jobs import Jobs
+from antiphon.console.shell import Shell
 from antiphon.moderation.evidence import Evidence
 from antiphon.privacy.content import Content
 from antiphon.settings import Settings
@@ -33,3 +36,14 @@ class Services(Administration, frozen=True, kw_only=True):
     status: Callable[[], Awaitable[Status]]
     provider: Provider | None = None
     """Of sign-ins, besides passwords."""
+
+
+class Pages(ABC):
+    """What a file of `pages` defines: rows of the table, made of the shell that all share and of services."""
+
+    def __init__(self, shell: Shell, services: Services) -> None:
+        self._shell = shell
+        self._services = services
+
+    @abstractmethod
+    def rows(self) -> list[Route]: ...

@@ -100,18 +100,24 @@ def listed(
     status: Status | None = None,
     category: str | None = None,
     after: str | None = None,
+    before: str | None = None,
     limit: int = 20,
 ) -> tuple[list[Flag], bool]:
-    """The newest first, of one organization or of all, and whether there are more."""
-    query = select(*_COLUMNS).order_by(flag.c.id.desc()).limit(limit + 1)
+    """The newest first, of one organization or of all: those that follow `after`, or that come just before
+    `before`; and whether there are more on that way."""
+    backwards = before is not None and after is None
+    query = select(*_COLUMNS).order_by(flag.c.id.asc() if backwards else flag.c.id.desc()).limit(limit + 1)
     if organization_id is not None:
         query = query.where(flag.c.organization_id == organization_id)
     if category is not None:
         query = query.where(flag.c.category == category)
     if after is not None:
         query = query.where(flag.c.id < after)
+    if before is not None:
+        query = query.where(flag.c.id > before)
     rows = connection.execute(_of_status(query, status)).all()
-    return [_flag(row) for row in rows[:limit]], len(rows) > limit
+    found = [_flag(row) for row in rows[:limit]]
+    return found[::-1] if backwards else found, len(rows) > limit
 
 
 def get(connection: Connection, organization_id: str | None, flag_id: str) -> Flag:

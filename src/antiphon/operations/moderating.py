@@ -92,13 +92,15 @@ class Moderating:
         status: Status | None = None,
         category: str | None = None,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 20,
     ) -> tuple[list[Flag], bool]:
-        """The newest first, and whether there are more."""
+        """As `moderation.flags.listed`."""
 
         def read(connection: Connection) -> tuple[list[Flag], bool]:
+            place = {"after": after, "before": before}
             return flags.listed(
-                connection, organization_id, status=status, category=category, after=after, limit=limit
+                connection, organization_id, status=status, category=category, limit=limit, **place
             )
 
         async with self._database.connect() as connection:

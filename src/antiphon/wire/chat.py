@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from antiphon.values import TokenLogprob
-from antiphon.wire.sampling import END, ModelName, SamplingRequest, ShortText, TokenCount
+from antiphon.wire.sampling import END, SamplingRequest, ShortText, TokenCount
 
 Name = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_.-]{{1,64}}{END}")]
 
@@ -176,13 +176,6 @@ class ChatRequest(SamplingRequest, frozen=True, kw_only=True, forbid_unknown_fie
     parallel_tool_calls: bool | None = None
     functions: Annotated[list[FunctionDefinition], Meta(max_length=128)] | None = None
     function_call: Literal["none", "auto"] | NamedFunction | None = None
-
-
-class RenderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/chat/completions/render`."""
-
-    model: ModelName
-    messages: Annotated[list[RequestMessage], Meta(min_length=1, max_length=2048)]
 
 
 class RenderedPrompt(msgspec.Struct, frozen=True, kw_only=True):

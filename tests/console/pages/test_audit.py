@@ -36,11 +36,11 @@ async def test_a_long_log_is_read_page_by_page_there_and_back(house: House) -> N
         await house.world.project(house.organization, f"p{number}")
     async with house.visitor("reader") as visitor:
         first = await visitor.seen("/audit?type=project.created")
-        [older] = re.findall(r'<a href="([^"]+)">Older', first)
+        [older] = re.findall(r'href="([^"]+)">Older', first)
         assert ">Newer" not in first and "Is the log whole" not in first
         second = await visitor.seen(older.replace("&amp;", "&"))
         assert second.count('class="what"') == 11 and ">Older" not in second
-        [newer] = re.findall(r'<a href="([^"]+)">Newer', second)
+        [newer] = re.findall(r'href="([^"]+)">Newer', second)
         back = await visitor.seen(newer.replace("&amp;", "&"))
         assert re.findall(r"audit_log-\w+", back) == re.findall(r"audit_log-\w+", first)
         assert (await visitor.post("/audit/prove"))[0] == 403

@@ -27,7 +27,7 @@ async def test_an_operator_plans_a_switch_and_calls_it_off(
     async with house.visitor("owner", operator=True) as visitor:
         await visitor.seen("/catalogue")
         if not await _ready(house):
-            assert "is not made ready" in await visitor.done("/catalogue/switch", wanted)
+            assert "is not made ready" in await visitor.refused("/catalogue/switch", wanted)
         monkeypatch.setattr(preparing, "ready", lambda *_: True)
         for name, value, said in (
             ("alias", "none", "There is no alias"),
@@ -37,13 +37,13 @@ async def test_an_operator_plans_a_switch_and_calls_it_off(
             ("at", "soon", "must be a day and a time"),
             ("notes", "x" * 501, "at most 500"),
         ):
-            assert said in await visitor.done("/catalogue/switch", wanted | {name: value})
+            assert said in await visitor.refused("/catalogue/switch", wanted | {name: value})
         text = await visitor.done("/catalogue/switch", wanted)
         assert "from 2030-01-02 09:00 UTC on" in text
         [[made], *_] = await house.services.changes.all()
         assert (made.alias, made.snapshot, made.notes) == ("gpt-3.5-turbo", CHAT, "faster")
         assert "called off" in await visitor.done("/catalogue/cancel", {"change": made.id})
-        assert "There is no switch" in await visitor.done("/catalogue/cancel", {"change": made.id})
+        assert "There is no switch" in await visitor.refused("/catalogue/cancel", {"change": made.id})
         [event] = [
             one
             for one in (await house.world.access.audit.list(None)).data
@@ -71,7 +71,7 @@ async def test_an_operator_announces_an_end_and_calls_it_off(house: House) -> No
             ("day", "soon", "must be a day"),
             ("replacement", "whisper-1", "name another model"),
         ):
-            assert said in await visitor.done("/catalogue/end", wanted | {name: value})
+            assert said in await visitor.refused("/catalogue/end", wanted | {name: value})
         assert f"{CHAT} ends on 2030-01-02" in await visitor.done("/catalogue/end", wanted)
         assert "called off" in await visitor.done("/catalogue/keep", {"snapshot": CHAT})
-        assert "No end of" in await visitor.done("/catalogue/keep", {"snapshot": CHAT})
+        assert "No end of" in await visitor.refused("/catalogue/keep", {"snapshot": CHAT})

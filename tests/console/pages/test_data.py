@@ -27,7 +27,7 @@ async def test_an_owner_sets_policies_of_the_organization_and_of_projects(house:
             ({"type": "organization_default"}, "is for projects"),
             ({"type": "none", "project": "proj_none"}, "no such project"),
         ):
-            assert said in await visitor.done("/data/policy", bad)
+            assert said in await visitor.refused("/data/policy", bad)
 
 
 async def test_training_is_agreed_to_with_its_text_and_taken_back_and_all_is_on_record(house: House) -> None:
@@ -35,8 +35,8 @@ async def test_training_is_agreed_to_with_its_text_and_taken_back_and_all_is_on_
         text = await visitor.seen("/data")
         assert f"Consent to training, version {CURRENT}" in text and "the default" in text
         wanted = {"decision": "in", "version": CURRENT}
-        assert "Say that you have read" in await visitor.done("/data/training", wanted)
-        assert "must be that of" in await visitor.done(
+        assert "Say that you have read" in await visitor.refused("/data/training", wanted)
+        assert "must be that of" in await visitor.refused(
             "/data/training", wanted | {"agreed": "yes", "version": "1"}
         )
         text = await visitor.done("/data/training", wanted | {"agreed": "yes"})
@@ -81,14 +81,14 @@ async def test_content_is_erased_once_its_name_was_typed(house: House) -> None:
     async with house.visitor("owner") as visitor:
         await visitor.seen("/data")
         for wrong in ("", "ACME", "shop"):
-            assert "letter by letter" in await visitor.done("/data/erase", {"confirm": wrong})
-        assert "letter by letter" in await visitor.done(
+            assert "letter by letter" in await visitor.refused("/data/erase", {"confirm": wrong})
+        assert "letter by letter" in await visitor.refused(
             "/data/erase", {"confirm": "acme", "project": house.project.id}
         )
         assert "requests are erased" in await visitor.done("/data/erase", {"confirm": "acme"})
         chosen = {"confirm": "shop", "project": house.project.id}
         assert "requests are erased" in await visitor.done("/data/erase", chosen)
-        assert "no such project" in await visitor.done("/data/erase", chosen | {"project": "proj_none"})
+        assert "no such project" in await visitor.refused("/data/erase", chosen | {"project": "proj_none"})
         events = (await house.world.access.audit.list(house.organization.id)).data
         erased = [one for one in events if one.type == "data.erased"]
         assert len(erased) == 2 and all(one.actor_member_id for one in erased)

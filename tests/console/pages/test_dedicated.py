@@ -60,9 +60,28 @@ async def test_what_cannot_be_had_is_said_on_the_page(house: House) -> None:
     async with house.visitor("owner") as visitor:
         await visitor.seen("/dedicated")
         for wrong in ({"from": "soon"}, {"replicas": "99"}, {"model": "none"}, {}):
-            assert 'class="said bad"' in await visitor.done("/dedicated/quote", ORDER | wrong), wrong
-        assert "Ask what the instance costs first" in await visitor.done("/dedicated/create", ORDER)
-        assert 'class="said bad"' in await visitor.done("/dedicated/end", {"instance": "dedicated_none"})
+            assert 'class="said bad"' in await visitor.refused("/dedicated/quote", ORDER | wrong), wrong
+        assert 'class="said bad"' in await visitor.refused("/dedicated/end", {"instance": "dedicated_none"})
+
+
+async def test_an_order_that_is_refused_is_kept_and_can_be_mended(house: House) -> None:
+    async with house.visitor("owner") as visitor:
+        await visitor.seen("/dedicated?latency=2")
+        for path in ("quote", "create"):
+            text = await visitor.refused(f"/dedicated/{path}", ORDER | {"spill_over": "yes"})
+            assert 'value="nights"' in text and 'value="2027-02-01T00:00"' in text
+            assert 'name="spill_over" value="yes" checked' in text and "What one carries at each load" in text
+            assert 'data-here="/dedicated?latency=2"' in text
+
+
+async def test_a_change_that_is_refused_is_kept_and_shown(house: House) -> None:
+    one, other = await house.reserve(name="nights"), await house.reserve(name="days")
+    async with house.visitor("owner") as visitor:
+        await visitor.seen("/dedicated")
+        change = {"instance": one.id, "name": "mornings", "replicas": "99", "load": "4", "until": ""}
+        text = await visitor.refused("/dedicated/update", change)
+        assert 'value="mornings"' in text and 'value="99"' in text and 'value="nights"' not in text
+        assert text.count("<details open>") == 1 and f'value="{other.name}"' in text
 
 
 async def test_load_curve_and_advice_are_those_of_the_books(house: House) -> None:

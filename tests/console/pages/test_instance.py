@@ -15,7 +15,7 @@ async def test_an_operator_makes_an_organization_gives_it_an_owner_and_credits_i
         rocket = await house.world.access.organizations.find("rocket")
         text = await operator.done("/instance/credit", {"organization": rocket.id, "amount": "12.50"})
         assert "was credited $12.50" in text and "$12.5" in text
-        assert "must be US dollars" in await operator.done(
+        assert "must be US dollars" in await operator.refused(
             "/instance/credit", {"organization": rocket.id, "amount": "much"}
         )
         new = {"organization": rocket.id, "email": "wernher@example.com", "name": "Wernher"}

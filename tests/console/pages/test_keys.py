@@ -31,8 +31,9 @@ async def test_what_cannot_be_a_key_is_said_on_the_page(house: House) -> None:
     async with house.visitor("owner") as visitor:
         await visitor.seen("/keys")
         new = {"name": "bot", "project": house.project.id}
-        assert "must be some of" in await visitor.done("/keys/create", new)
-        assert "must be a whole number" in await visitor.done("/keys/create", new | {"days": "soon"})
+        text = await visitor.refused("/keys/create", new)
+        assert "must be some of" in text and 'value="bot"' in text and 'value="chat" checked' not in text
+        assert "must be a whole number" in await visitor.refused("/keys/create", new | {"days": "soon"})
 
 
 async def test_a_reader_sees_keys_and_changes_none(house: House) -> None:

@@ -37,9 +37,9 @@ async def test_what_is_no_amount_is_said(house: House) -> None:
     async with house.visitor("owner") as visitor:
         await visitor.seen("/limits")
         for wrong in ("", "-1", "1.005", "much", "999999999"):
-            text = await visitor.done("/limits/spend", {"project": "", "dollars": wrong})
+            text = await visitor.refused("/limits/spend", {"project": "", "dollars": wrong})
             assert "A spend limit is" in text, wrong
-        text = await visitor.done("/limits/spend", {"project": "proj_none", "dollars": "1"})
+        text = await visitor.refused("/limits/spend", {"project": "proj_none", "dollars": "1"})
         assert 'class="said bad"' in text
 
 
@@ -58,9 +58,11 @@ async def test_rates_are_set_for_a_project_and_go_back_to_the_installation_s(hou
         assert (await rates.own(house.organization.id, house.project.id))[CHAT] == dict.fromkeys(
             Limits.__struct_fields__
         )
-        text = await visitor.done("/limits/rates", form | {"requests_per_minute": "9" * 14})
-        assert "must be at most" in text
-        assert "not served" in await visitor.done("/limits/rates", form | {"model": "none"})
+        await visitor.seen(path)
+        text = await visitor.refused("/limits/rates", form | {"requests_per_minute": "9" * 14})
+        assert "must be at most" in text and f'value="{"9" * 14}"' in text and 'aria-invalid="true"' in text
+        assert "Back to limits" in text
+        assert "not served" in await visitor.refused("/limits/rates", form | {"model": "none"})
 
 
 async def test_who_pays_in_advance_sees_what_is_left(house: House) -> None:

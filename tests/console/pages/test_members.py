@@ -46,18 +46,20 @@ async def test_roles_are_changed_and_members_removed(house: House) -> None:
         await visitor.seen("/members")
         chosen = {"member": member.id}
         assert "is a member now" in await visitor.done("/members/role", chosen | {"role": "member"})
-        assert "must be one of owner, member" in await visitor.done("/members/role", chosen | {"role": "god"})
+        assert "must be one of owner, member" in await visitor.refused(
+            "/members/role", chosen | {"role": "god"}
+        )
         assert "is removed" in await visitor.done("/members/remove", chosen)
         assert member.email not in await visitor.seen("/members")
-        assert "There is no such user." in await visitor.done("/members/remove", chosen)
+        assert "There is no such user." in await visitor.refused("/members/remove", chosen)
 
 
 async def test_nobody_goes_who_is_the_last_owner_or_oneself(house: House) -> None:
     async with house.visitor("owner") as visitor:
         text = await visitor.seen("/members")
         [mine] = re.findall(r'name="member" value="([^"]+)"', text)[:1]
-        assert "cannot remove yourself" in await visitor.done("/members/remove", {"member": mine})
-        changed = await visitor.done("/members/role", {"member": mine, "role": "reader"})
+        assert "cannot remove yourself" in await visitor.refused("/members/remove", {"member": mine})
+        changed = await visitor.refused("/members/role", {"member": mine, "role": "reader"})
         assert "last owner" in changed
 
 
@@ -103,5 +105,5 @@ async def test_what_cannot_be_a_member_is_said_on_the_page(house: House) -> None
     async with house.visitor("owner") as visitor:
         await visitor.seen("/members")
         new = {"name": "x", "email": "nobody", "role": "member"}
-        assert "must be an address" in await visitor.done("/members/add", new)
-        assert "must be one of" in await visitor.done("/members/add", new | {"role": "operator"})
+        assert "must be an address" in await visitor.refused("/members/add", new)
+        assert "must be one of" in await visitor.refused("/members/add", new | {"role": "operator"})

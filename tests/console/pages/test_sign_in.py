@@ -56,7 +56,9 @@ async def test_a_new_password_ends_every_other_session(house: House) -> None:
         await one.sign_in(member.email)
         await other.sign_in(member.email)
         house.world.monotonic += 1
-        text = await one.done("/account/password", {"old_password": "wrong", "password": "another password"})
+        text = await one.refused(
+            "/account/password", {"old_password": "wrong", "password": "another password"}
+        )
         assert "This is not your password." in text
         house.world.wall += 1
         await one.done("/account/password", {"old_password": PASSWORD, "password": "another password"})
@@ -86,7 +88,7 @@ async def test_no_other_site_can_sign_in_or_change_anything(house: House) -> Non
 
 async def test_a_session_is_no_key_and_a_key_opens_no_page(house: House) -> None:
     member = await house.member("owner")
-    secret = await house.world.access.people.sign_in(member.email, PASSWORD)
+    secret = await house.world.signed_in(member.email)
     _, key = await house.world.key(house.realm)
     status, _, answer = await house.service.call(
         "GET", "/v1/models", headers={"authorization": f"Bearer {secret}"}

@@ -30,3 +30,13 @@ async def test_without_a_project_there_is_nothing_to_bill(house: House) -> None:
     async with house.visitor("owner") as visitor:
         text = await visitor.seen("/speech")
         assert "No project yet" in text and "speech.js" not in text
+
+
+async def test_an_instance_of_ones_own_is_paid_by_the_hour(house: House) -> None:
+    async with house.visitor("member") as visitor:
+        assert "data-instance" not in await visitor.seen("/speech")
+        await house.reserve(name="<nights>")
+        text = await visitor.seen("/speech")
+        assert 'data-instance="“&lt;nights&gt;”" data-hour="1500000000">' in text
+        await house.reserve(name="days", spill_over=True)
+        assert 'data-hour="3000000000" data-spills>' in await visitor.seen("/speech")

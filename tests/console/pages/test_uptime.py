@@ -33,4 +33,4 @@ async def test_maintenance_is_announced_with_its_times(house: House) -> None:
         }
         text = await operator.done("/uptime/open", new)
         assert "2030-01-02 03:04 UTC to 2030-01-02 05:00 UTC" in text
-        assert "must be a day and a time" in await operator.done("/uptime/open", new | {"begins": "soon"})
+        assert "must be a day and a time" in await operator.refused("/uptime/open", new | {"begins": "soon"})

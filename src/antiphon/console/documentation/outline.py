@@ -31,6 +31,10 @@ class Group(msgspec.Struct, frozen=True):
     pages: Sequence[Page]
 
 
+REFERENCE = Page("API reference", "", "api")
+"""The page that is in no file, since it is made from the routes; it belongs to the group `Reference`."""
+
+
 class Outline:
     """All pages by groups. `root` holds the index, and every page by its path."""
 
@@ -46,6 +50,8 @@ class Outline:
 
     def group_of(self, page: Page) -> Group | None:
         """The group that a page is in; the index is in none."""
+        if page is REFERENCE:
+            return next((group for group in self.groups if group.title == "Reference"), None)
         return next((group for group in self.groups if page in group.pages), None)
 
     def beside(self, page: Page) -> tuple[Page | None, Page | None]:

@@ -12,7 +12,7 @@ import msgspec
 from antiphon.api.exchange import Exchange
 from antiphon.api.reference import CSP
 from antiphon.api.routes import Route
-from antiphon.console.documentation import outline
+from antiphon.console.documentation import outline, search
 from antiphon.console.documentation.addresses import Served
 from antiphon.console.documentation.rendering import Section
 from antiphon.console.documentation.site import MISSING, Frame, build
@@ -40,6 +40,11 @@ class Documentation:
     def __init__(self) -> None:
         self._files: Mapping[str, File] = {}
         self._making = asyncio.Lock()
+        self._reference: Sequence[Section] = ()
+
+    def refer(self, html: str, headings: Sequence[tuple[str, str]]) -> None:
+        """Let what `framed` is given be found by search. Called once, by the composition root."""
+        self._reference = search.sections(html, headings)
 
     def rows(self) -> list[Route]:
         """The rows of the table; those of the API reference have to stand before them."""
@@ -79,12 +84,12 @@ class Documentation:
     async def _ready(self) -> Mapping[str, File]:
         async with self._making:
             if not self._files:
-                self._files = await asyncio.to_thread(_make)
+                self._files = await asyncio.to_thread(_make, self._reference)
             return self._files
 
 
-def _make() -> Mapping[str, File]:
-    site = build(outline.read(outline.root()), Served())
+def _make(reference: Sequence[Section]) -> Mapping[str, File]:
+    site = build(outline.read(outline.root()), Served(), reference)
     return {name: _file(name, body) for name, body in site.items()}
 
 

@@ -11,7 +11,7 @@ import jinja2
 from antiphon import __version__
 from antiphon.console.documentation import code, search
 from antiphon.console.documentation.addresses import Addresses
-from antiphon.console.documentation.outline import FOLDER, Outline, Page
+from antiphon.console.documentation.outline import FOLDER, REFERENCE, Outline, Page
 from antiphon.console.documentation.rendering import Rendered, Renderer, Section, slug
 
 MISSING = "missing"
@@ -20,8 +20,11 @@ _PACKAGE = "antiphon.console.documentation"
 _STATIC = ("documentation.css", "documentation.js", "search.js")
 
 
-def build(outline: Outline, addresses: Addresses) -> Mapping[str, bytes]:
-    """Every file of the site by its name. Takes a second or two: never on the event loop."""
+def build(outline: Outline, addresses: Addresses, reference: Sequence[Section] = ()) -> Mapping[str, bytes]:
+    """Every file of the site by its name; `reference` is found by search, too.
+
+    Takes a second or two: never on the event loop.
+    """
     renderer = Renderer(outline, addresses)
     rendered = [(page, renderer.render(page)) for page in outline.pages]
     frame = Frame(outline, addresses)
@@ -32,7 +35,7 @@ def build(outline: Outline, addresses: Addresses) -> Mapping[str, bytes]:
         **{name: (static / name).read_bytes() for name in _STATIC},
         "icon.svg": (files("antiphon.console") / "static" / "icon.svg").read_bytes(),
         "code.css": code.stylesheet().encode(),
-        search.FILE: search.index(outline, rendered, addresses),
+        search.FILE: search.index(outline, rendered, addresses, reference),
         **{name.removeprefix(f"{FOLDER}/"): (outline.root / name).read_bytes() for name in outline.assets()},
     }
 
@@ -75,9 +78,8 @@ class Frame:
         ).encode()
 
     def reference(self, html: str, headings: Sequence[Section]) -> bytes:
-        """The API reference, which is made elsewhere, as a page of the group of that name."""
-        page = Page("API reference", "", "api")
-        group = next((one for one in self._outline.groups if one.title == "Reference"), None)
+        """The API reference, which is made elsewhere."""
+        page, group = REFERENCE, self._outline.group_of(REFERENCE)
         return self._page.render(
             page=page, group=group, title=page.title, body=html, contents=headings, **self._links(page.name)
         ).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, date, datetime
 from functools import partial
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -14,23 +14,18 @@ from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
 from antiphon.console.jobs import Job
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
+from antiphon.console.tables import ROWS, around
 from antiphon.errors import ClientGone, InvalidRequest
 from antiphon.storage import audit_proof
 from antiphon.storage.database import Database
 
 PROOF = "proof"
-_LIMIT = 50
 _DAY = 86_400
 _FIELDS = ("type", "actor", "first", "last", "after", "before")
 
 
-class AuditPages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class AuditPages(Pages):
     def rows(self) -> list[Route]:
         return [
             self._shell.page("/audit", self.page, "org.read", "Who changed what in the organization."),
@@ -47,11 +42,9 @@ class AuditPages:
             _filter(asked),
             after=asked["after"] or None,
             before=asked["before"] or None,
-            limit=_LIMIT,
+            limit=ROWS,
         )
         people = await self._services.access.people.list(caller.organization_id)
-        back = bool(asked["before"]) and not asked["after"]
-        newer, older = (events.has_more, True) if back else (bool(asked["after"]), events.has_more)
         names = {one.member_id: one.name for one in people}
         await self._shell.show(
             exchange,
@@ -60,8 +53,7 @@ class AuditPages:
             people=people,
             asked=asked,
             filtered=any(asked[name] for name in ("type", "actor", "first", "last")),
-            newer=_link(asked, before=events.data[0].id) if newer and events.data else "",
-            older=_link(asked, after=events.data[-1].id) if older and events.data else "",
+            pages=around("/audit", asked, [one.id for one in events.data], events.has_more),
             job=await self._services.jobs.latest(PROOF, by=caller) if _runs(exchange) else None,
         )
 
@@ -121,11 +113,6 @@ def _day(said: str, name: str) -> int | None:
         return int(datetime(found.year, found.month, found.day, tzinfo=UTC).timestamp())
     except ValueError:
         raise InvalidRequest(f"'{name}' must be a day, as 2026-12-01.", param=name) from None
-
-
-def _link(asked: dict[str, str], **place: str) -> str:
-    kept = {name: value for name, value in asked.items() if value and name not in ("after", "before")}
-    return "/audit?" + urlencode(kept | place)
 
 
 def _actor(event: Event, names: dict[str, str]) -> str:

@@ -17,19 +17,14 @@ from antiphon.catalogue.entries import Ending, Entry
 from antiphon.catalogue.fitting import fitting, known, require_replacement
 from antiphon.catalogue.store import ModelStore
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
 from antiphon.errors import ConfigurationError, InvalidRequest
 
 NOTES = 500
 """Characters of what users are told of a change."""
 
 
-class CataloguePages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class CataloguePages(Pages):
     def rows(self) -> list[Route]:
         act = self._shell.act
         return [

@@ -6,31 +6,18 @@ from collections import Counter
 from collections.abc import Iterator
 
 from antiphon.api.exchange import Exchange
-from antiphon.api.routes import Route
 from antiphon.catalogue.prices import NANO, dollars
-from antiphon.console import reports
 from antiphon.console.charts import Chart, stacked
-from antiphon.console.reports import Asked, Report
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell, money
-from antiphon.console.tables import answer_csv
+from antiphon.console.reports import Asked, Report, ReportPages
+from antiphon.console.written import money
 from antiphon.ledger.usage import CostResult, costs
 
-GROUPS = ("item", "model", "project", "key", "member")
 
-
-class CostPages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._database = services.database
-        self._clock = services.clock
-
-    def rows(self) -> list[Route]:
-        page = self._shell.page
-        return [
-            page("/costs", self.page, "org.read", "What usage and instances cost."),
-            page("/costs/table.csv", self.table, "org.read", "What usage and instances cost, as CSV."),
-        ]
+class CostPages(ReportPages[CostResult]):
+    name = "costs"
+    tells = "What usage and instances cost"
+    groups = ("item", "model", "project", "key", "member")
+    ask = staticmethod(costs)
 
     async def page(self, exchange: Exchange) -> None:
         asked, report = await self._read(exchange)
@@ -38,31 +25,15 @@ class CostPages:
         sums: Counter[str] = Counter()
         for _, name, result in rows:
             sums[name] += result.amount
-        await self._shell.show(
-            exchange,
-            "costs.html",
-            asked=asked,
-            ranges=reports.ranges(),
-            groupings=[("", "Everything"), *((name, reports.GROUPS[name][1]) for name in GROUPS)],
-            rows=rows,
-            sums=sums.most_common(),
-            total=sums.total(),
-            charts=_charts(asked, report, sums.total()),
-        )
+        charts = _charts(asked, report, sums.total())
+        found = {"rows": rows, "sums": sums.most_common(), "total": sums.total(), "charts": charts}
+        await self._show(exchange, asked, **found)
 
     async def table(self, exchange: Exchange) -> None:
         asked, report = await self._read(exchange)
-        headings = ["Day" if asked.by == "day" else "Hour (UTC)"]
-        headings += [asked.heading] if asked.group else []
-        headings += ["Quantity", "Unit"] if asked.group == "item" else []
+        headings = ["Quantity", "Unit"] if asked.group == "item" else []
         lines = (_line(asked, *row) for row in _rows(asked, report))
-        name = f"costs-{asked.first}-{asked.last}.csv"
-        await answer_csv(exchange, name, [*headings, "US dollars"], lines)
-
-    async def _read(self, exchange: Exchange) -> tuple[Asked, Report[CostResult]]:
-        asked = reports.asked(exchange, self._clock(), GROUPS)
-        organization_id = exchange.known_caller.organization_id
-        return asked, await reports.read(self._database, organization_id, asked, costs)
+        await self._answer_csv(exchange, asked, [*headings, "US dollars"], lines)
 
 
 def _rows(asked: Asked, report: Report[CostResult]) -> Iterator[tuple[str, str, CostResult]]:

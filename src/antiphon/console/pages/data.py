@@ -11,8 +11,7 @@ from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
 from antiphon.console.pages.exports import EXPORT
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
 from antiphon.errors import InvalidRequest
 from antiphon.operations.erasing import erase
 from antiphon.privacy import receipts
@@ -25,11 +24,7 @@ OFFERED = ("organization_default", "none", "modified_abuse_monitoring", "zero_da
 _RECEIPTS = 20
 
 
-class DataPages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class DataPages(Pages):
     def rows(self) -> list[Route]:
         act = self._shell.act
         return [

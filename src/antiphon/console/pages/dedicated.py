@@ -13,9 +13,10 @@ from antiphon.api import query
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.catalogue.entries import Entry
+from antiphon.console.choices import instances
 from antiphon.console.forms import Form
 from antiphon.console.pages import dedicated_plots as plots
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import InvalidRequest
 from antiphon.ledger import measurements
@@ -23,7 +24,7 @@ from antiphon.ledger.duration import Rate, charge
 from antiphon.ledger.levels import Objective, recommended
 from antiphon.ledger.measurements import Measurement
 from antiphon.operations.advising import Advisor, Answer, Question
-from antiphon.operations.dedicated import MOST, Standing
+from antiphon.operations.dedicated import Standing
 from antiphon.operations.orders import Change, Order
 from antiphon.operations.timeline import timelines
 
@@ -39,10 +40,9 @@ class _Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: str = ""
 
 
-class DedicatedPages:
+class DedicatedPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
+        super().__init__(shell, services)
         self._dedicated = services.dedicated
 
     def rows(self) -> list[Route]:
@@ -50,7 +50,7 @@ class DedicatedPages:
         return [
             self._shell.page("/dedicated", self.page, "org.read", "The organization's instances."),
             act("/dedicated/quote", self.quote, "org.write", "What an instance would cost."),
-            act("/dedicated/create", self.create, "org.write", "Reserve an instance."),
+            act("/dedicated/create", self.create, "org.write", "Reserve an instance.", "/dedicated/quote"),
             act("/dedicated/update", self.update, "org.write", "Change an instance."),
             act("/dedicated/end", self.end, "org.write", "End an instance now."),
         ]
@@ -58,7 +58,7 @@ class DedicatedPages:
     async def page(self, exchange: Exchange) -> None:
         expected = query.read(exchange, _Expected)
         organization_id, now = exchange.known_caller.organization_id, int(self._services.clock())
-        standings = await self._standings(organization_id)
+        standings = await instances(self._dedicated, organization_id)
         async with self._services.database.connect() as connection:
             times = await connection.run_sync(timelines, organization_id, now)
         answers, problem = await self._advised(organization_id, expected)
@@ -79,16 +79,6 @@ class DedicatedPages:
             measured=[(one, plots.load_curve(one), _best(one, expected)) for one in measured],
             local=_local,
         )
-
-    async def _standings(self, organization_id: str) -> list[Standing]:
-        """Every instance, the oldest first."""
-        found: list[Standing] = []
-        more = True
-        while more:
-            after = found[-1].id if found else None
-            page = await self._dedicated.listed(organization_id, after=after, limit=MOST)
-            found, more = [*found, *page.data], page.has_more
-        return found
 
     def _offers(self) -> list[Entry]:
         """What may be ordered."""

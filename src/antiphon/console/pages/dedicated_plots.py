@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from antiphon.catalogue.instances import Instance
 from antiphon.catalogue.prices import NANO
 from antiphon.console.charts import Chart, Mark, Series, Span
-from antiphon.console.shell import moment, money, number
+from antiphon.console.written import moment, money, number
 from antiphon.ledger.advice import Advice
 from antiphon.ledger.levels import Level, Of
 from antiphon.ledger.measurements import Measurement

@@ -13,7 +13,7 @@ from antiphon.api.exchange import PIECE, Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
 from antiphon.console.jobs import Job
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import ClientGone, InvalidRequest, StorageFull
 from antiphon.operations.exporting import Exported, Exporter
@@ -29,10 +29,9 @@ _LOOKS = 100
 """Requests between two looks at how much there is."""
 
 
-class ExportPages:
+class ExportPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
+        super().__init__(shell, services)
         self._jobs = services.jobs
 
     def rows(self) -> list[Route]:

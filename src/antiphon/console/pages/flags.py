@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from typing import get_args
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 from antiphon.access.permissions import allows
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
+from antiphon.console.tables import ROWS, around
 from antiphon.errors import InvalidRequest, NotFound
 from antiphon.moderation.flags import MOST_WORDS, Flag, Outcome, Status
 from antiphon.moderation.policy import ACTIONS, KNOWN, MANUAL
@@ -18,14 +19,13 @@ from antiphon.moderation.thresholds import EVERYBODY
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-_LIMIT = 20
+_KEPT = ("status", "category", "of", "after", "before")
 _FLAG = "/flags/{flag_id}"
 
 
-class FlagPages:
+class FlagPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
+        super().__init__(shell, services)
         self._moderating = services.moderation.moderating
         self._thresholds = services.moderation.thresholds
 
@@ -56,15 +56,16 @@ class FlagPages:
             status=status,
             category=asked["category"] or None,
             after=asked["after"] or None,
-            limit=_LIMIT,
+            before=asked["before"] or None,
+            limit=ROWS,
         )
-        kept = {name: asked[name] for name in ("status", "category", "of") if asked[name]}
+        kept = {name: asked[name] for name in _KEPT}
         await self._shell.show(
             exchange,
             "flags.html",
             flags=found,
             names=await self._names(found) if everybody else {},
-            older="/flags?" + urlencode(kept | {"after": found[-1].id}) if more else "",
+            pages=around("/flags", kept, [one.id for one in found], more),
             asked=asked,
             statuses=STATUSES,
             categories=(*KNOWN, MANUAL),
@@ -152,8 +153,7 @@ class FlagPages:
 
 def _asked(exchange: Exchange) -> dict[str, str]:
     found = parse_qs(exchange.query.decode("latin-1"))
-    names = ("status", "category", "after", "of", "evidence")
-    return {name: found.get(name, [""])[0] for name in names}
+    return {name: found.get(name, [""])[0] for name in (*_KEPT, "evidence")}
 
 
 def _score(said: str) -> float | None:

@@ -8,7 +8,7 @@ from antiphon import __version__
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import InvalidRequest
 from antiphon.ledger import credits
@@ -19,10 +19,9 @@ _LIMIT = 100
 _AMOUNT = re.compile(r"-?\d{1,12}(\.\d{1,9})?", re.ASCII)
 
 
-class InstancePages:
+class InstancePages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
+        super().__init__(shell, services)
         self._organizations = services.access.organizations
 
     def rows(self) -> list[Route]:

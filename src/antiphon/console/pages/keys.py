@@ -8,16 +8,16 @@ from antiphon.access.projects import Project
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 
 _LIMIT = 100
 _DAY = 86_400
 
 
-class KeyPages:
+class KeyPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
+        super().__init__(shell, services)
         self._keys = services.access.keys
         self._projects = services.access.projects
         self._clock = services.clock

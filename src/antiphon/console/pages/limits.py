@@ -14,7 +14,7 @@ from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.catalogue.prices import dollars
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import InvalidRequest, NotFound
 from antiphon.ledger import credits, leases, time_charges
@@ -69,10 +69,9 @@ class Budget(msgspec.Struct, frozen=True):
         return "" if self.limit is None else dollars(self.limit)
 
 
-class LimitPages:
+class LimitPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
+        super().__init__(shell, services)
         self._rates = services.rate_limits
         self._spend = services.spend_limits
 

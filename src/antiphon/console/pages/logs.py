@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
@@ -13,8 +13,8 @@ from antiphon.access.api_key import Realm
 from antiphon.access.tenancy import missing
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.services import Pages
+from antiphon.console.tables import Around, link
 from antiphon.errors import InvalidRequest
 from antiphon.ledger.request_log import OUTCOMES, LoggedRequest, LogQuery, found, logged
 from antiphon.storage import audit
@@ -40,11 +40,7 @@ class Bar(msgspec.Struct, frozen=True):
     width: int
 
 
-class LogPages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class LogPages(Pages):
     def rows(self) -> list[Route]:
         page = self._shell.page
         return [
@@ -65,7 +61,7 @@ class LogPages:
             exchange,
             "logs.html",
             listed=listed.data,
-            further=urlencode(said | {"after": listed.next}) if listed.next else "",
+            pages=Around(older=link("/logs", said, after=listed.next) if listed.next else ""),
             asked=said,
             told=problem,
             words=WORDS,

@@ -8,7 +8,7 @@ from antiphon.access.api_key import NewKey, Realm
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import InvalidRequest
 from antiphon.values import Role
@@ -20,9 +20,9 @@ _LIMIT = 100
 _DAY = 86_400
 
 
-class MemberPages:
+class MemberPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
+        super().__init__(shell, services)
         self._access = services.access
         self._clock = services.clock
 

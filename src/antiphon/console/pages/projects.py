@@ -12,7 +12,7 @@ from antiphon.access.service_accounts import ServiceAccount
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.ledger import usage
 from antiphon.ledger.buckets import Query
@@ -23,10 +23,9 @@ _DAY = 86_400
 _PROJECT = "/projects/{project_id}"
 
 
-class ProjectPages:
+class ProjectPages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
+        super().__init__(shell, services)
         self._projects = services.access.projects
         self._accounts = services.access.service_accounts
 

@@ -6,41 +6,32 @@ from urllib.parse import parse_qs
 
 from antiphon.api.auth import require_own_site
 from antiphon.api.exchange import Exchange
-from antiphon.api.routes import Handler, Route
+from antiphon.api.routes import Route
 from antiphon.console.forms import Form, read
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.pages.organizations import OrganizationPages
+from antiphon.console.services import Pages, Services
+from antiphon.console.shell import Shell, own_path
 from antiphon.errors import AntiphonError, Unauthenticated
 
 
-class SignInPages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
+class SignInPages(Pages):
+    def __init__(self, shell: Shell, services: Services, organizations: OrganizationPages) -> None:
+        super().__init__(shell, services)
+        self._organizations = organizations
         self._people = services.access.people
         self._sessions = services.access.sessions
         self._provider = services.provider
 
     def rows(self) -> list[Route]:
         return [
-            self._open("GET", "/sign-in", self.page, "The page to sign in on."),
-            self._open("POST", "/sign-in", self.sign_in, "Sign in."),
-            self._open("GET", "/sign-in/link", self.link, "What a sign-in link opens."),
-            self._open("POST", "/sign-in/link", self.redeem, "Set the password that a link is for."),
+            self._shell.open("GET", "/sign-in", self.page, "The page to sign in on."),
+            self._shell.open("POST", "/sign-in", self.sign_in, "Sign in."),
+            self._shell.open("GET", "/sign-in/link", self.link, "What a sign-in link opens."),
+            self._shell.open("POST", "/sign-in/link", self.redeem, "Set the password that a link is for."),
             self._shell.page("/account", self.account, "org.read", "One's own account."),
             self._shell.act("/account/password", self.change_password, "org.read", "Change one's password."),
             self._shell.act("/account/sign-out", self.sign_out, "org.read", "Sign out."),
         ]
-
-    def _open(self, method: str, path: str, handler: Handler, summary: str) -> Route:
-        return Route(
-            method=method,
-            path=path,
-            handler=handler,
-            summary=summary,
-            public=True,
-            listed=False,
-            failing=self._shell.failed,
-        )
 
     async def page(self, exchange: Exchange) -> None:
         await self._ask(exchange)
@@ -62,19 +53,11 @@ class SignInPages:
         require_own_site(exchange)
         form = await read(exchange, None)
         try:
-            secret = await self._people.sign_in(
-                form.text("email"), form.secret("password"), form.text("organization")
-            )
+            people = await self._people.by_password(form.text("email"), form.secret("password"))
         except AntiphonError as problem:
             await self._ask(exchange, problem, form.text("email"))
             return
-        await self.enter(exchange, secret, own_path(form.text("next")))
-
-    async def enter(self, exchange: Exchange, secret: str, path: str) -> None:
-        """Keep the session in the browser, and lead on."""
-        headers = {"location": path, "cache-control": "no-store"}
-        headers["set-cookie"] = self._shell.signed_in(secret, self._sessions.seconds)
-        await exchange.answer(b"", "text/html; charset=utf-8", 303, headers)
+        await self._organizations.admit(exchange, people, "password", own_path(form.text("next")))
 
     async def link(self, exchange: Exchange) -> None:
         token = parse_qs(exchange.query.decode("latin-1")).get("token", [""])[0]
@@ -112,7 +95,7 @@ class SignInPages:
         except AntiphonError as problem:
             await self._ask_password(exchange, token, problem, form)
             return
-        await self.enter(exchange, secret, "/")
+        await self._shell.keep(exchange, "/", secret)
 
     async def account(self, exchange: Exchange) -> None:
         caller = exchange.known_caller
@@ -125,15 +108,8 @@ class SignInPages:
         secret = await self._people.change_password(
             caller, form.secret("old_password"), form.secret("password")
         )
-        await self.enter(exchange, secret, "/account")
+        await self._shell.keep(exchange, "/account", secret)
 
     async def sign_out(self, exchange: Exchange, form: Form) -> None:
         await self._sessions.end(exchange.known_caller)
-        headers = {"location": "/sign-in", "set-cookie": self._shell.signed_in("", 0)}
-        await exchange.answer(b"", "text/html; charset=utf-8", 303, headers)
-
-
-def own_path(said: str) -> str:
-    """A path of this site, whatever was said."""
-    plain = said.startswith("/") and not said.startswith(("//", "/\\")) and said.isprintable()
-    return said if plain and said.isascii() else "/"
+        await self._shell.keep(exchange, "/sign-in")

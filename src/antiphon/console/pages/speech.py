@@ -5,27 +5,23 @@ from __future__ import annotations
 from antiphon.api.exchange import Exchange
 from antiphon.api.languages import NAMES
 from antiphon.api.routes import Route
-from antiphon.console.choices import active, names
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell
+from antiphon.console.choices import active, instances, names, running
+from antiphon.console.services import Pages
 
 
-class SpeechPage:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._services = services
-
+class SpeechPage(Pages):
     def rows(self) -> list[Route]:
         return [self._shell.page("/speech", self.page, "org.read", "Transcribe and translate recordings.")]
 
     async def page(self, exchange: Exchange) -> None:
-        organization_id, settings = exchange.known_caller.organization_id, self._services.settings
+        organization_id, services = exchange.known_caller.organization_id, self._services
+        own = running(await instances(services.dedicated, organization_id), services.clock())
         await self._shell.show(
             exchange,
             "speech.html",
-            models=names(self._services.catalogue(), organization_id, "speech"),
-            projects=await active(self._services.access.projects, organization_id),
+            models=names(services.catalogue(), organization_id, "speech", own),
+            projects=await active(services.access.projects, organization_id),
             languages=sorted(NAMES.items(), key=lambda one: one[1]),
-            most_bytes=settings.upload_bytes,
-            most_seconds=settings.audio_seconds,
+            most_bytes=services.settings.upload_bytes,
+            most_seconds=services.settings.audio_seconds,
         )

@@ -8,15 +8,15 @@ from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.api.status_page import NAMES, SENTENCES, STATES, bars, goes_on
 from antiphon.console.forms import Form
-from antiphon.console.services import Services
+from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import InvalidRequest
 from antiphon.status.incidents import New
 
 
-class UptimePages:
+class UptimePages(Pages):
     def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
+        super().__init__(shell, services)
         self._incidents = services.incidents
 
     def rows(self) -> list[Route]:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from antiphon.api.exchange import Exchange
-from antiphon.api.routes import Route
-from antiphon.console import reports
 from antiphon.console.charts import Chart, Series, stacked
-from antiphon.console.reports import Asked, Report
-from antiphon.console.services import Services
-from antiphon.console.shell import Shell, number
-from antiphon.console.tables import answer_csv
+from antiphon.console.reports import Asked, Report, ReportPages
+from antiphon.console.written import number
 from antiphon.ledger.usage import UsageResult, usage
 
 COUNTS = {
@@ -21,51 +17,28 @@ COUNTS = {
     "output_tokens": "Output tokens",
     "seconds": "Seconds of sound",
 }
-GROUPS = ("model", "project", "key", "member")
 
 
-class UsagePages:
-    def __init__(self, shell: Shell, services: Services) -> None:
-        self._shell = shell
-        self._database = services.database
-        self._clock = services.clock
-
-    def rows(self) -> list[Route]:
-        page = self._shell.page
-        return [
-            page("/usage", self.page, "org.read", "What was used."),
-            page("/usage/table.csv", self.table, "org.read", "What was used, as CSV."),
-        ]
+class UsagePages(ReportPages[UsageResult]):
+    name = "usage"
+    tells = "What was used"
+    groups = ("model", "project", "key", "member")
+    ask = staticmethod(usage)
 
     async def page(self, exchange: Exchange) -> None:
         asked, report = await self._read(exchange)
-        totals = {name: sum(row[2][name] for row in _rows(asked, report)) for name in COUNTS}
-        await self._shell.show(
-            exchange,
-            "usage.html",
-            asked=asked,
-            ranges=reports.ranges(),
-            groupings=[("", "Everything"), *((name, reports.GROUPS[name][1]) for name in GROUPS)],
-            headings=COUNTS,
-            totals=totals,
-            rows=list(_rows(asked, report)),
-            charts=_charts(asked, report, totals),
-        )
+        rows = list(_rows(asked, report))
+        totals = {name: sum(counts[name] for _, _, counts in rows) for name in COUNTS}
+        charts = _charts(asked, report, totals)
+        await self._show(exchange, asked, headings=COUNTS, totals=totals, rows=rows, charts=charts)
 
     async def table(self, exchange: Exchange) -> None:
         asked, report = await self._read(exchange)
-        grouped = [asked.heading] if asked.group else []
-        headings = ["Day" if asked.by == "day" else "Hour (UTC)", *grouped, *COUNTS.values()]
         lines = (
             [when, *([name] if asked.group else []), *counts.values()]
             for when, name, counts in _rows(asked, report)
         )
-        await answer_csv(exchange, f"usage-{asked.first}-{asked.last}.csv", headings, lines)
-
-    async def _read(self, exchange: Exchange) -> tuple[Asked, Report[UsageResult]]:
-        asked = reports.asked(exchange, self._clock(), GROUPS)
-        organization_id = exchange.known_caller.organization_id
-        return asked, await reports.read(self._database, organization_id, asked, usage)
+        await self._answer_csv(exchange, asked, list(COUNTS.values()), lines)
 
 
 def _rows(asked: Asked, report: Report[UsageResult]) -> Iterator[tuple[str, str, dict[str, int]]]:

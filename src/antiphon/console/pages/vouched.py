@@ -7,41 +7,33 @@ from urllib.parse import parse_qs
 
 from antiphon.access.oidc import PENDING_SECONDS, Provider
 from antiphon.api.exchange import Exchange
-from antiphon.api.routes import Handler, Route
-from antiphon.console.pages.sign_in import SignInPages, own_path
-from antiphon.console.services import Services
-from antiphon.console.shell import HTML, Shell
+from antiphon.api.routes import Route
+from antiphon.console.pages.organizations import OrganizationPages
+from antiphon.console.services import Pages, Services
+from antiphon.console.shell import HTML, Shell, own_path
 from antiphon.errors import AntiphonError
 
 BACK = "/sign-in/oidc/callback"
 _COOKIE = "antiphon_oidc"
 
 
-class VouchedPages:
+class VouchedPages(Pages):
     """`provider` as the settings name it."""
 
-    def __init__(self, shell: Shell, services: Services, sign_in: SignInPages, provider: Provider) -> None:
-        self._shell = shell
+    def __init__(
+        self, shell: Shell, services: Services, organizations: OrganizationPages, provider: Provider
+    ) -> None:
+        super().__init__(shell, services)
         self._people = services.access.people
-        self._sign_in = sign_in
+        self._organizations = organizations
         self._provider = provider
 
     def rows(self) -> list[Route]:
-        return [
-            self._row("/sign-in/oidc", self.begin, "Lead the browser to the provider."),
-            self._row(BACK, self.finish, "Where the provider leads it back to."),
-        ]
-
-    def _row(self, path: str, handler: Handler, summary: str) -> Route:
-        return Route(
-            method="GET",
-            path=path,
-            handler=handler,
-            summary=summary,
-            public=True,
-            listed=False,
-            failing=self._failed,
+        rows = (
+            ("/sign-in/oidc", self.begin, "Lead the browser to the provider."),
+            (BACK, self.finish, "Where the provider leads it back to."),
         )
+        return [self._shell.open("GET", *row, failing=self._failed) for row in rows]
 
     async def begin(self, exchange: Exchange) -> None:
         wanted = own_path(parse_qs(exchange.query.decode("latin-1")).get("next", ["/"])[0])
@@ -53,7 +45,8 @@ class VouchedPages:
         email, path = await self._provider.finish(
             _kept(exchange), said.get("state", ""), said.get("code", ""), self._shell.address(exchange) + BACK
         )
-        await self._sign_in.enter(exchange, await self._people.vouched(email), own_path(path))
+        people = await self._people.by_address(email)
+        await self._organizations.admit(exchange, people, "oidc", own_path(path))
 
     async def _lead(self, exchange: Exchange, address: str, kept: str, seconds: int) -> None:
         cookie = f"{_COOKIE}={kept}; Max-Age={seconds}; Path=/sign-in/oidc; HttpOnly; SameSite=Lax"

@@ -1,4 +1,8 @@
 // What every page does: the menu of a small screen, copying, questions before what cannot be undone.
+const { here } = document.documentElement.dataset;
+// A page that answers a form has a form's address; loaded again, it would send that once more.
+if (here) history.replaceState(null, "", here);
+
 const menu = document.querySelector("[data-menu]");
 menu?.addEventListener("click", () => {
   const open = document.getElementById("side").classList.toggle("open");

@@ -15,6 +15,15 @@ export function ofSound(price, seconds) {
   return BigInt(Math.ceil(seconds)) * BigInt(price.second);
 }
 
+// What a request cost, in words; `nanos` is what the shared service asks for it. An instance of the
+// organization's own is paid by time, and which of both has answered is in the log alone.
+export function cost(price, nanos) {
+  const shared = nanos ? dollars(nanos) : "free";
+  if (!price.instance) return shared;
+  const own = `paid by the hour of ${price.instance}`;
+  return "spills" in price ? `${own}, or ${shared} if that had no place` : own;
+}
+
 // Nano-dollars as dollars, exactly: `$0.0015`.
 export function dollars(nanos) {
   const amount = BigInt(nanos);

@@ -6,7 +6,7 @@ import { byId } from "/console/dom.js";
 import { EXAMPLES } from "/console/examples.js";
 import { Messages } from "/console/messages.js";
 import { chosen, explain, priceOfTokens } from "/console/model.js";
-import { dollars, ofTokens } from "/console/money.js";
+import { cost, ofTokens } from "/console/money.js";
 import { Unfit, request } from "/console/request.js";
 import { showCode, showPrompt } from "/console/showing.js";
 import { fill, keep, restore, values } from "/console/stored.js";
@@ -108,7 +108,7 @@ async function answer() {
     if (error.name !== "AbortError") tell(problem, error);
   }
   answering = null;
-  if (written.about.usage) written.about.cost = dollars(ofTokens(price, written.about.usage));
+  if (written.about.usage) written.about.cost = cost(price, ofTokens(price, written.about.usage));
   finish(written);
 }
 

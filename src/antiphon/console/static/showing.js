@@ -18,8 +18,8 @@ export function showCode(address, body) {
   byId("code").showModal();
 }
 
-export async function showPrompt(project, { model, messages }) {
-  const answer = await call("/v1/chat/completions/render", { project, body: { model, messages } });
+export async function showPrompt(project, body) {
+  const answer = await call("/v1/chat/completions/render", { project, body });
   const { prompt, token_count: count } = await answer.json();
   const whole = Number(chosen().context);
   const of = whole ? ` of the ${whole.toLocaleString("en")} that the model reads` : "";

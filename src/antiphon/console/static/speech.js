@@ -2,7 +2,7 @@
 import { tell } from "/console/api.js";
 import { byId } from "/console/dom.js";
 import { chosen, explain, priceOfSound } from "/console/model.js";
-import { dollars, ofSound } from "/console/money.js";
+import { cost, ofSound } from "/console/money.js";
 import { Recorder } from "/console/recorder.js";
 import { fill, keep, restore, values } from "/console/stored.js";
 import { download, written } from "/console/subtitles.js";
@@ -157,7 +157,7 @@ function finish(text, price, took) {
     language && language[0].toUpperCase() + language.slice(1),
     `${duration.toFixed(1)} s of sound`,
     `understood in ${took.toFixed(1)} s`,
-    price.second === "0" ? "free" : dollars(ofSound(price, usage.seconds)),
+    cost(price, ofSound(price, usage.seconds)),
     segments.length ? "" : "nothing is said in it",
   ].filter(Boolean).join(" · ");
   byId("live").textContent = `Done: ${text.whole.text || "nothing is said."}`;
