@@ -17,7 +17,7 @@ from .memory import Exchange
 
 PAGE = Path(__file__).parent / "page"
 LONGEST_TEXT = 2000
-LONGEST_INSTRUCTIONS = 400
+LONGEST_CHARACTER = 400
 
 
 def exchanges(found: dict[str, Any], name: str) -> list[Exchange]:
@@ -33,7 +33,7 @@ async def chat(request: Request) -> Response:
     found = await sent(request)
     turn = Turn(
         text_of(found, "text", LONGEST_TEXT),
-        text_of(found, "instructions", LONGEST_INSTRUCTIONS),
+        text_of(found, "character", LONGEST_CHARACTER),
         exchanges(found, "example"),
         exchanges(found, "before"),
     )

@@ -13,6 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from .haiku import wanted, written
 from .memory import Exchange, addressed, asks, laid_out, reminders
 
+SYSTEM = "You are {}. Answer in one or two short sentences."
 SENTENCES = 2
 """So many may an answer have: small models lose the thread soon."""
 MOST_TOKENS = 110
@@ -32,7 +33,7 @@ class Turn:
     """A message, who is to answer it, with examples of how they talk, and what was said before."""
 
     text: str
-    instructions: str
+    character: str
     example: Sequence[Exchange] = ()
     before: Sequence[Exchange] = ()
 
@@ -50,7 +51,7 @@ class Companion:
 
         Raises `openai.APIError`.
         """
-        if categories := await self.flagged(turn.instructions, turn.text):
+        if categories := await self.flagged(turn.character, turn.text):
             care = CARE if any(one.startswith("self-harm") for one in categories) else ""
             named = "; ".join(categories).replace("/", ", ")
             yield {"error": f"Not sent to the model: the check of messages found {named}.{care}"}
@@ -79,7 +80,7 @@ class Companion:
         if reminded and asks(turn.text):
             before = [*RECALLED]
         known = addressed(" ".join(reminded))
-        return laid_out(turn.instructions, before, f"{known}\n\n{turn.text}".strip())
+        return laid_out(SYSTEM.format(turn.character), before, f"{known}\n\n{turn.text}".strip())
 
     async def say(self, messages: list[ChatCompletionMessageParam]) -> AsyncIterator[str]:
         """The answer as the model writes it, ended after its sentences; raises `openai.APIError`."""

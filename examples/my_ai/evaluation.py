@@ -103,7 +103,7 @@ async def converse(companion: Companion, who: dict[str, Any], findings: Findings
     before: list[Exchange] = []
     for text, fact in CONVERSATIONS[who["name"]]:
         example = [Exchange(one["text"], one["answer"]) for one in who["example"]]
-        answer = await answered(companion, Turn(text, who["instructions"], example, before))
+        answer = await answered(companion, Turn(text, who["character"], example, before))
         checks = {"form: one or two whole sentences, none said twice": in_form(answer, before)}
         if fact:
             checks |= remembers(answer, fact, before)
@@ -117,7 +117,7 @@ async def converse(companion: Companion, who: dict[str, Any], findings: Findings
 
 async def poem(companion: Companion, topic: str, findings: Findings) -> None:
     asked = f"Write a haiku about {topic}"
-    lines = (await answered(companion, Turn(asked, "You are a poet."))).splitlines()
+    lines = (await answered(companion, Turn(asked, "a poet"))).splitlines()
     whole = [not flawed(line, lines[:n]) for n, line in enumerate(lines)]
     checks = {
         "haiku: three different lines, none broken off": whole == [True] * 3,

@@ -1,22 +1,27 @@
-"""A haiku on request: the model writes drafts of each line, code counts syllables and picks one."""
+"""A haiku on request: line by line the model writes drafts in a form, code counts syllables and picks one."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
+from openai.types.shared_params import ResponseFormatJSONSchema
 
 from .memory import Exchange, laid_out, stems
 
 METRE = (5, 7, 5)
-DRAFTS = 24
+DRAFTS = 8
+ATTEMPTS = 3
 LONGEST_WORD = 10
-ASKED = ("The first line of a haiku about {}", "The second line", "The last line")
+NAMES = ("first", "second", "third")
+LINES = tuple(f"^([A-Z][a-z]+|A|I)( ([a-z]{{2,12}}|a)){{{words}}}[.,]?$" for words in ("2,4", "3,6", "2,4"))
+"""Short words and few of them, so that lines of 5, 7 and 5 syllables come about."""
 SHOWN = {
     "the sea": ("Waves roll to the shore", "The gulls cry over the sand", "Salt wind in my hair"),
-    "winter": ("Snow falls on the roof", "A quiet fire burns inside", "The long night begins"),
+    "winter": ("Snow falls on the roof", "A candle burns in the hall", "The long night begins"),
 }
 SILENT = re.compile("(?<=[^aeioul])e$|(?<=[aeiou]l)e$|(?<=[^td])e(?=d$)|(?<=[^aeiouscxzgh])e(?=s$)")
 """An e at the end of a word that is not spoken."""
@@ -49,32 +54,53 @@ def flawed(line: str, earlier: Sequence[str]) -> bool:
     return not found or found in known or found[-1] in LEFT_HANGING or max(map(len, found)) > LONGEST_WORD
 
 
+def demerits(line: str, earlier: Sequence[str], topic: str) -> tuple[bool, int, bool]:
+    """What speaks against a line, the worst first: a flaw, syllables too many or few, no topic."""
+    named = stems(" ".join([*earlier, line])) & stems(topic)
+    return flawed(line, earlier), abs(syllables(line) - METRE[len(earlier)]), not named
+
+
 async def written(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[str]:
     """The lines one by one, each the best of the model's drafts; raises `openai.APIError`.
 
-    The best has no flaw, the right number of syllables or nearly so, and names the topic if it can be had.
+    It ends early if every draft is cut off.
     """
     lines: list[str] = []
-    for number in METRE:
-        asked = prompt(topic, lines)
-        answer = await client.chat.completions.create(
-            model=model, messages=asked, n=DRAFTS, temperature=0.8, max_tokens=20, stop="\n"
-        )
-        drafts = [(choice.message.content or "").strip() for choice in answer.choices]
-        named = {line: stems(" ".join([*lines, line])) & stems(topic) for line in drafts}
-        off = {line: abs(syllables(line) - number) for line in drafts}
-        lines.append(min(drafts, key=lambda line: (flawed(line, lines), off[line], not named[line])))
+    for name in NAMES:
+        drafts: dict[str, tuple[bool, int, bool]] = {}
+        for _ in range(ATTEMPTS):
+            answer = await client.chat.completions.create(
+                model=model,
+                messages=prompt(topic),
+                response_format=form(lines),
+                n=DRAFTS,
+                temperature=0.8,
+                max_tokens=100,
+            )
+            whole = [choice.message.content for choice in answer.choices if choice.finish_reason == "stop"]
+            found = [json.loads(content or "")[name] for content in whole]
+            drafts |= {line: demerits(line, lines, topic) for line in found}
+            if any(against[:2] == (False, 0) for against in drafts.values()):
+                break
+        if not drafts:
+            return
+        lines.append(min(drafts, key=drafts.__getitem__))
         yield lines[-1]
 
 
-def prompt(topic: str, lines: Sequence[str]) -> list[ChatCompletionMessageParam]:
-    """What a haiku is, two of them line by line, and what there is of one about the topic."""
-    poems = [*SHOWN.items(), (topic, lines)]
-    before = [
-        Exchange(asked.format(about), line)
-        for about, poem in poems
-        for asked, line in zip(ASKED, poem, strict=False)
-    ]
-    return laid_out(
-        "You write haiku: three short lines of 5, 7 and 5 syllables.", before, ASKED[len(lines)].format(topic)
-    )
+def prompt(topic: str) -> list[ChatCompletionMessageParam]:
+    """What a haiku is, two of them, and the topic."""
+    poems = {about: json.dumps(dict(zip(NAMES, lines, strict=True))) for about, lines in SHOWN.items()}
+    before = [Exchange(f"A haiku about {about}", poem) for about, poem in poems.items()]
+    system = "You write haiku: three short lines of 5, 7 and 5 syllables."
+    return laid_out(system, before, f"A haiku about {topic}")
+
+
+def form(lines: Sequence[str]) -> ResponseFormatJSONSchema:
+    """The form of the lines that are chosen, and of one more: the model goes on from what it finds there."""
+    found: dict[str, object] = {
+        name: {"type": "string", "enum": [line]} for name, line in zip(NAMES, lines, strict=False)
+    }
+    found[NAMES[len(lines)]] = {"type": "string", "pattern": LINES[len(lines)]}
+    schema = {"type": "object", "properties": found, "required": [*found], "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": "haiku", "strict": True, "schema": schema}}

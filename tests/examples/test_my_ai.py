@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from examples.my_ai import companion, haiku, memory
 from examples.my_ai.memory import Exchange
@@ -47,7 +50,7 @@ def test_what_the_user_said_is_turned_to_them() -> None:
 def asked(text: str, *before: Exchange) -> list[object]:
     """Each message that the model gets, as it has it."""
     someone = companion.Companion(AsyncOpenAI(api_key="-"), "a-model", 1)
-    turn = companion.Turn(text, "You are Robin.", [Exchange("Hello", "Good day!")], before)
+    turn = companion.Turn(text, "Robin", [Exchange("Hello", "Good day!")], before)
     messages = someone.prompt(turn, memory.reminders(text, before))
     assert [one["role"] for one in messages][:-1] == [
         "system",
@@ -63,7 +66,7 @@ def test_the_prompt_has_an_example_the_last_exchanges_and_what_matches() -> None
         Exchange("Why?", "Because."),
     )
     assert asked("Tell me about the sea.", *before) == [
-        "You are Robin.",
+        "You are Robin. Answer in one or two short sentences.",
         "Hello",
         "Good day!",
         "Why?",
@@ -74,7 +77,7 @@ def test_the_prompt_has_an_example_the_last_exchanges_and_what_matches() -> None
 
 def test_a_question_about_the_user_is_asked_with_what_is_remembered_alone() -> None:
     system, *examples, last = asked("What do I love?", Exchange("I love the sea.", "I love it too."))
-    assert system == "You are Robin."
+    assert system == "You are Robin. Answer in one or two short sentences."
     assert examples == [text for exchange in companion.RECALLED for text in exchange]
     assert last == "You love the sea.\n\nWhat do I love?"
 
@@ -126,10 +129,19 @@ def test_a_line_breaks_off_comes_twice_is_no_words_or_an_example(line: str, so: 
     assert haiku.flawed(line, ["Boats lie on the shore"]) is so
 
 
+def test_of_drafts_the_one_is_taken_with_the_right_syllables_that_names_the_topic() -> None:
+    drafts = ["The sea", "Boats lie on the", "The tide comes in now", "The sea is so wide", "The sea is wide"]
+    assert min(drafts, key=lambda line: haiku.demerits(line, [], "the sea")) == "The sea is so wide"
+    assert haiku.demerits("The tide comes in now", ["The sea is so wide"], "the sea") == (False, 2, False)
+
+
+def test_a_draft_goes_on_from_the_lines_that_are_chosen() -> None:
+    schema: Any = haiku.form(("A b c", "D e f"))["json_schema"]["schema"]
+    assert schema["properties"]["second"]["enum"] == ["D e f"]
+    assert schema["required"] == ["first", "second", "third"]
+
+
 def test_the_poems_that_are_shown_have_the_form_that_is_asked_for() -> None:
-    assert all(tuple(map(haiku.syllables, lines)) == haiku.METRE for lines in haiku.SHOWN.values())
-
-
-def test_a_line_is_asked_for_after_those_that_are_chosen() -> None:
-    last = [one.get("content") for one in haiku.prompt("rain", ["Rain falls on the town"])][-3:]
-    assert last == ["The first line of a haiku about rain", "Rain falls on the town", "The second line"]
+    for lines in haiku.SHOWN.values():
+        assert all(re.search(form, line) for form, line in zip(haiku.LINES, lines, strict=True))
+        assert tuple(map(haiku.syllables, lines)) == haiku.METRE

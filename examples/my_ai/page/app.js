@@ -4,7 +4,7 @@ import { ask, at, json, make, turns } from "/kit/kit.js";
 const LAST = 50; // exchanges that the server is sent
 const personas = await json(await fetch("personas.json"));
 const talk = JSON.parse(sessionStorage.getItem("talk"))
-  ?? { name: personas[0].name, instructions: personas[0].instructions, exchanges: [] };
+  ?? { name: personas[0].name, character: personas[0].character, exchanges: [] };
 const turn = turns();
 const persona = () => personas.find((one) => one.name === talk.name);
 
@@ -43,8 +43,8 @@ function show(exchange) {
 }
 
 async function send(text) {
-  const { exchanges, instructions } = talk;
-  const { name, example, instructions: original } = persona();
+  const { exchanges, character } = talk;
+  const { name, example, character: usual } = persona();
   const exchange = { name, text, answer: "", reminded: [] };
   const { shown, answer, draw } = show(exchange);
   const handle = (event) => {
@@ -52,7 +52,7 @@ async function send(text) {
     exchange.reminded = event.reminded ?? exchange.reminded;
     draw();
   };
-  const said = { text, instructions, example: instructions === original ? example : [], before: exchanges.slice(-LAST) };
+  const said = { text, character, example: character === usual ? example : [], before: exchanges.slice(-LAST) };
   at("text").value = "";
   answer.classList.add("writing");
   const well = await turn.run(`${name} is answering …`, (signal) => ask("chat", said, handle, signal));
@@ -67,12 +67,12 @@ async function send(text) {
 at("personas").append(...personas.map(radio));
 at("personas").addEventListener("change", (event) => {
   talk.name = event.target.value;
-  talk.instructions = at("instructions").value = persona().instructions;
+  talk.character = at("character").value = persona().character;
   save();
 });
-at("instructions").value = talk.instructions;
-at("instructions").addEventListener("input", (event) => {
-  talk.instructions = event.target.value;
+at("character").value = talk.character;
+at("character").addEventListener("input", (event) => {
+  talk.character = event.target.value;
   save();
 });
 at("composer").addEventListener("submit", (event) => {
