@@ -1,0 +1,1 @@
+"""A friendly chatbot with a persona and a memory, which writes haiku."""
