@@ -37,7 +37,7 @@ def exchange(request: str, tool: str, arguments: str, result: str) -> Messages:
 
 
 def closest(request: str) -> tuple[list[str], Messages]:
-    """The tools of the four examples that are most like a request in their words, and these as a conversation."""
+    """The tools of the four examples most like a request in their words, and these as a conversation."""
     asked = nameless(request)
 
     def likeness(example: list[Any]) -> float:

@@ -79,7 +79,7 @@ def test_a_phone_and_stop(browser: Browser, counter: str) -> None:
         page.get_by_role("button", name="Buy everything for mushroom risotto").click()
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Ask").wait_for()
-        assert page.get_by_text("There is no answer that was checked").is_visible()
+        assert page.get_by_text("The answer was not finished").is_visible()
         assert page.locator(".writing").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert findings(page) == []

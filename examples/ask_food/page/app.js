@@ -52,7 +52,7 @@ async function send(words) {
   };
   const well = await talk.run("Looking it up …", (signal) => ask("/api/ask", { request: words }, handle, signal));
   answer.className = "";
-  if (!kept) answer.replaceWith(make("p", "There is no answer that was checked against this result.", "quiet"));
+  if (!kept) answer.replaceWith(make("p", "The answer was not finished, or did not hold to the result.", "quiet"));
   if (!well) at("request").value = words;
 }
 
