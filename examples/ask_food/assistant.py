@@ -37,7 +37,7 @@ def exchange(request: str, tool: str, arguments: str, result: str) -> Messages:
 
 
 def closest(request: str) -> tuple[list[str], Messages]:
-    """The tools of the four examples most like a request in their words, and these as a conversation."""
+    """The tools of up to four examples most like a request in their words, and these as a conversation."""
     asked = nameless(request)
 
     def likeness(example: list[Any]) -> float:
@@ -45,6 +45,7 @@ def closest(request: str) -> tuple[list[str], Messages]:
         return len(asked & words) / len(asked | words)
 
     best = sorted(EXAMPLES, key=likeness)[-4:]
+    best = [example for example in best if likeness(example) >= 0.75 * likeness(best[-1])]
     messages: Messages = [{"role": "system", "content": SYSTEM}]
     for tool, said, arguments, result, answer in best:
         messages += exchange(said, tool, json.dumps(arguments), result)

@@ -90,7 +90,7 @@ def test_examples_are_found_whatever_the_food() -> None:
     ):
         tools, messages = assistant.closest(request)
         assert tools[0] == tool
-        assert len(messages) == 1 + 4 * 4 and messages[-1]["role"] == "assistant"
+        assert len(messages) in (5, 9, 13, 17) and messages[-1]["role"] == "assistant"
 
 
 def test_a_basket_is_filled_and_emptied(state: State) -> None:
