@@ -23,6 +23,7 @@ _examples = tomllib.loads((HERE / "examples.toml").read_text("utf-8"))
 EXAMPLES: list[list[Any]] = [[tool, *one] for tool, several in _examples.items() for one in several]
 """Of each the tool, the request, the arguments of the call, its result, and the answer."""
 _FIGURE = re.compile(r"\d+(?:\.\d+)?")
+_QUESTION = re.compile(r"\W*(?:and )?(?:what|which|where|who|how|is|are|do|does|any)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:no|not|none|nothing|nobody|\w+n['’]t)\b", re.IGNORECASE)
 
 
@@ -37,14 +38,18 @@ def exchange(request: str, tool: str, arguments: str, result: str) -> Messages:
 
 
 def closest(request: str) -> tuple[list[str], Messages]:
-    """The tools of up to four examples most like a request in their words, and these as a conversation."""
+    """The tools of up to four examples most like a request in their words, and these as a conversation.
+
+    A question never changes the basket.
+    """
     asked = nameless(request)
 
     def likeness(example: list[Any]) -> float:
         words = nameless(example[1])
         return len(asked & words) / len(asked | words)
 
-    best = sorted(EXAMPLES, key=likeness)[-4:]
+    fitting = [one for one in EXAMPLES if not (_QUESTION.match(request) and "basket" in one[0])]
+    best = sorted(fitting, key=likeness)[-4:]
     best = [example for example in best if likeness(example) >= 0.75 * likeness(best[-1])]
     messages: Messages = [{"role": "system", "content": SYSTEM}]
     for tool, said, arguments, result, answer in best:

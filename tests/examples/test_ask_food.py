@@ -93,6 +93,12 @@ def test_examples_are_found_whatever_the_food() -> None:
         assert len(messages) in (5, 9, 13, 17) and messages[-1]["role"] == "assistant"
 
 
+def test_a_question_changes_no_basket() -> None:
+    for request, changes in (("What do I need for tacos?", False), ("Take the butter out", True)):
+        assert any("basket" in tool for tool in assistant.closest(request)[0]) is changes
+    assert assistant.closest("Where do I put them in my basket?")[0] == ["find_store"]
+
+
 def test_a_basket_is_filled_and_emptied(state: State) -> None:
     TOOLS["find_recipes"](state, ["pancakes"])
     TOOLS["add_to_basket"](state, [])
