@@ -1,24 +1,19 @@
-"""Conversations whose outcome is known: how well the assistant does with a model.
-
-    python examples/ask_food/evaluation.py
-
-asks the server that the environment names, prints a table and writes evaluation.json.
-"""
+"""Conversations whose outcome is known: how well the assistant does with the model of a running server."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import re
-from collections import defaultdict
-from datetime import date
-from pathlib import Path
+from math import dist
 from typing import Any, NamedTuple
 
-import counter
+from examples.kit.evaluate import Findings
+from examples.kit.serve import connected, options
 
-from app import Assistant, connected
+from .assistant import Assistant
+from .catalogue import FOODS, HERE, PLACES, STORES, offers, stems
+from .tools import State
 
 
 class Turn(NamedTuple):
@@ -58,8 +53,8 @@ CHAINS = [
         Turn("price", "What is the price of butter and eggs?", ("butter", "eggs")),
         Turn("price", "how much do cherry tomatoes cost", ("cherry tomatoes",)),
         Turn("price", "Do you also have pine nuts?", ("pine nuts",)),
-        Turn("not sold", "Do you sell kombucha?", ("Not found",)),
-        Turn("not sold", "How much is a toothbrush?", ("Not found",)),
+        Turn("not sold", "Do you sell kombucha?", ("No food here is called",)),
+        Turn("not sold", "How much is a toothbrush?", ("No food here is called",)),
     ],
     [
         Turn("basket", "Please put bananas in my basket", ("bananas",), {"bananas": 1}),
@@ -94,77 +89,55 @@ CHAINS = [
 ]  # fmt: skip
 
 
-def can_be_filled(assistant: Assistant, state: counter.State) -> bool:
-    """Whether the store that is said to have everything does, counted in its own stock."""
-    offers = assistant.pantry.offers(state.basket, state.place)
-    stores = {store.name: store.stock for store in assistant.pantry.stores}
-    full = [
-        name
-        for name, stock in stores.items()
-        if all(stock.get(food, 0) >= packs for food, packs in state.basket.items())
+def can_be_filled(state: State) -> bool:
+    """Whether the store that comes first is the nearest that has the basket, counted in its own stock."""
+    filling = [
+        store
+        for store in STORES
+        if all(int(FOODS[food][store]) >= packs for food, packs in state.basket.items())
     ]
-    nearest = [
-        offer.store for offer in sorted(offers, key=lambda offer: offer.kilometres) if offer.store in full
-    ]
-    return offers[0].store == nearest[0] if nearest else bool(offers[0].missing)
+    lacking, _, words = offers(state.basket, state.place)[0]
+    if not filling:
+        return lacking > 0
+    nearest = min(filling, key=lambda store: dist(STORES[store], PLACES[state.place]))
+    return lacking == 0 and words.startswith(nearest)
 
 
-def holds(answer: str, card: dict[str, Any], basket: dict[str, Any], request: str) -> bool:
+def agrees(answer: str, request: str, card: dict[str, Any], basket: dict[str, Any]) -> bool:
     """Whether the figures of an answer are those that the page shows, and it speaks of what was found."""
-    shown = json.dumps([card, basket["lines"], basket["total"]], ensure_ascii=False) + request
-    figures = set(re.findall(r"\d+(?:\.\d+)?", shown))
-    words = {
-        word for line in [card["title"], *card["lines"]] for word in counter.stems(line) if len(word) > 3
-    }
-    return set(re.findall(r"\d+(?:\.\d+)?", answer)) <= figures and bool(
-        words & set(counter.stems(answer)) or not card["lines"] or "basket" in answer
-    )
+    shown = json.dumps([card, basket["lines"], basket["total"], request], ensure_ascii=False)
+    figures = set(re.findall(r"\d+(?:\.\d+)?", answer))
+    words = {word for line in (card["title"], *card["lines"]) for word in stems(line) if len(word) > 3}
+    return figures <= set(re.findall(r"\d+(?:\.\d+)?", shown)) and bool(words & set(stems(answer)))
 
 
-async def conversations(assistant: Assistant) -> list[dict[str, Any]]:
-    done: list[dict[str, Any]] = []
+async def converse(assistant: Assistant, chain: list[Turn], findings: Findings) -> None:
+    """One conversation, turn by turn."""
+    assistant.state = state = State()
+    for turn in chain:
+        before, seen, answer = dict(state.basket), dict[str, Any](), ""
+        async for event in assistant.answer(turn.request):
+            seen |= event
+            answer = "" if event.get("kept") is False else answer + event.get("text", "")
+        card = seen["card"]
+        shown = " ".join([card["title"], *card["lines"]])
+        right = state.basket == (before if turn.basket is None else turn.basket)
+        checks = {
+            turn.kind: right and all(part in shown for part in turn.card),
+            "answers": seen["kept"] and agrees(answer, turn.request, card, seen["basket"]),
+        }
+        if state.basket:
+            checks["store found"] = can_be_filled(state)
+        findings.add(turn.request, checks, {"call": seen["call"], "text": answer})
+
+
+async def main() -> None:
+    model = options("How well the assistant does with the model of a running server.", 0).parse_args().model
+    findings, assistant = Findings(), Assistant(connected(), model)
     for chain in CHAINS:
-        state = counter.State("Town hall")
-        for turn in chain:
-            before, events = dict(state.basket), {}
-            async for event in assistant.answer(turn.request, state):
-                events |= event
-            events = {"call": "none", "card": {"title": "", "lines": []}} | events
-            shown = " ".join([events["card"]["title"], *events["card"]["lines"]])
-            right = all(part in shown for part in turn.card)
-            right = right and state.basket == (before if turn.basket is None else turn.basket)
-            done.append({"kind": turn.kind, "turn": turn.request, "ok": right, "call": events["call"]})
-            print(
-                "right" if right else f"WRONG {state.basket} {shown}", "·", turn.request, "·", events["call"]
-            )
-            kept = events.get("kept", "")
-            good = bool(kept) and holds(kept, events["card"], events["basket"], turn.request)
-            done.append({"kind": "answers", "turn": turn.request, "ok": good, "text": kept})
-            print("  holds" if good else "  DOES NOT", "·", kept, flush=True)
-            if state.basket:
-                done.append(
-                    {"kind": "store found", "turn": turn.request, "ok": can_be_filled(assistant, state)}
-                )
-    return done
-
-
-def main() -> None:
-    options = argparse.ArgumentParser(
-        description="How well the assistant does with the model of a running server."
-    )
-    options.add_argument("--model", default="gpt-3.5-turbo")
-    chosen = options.parse_args()
-    done = asyncio.run(conversations(Assistant(connected(), chosen.model)))
-    counts: dict[str, list[bool]] = defaultdict(list)
-    for turn in done:
-        counts[turn["kind"]].append(turn["ok"])
-    print("\n| kind | right | of |\n| --- | ---: | ---: |")
-    for kind, results in counts.items():
-        print(f"| {kind} | {sum(results)} | {len(results)} |")
-    result = {"model": chosen.model, "date": date.today().isoformat(), "turns": done}
-    text = json.dumps(result, indent=1, ensure_ascii=False)
-    (Path(__file__).parent / "evaluation.json").write_text(text + "\n")
+        await converse(assistant, chain, findings)
+    findings.keep(HERE, model=model)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())
