@@ -55,14 +55,20 @@ class Companion:
             care = CARE if any(one.startswith("self-harm") for one in categories) else ""
             named = "; ".join(categories).replace("/", ", ")
             yield {"error": f"Not sent to the model: the check of messages found {named}.{care}"}
-        elif topic := wanted(turn.text):
-            async for line in written(self.client, self.model, topic):
-                yield {"text": line + "\n"}
+            return
+        pieces: AsyncIterator[str]
+        if topic := wanted(turn.text):
+            pieces = (line + "\n" async for line in written(self.client, self.model, topic))
         else:
             found = reminders(turn.text, turn.before)
             yield {"reminded": found}
-            async for piece in self.say(self.prompt(turn, found)):
-                yield {"text": piece}
+            pieces = self.say(self.prompt(turn, found))
+        empty = True
+        async for piece in pieces:
+            empty = empty and not piece.strip()
+            yield {"text": piece}
+        if empty:
+            yield {"error": "The model said nothing: ask again."}
 
     async def flagged(self, *texts: str) -> list[str]:
         """The categories that moderation flags the texts with; raises `openai.APIError`."""

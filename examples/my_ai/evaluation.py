@@ -95,7 +95,8 @@ def remembers(answer: str, fact: str, known: list[Exchange]) -> dict[str, bool]:
     where = "told just now" if any(fact in text for text in said) else "told long ago"
     return {
         f"memory: the fact is in the answer, {where}": fact in answer.lower(),
-        "memory: it is said of the user, and not of itself": not re.search(r"\b(I|my)\b", answer, re.I),
+        "memory: it is said of the user, and not of itself": bool(answer)
+        and not re.search(r"\b(I|my)\b", answer, re.I),
     }
 
 
