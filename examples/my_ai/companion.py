@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 from .haiku import wanted, written
-from .memory import Exchange, addressed, asks, laid_out, reminders
+from .memory import Exchange, addressed, asks, laid_out, reminders, stems
 
 SYSTEM = "You are {}. Answer in one or two short sentences."
 SENTENCES = 2
 """So many may an answer have: small models lose the thread soon."""
 MOST_TOKENS = 110
+DRAFTS = 5
+OF_ITSELF = re.compile(r"\b(?:i|my|me)\b", re.IGNORECASE)
 END = re.compile(r"[.!?…]+[\"”')]*(?=\s|$)")
 RECALLED = (
     Exchange(
@@ -62,7 +65,9 @@ class Companion:
         else:
             found = reminders(turn.text, turn.before)
             yield {"reminded": found}
-            pieces = self.say(self.prompt(turn, found))
+            messages = self.prompt(turn, found)
+            about_user = found and asks(turn.text)
+            pieces = self.recall(messages, found, turn.text) if about_user else self.say(messages)
         empty = True
         async for piece in pieces:
             empty = empty and not piece.strip()
@@ -107,6 +112,23 @@ class Companion:
                 yield answer[before:end]
                 if end is not None:
                     return
+
+    async def recall(
+        self, messages: list[ChatCompletionMessageParam], reminded: Sequence[str], text: str
+    ) -> AsyncIterator[str]:
+        """The answer to a question about the user: of some drafts one that says what was told, and says it
+        of the user, since small models easily take your life for theirs. Raises `openai.APIError`."""
+        answer = await self.client.chat.completions.create(
+            model=self.model, messages=messages, temperature=0.4, n=DRAFTS, max_tokens=60
+        )
+        drafts = [(choice.message.content or "").strip() for choice in answer.choices]
+        yield max((draft[: ended(draft)] for draft in drafts), key=partial(fit, reminded, text))
+
+
+def fit(reminded: Sequence[str], text: str, draft: str) -> int:
+    """How well a draft answers a question about the user, from what was told."""
+    says = stems(draft) & (stems(" ".join(reminded)) - stems(text))
+    return 2 * bool(says) + (bool(draft) and not OF_ITSELF.search(draft))
 
 
 def ended(text: str) -> int | None:

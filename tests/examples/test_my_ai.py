@@ -145,3 +145,9 @@ def test_the_poems_that_are_shown_have_the_form_that_is_asked_for() -> None:
     for lines in haiku.SHOWN.values():
         assert all(re.search(form, line) for form, line in zip(haiku.LINES, lines, strict=True))
         assert tuple(map(haiku.syllables, lines)) == haiku.METRE
+
+
+def test_of_drafts_the_one_that_says_what_was_told_of_the_user_fits_best() -> None:
+    told, asked = ["I work as a nurse and I play the cello."], "Which instrument do I play?"
+    drafts = ["You play the cello.", "I play the cello.", "You play well.", "I play well.", ""]
+    assert [companion.fit(told, asked, draft) for draft in drafts] == [3, 2, 1, 0, 0]
