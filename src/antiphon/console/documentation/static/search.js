@@ -2,7 +2,7 @@
 "use strict";
 {
   const SHOWN = 20;
-  const OF_ONE_PAGE = 4;
+  const OF_ONE_PAGE = 6;
   // How something is used is asked for more often than why it was decided, or how it was measured.
   const USED = ["", "Start", "Guides", "Reference", "Operations"];
   const box = document.querySelector(".search");
@@ -35,24 +35,31 @@
   });
 
   const places = (text, term) => {
-    // How often a term is in a text, and how often at the beginning of a word.
-    let [all, words, at] = [0, 0, text.indexOf(term)];
+    // How often a term is in a text, how often at the beginning of a word, and whether it is a whole one.
+    let [all, words, whole, at] = [0, 0, false, text.indexOf(term)];
     while (at >= 0 && all < 20) {
+      const end = at + term.length;
       all += 1;
-      if (at === 0 || !/[\p{L}\p{N}]/u.test(text[at - 1])) words += 1;
-      at = text.indexOf(term, at + term.length);
+      if (at === 0 || !/[\p{L}\p{N}]/u.test(text[at - 1])) {
+        words += 1;
+        whole ||= end === text.length || !/[\p{L}\p{N}_]/u.test(text[end]);
+      }
+      at = text.indexOf(term, end);
     }
-    return { all, words };
+    return { all, words, whole };
   };
 
   const worth = (section, terms) => {
+    // Of two texts that say it as often, the shorter one is about it; a reference is about all that it names.
+    const length = section.group === "Reference" ? 0 : section.text.length;
     let sum = 0;
     for (const term of terms) {
       const [page, title, text] = ["page", "title", "text"].map((part) => places(section.low[part], term));
       const own =
+        // "max_tokens" is looked for, and not "max_tokens_per_1_minute".
+        (title.whole || text.whole ? 4 : 0) +
         (title.words ? 12 : title.all ? 5 : 0) +
-        // Of two texts that say it as often, the shorter one is about it.
-        (text.words ? 2 + 4 * Math.min(1, (300 * text.words) / (300 + section.text.length)) : text.all ? 1 : 0);
+        (text.words ? 2 + 4 * Math.min(1, (300 * text.words) / (300 + length)) : text.all ? 1 : 0);
       const whole = own + (page.words ? 8 : page.all ? 3 : 0);
       if (!whole) return 0;
       sum += own ? whole : whole / 4;
