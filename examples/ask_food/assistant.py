@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from openai import AsyncOpenAI
@@ -37,10 +37,10 @@ def exchange(request: str, tool: str, arguments: str, result: str) -> Messages:
     ]
 
 
-def closest(request: str) -> tuple[list[str], Messages]:
+def closest(request: str, basket: Collection[str]) -> tuple[list[str], Messages]:
     """The tools of up to four examples most like a request in their words, and these as a conversation.
 
-    A question never changes the basket.
+    A question never changes the basket, and nothing is taken out of an empty one.
     """
     asked = nameless(request)
 
@@ -48,7 +48,9 @@ def closest(request: str) -> tuple[list[str], Messages]:
         words = nameless(example[1])
         return len(asked & words) / len(asked | words)
 
-    fitting = [one for one in EXAMPLES if not (_QUESTION.match(request) and "basket" in one[0])]
+    never = {"add_to_basket", "remove_from_basket"} if _QUESTION.match(request) else set[str]()
+    never |= set() if basket else {"remove_from_basket"}
+    fitting = [one for one in EXAMPLES if one[0] not in never]
     best = sorted(fitting, key=likeness)[-4:]
     best = [example for example in best if likeness(example) >= 0.75 * likeness(best[-1])]
     messages: Messages = [{"role": "system", "content": SYSTEM}]
@@ -82,7 +84,7 @@ class Assistant:
 
     async def answer(self, request: str) -> AsyncIterator[Event]:
         """What happens. `kept` says whether the text before it holds; if not, another attempt may follow."""
-        tools, messages = closest(request)
+        tools, messages = closest(request, self.state.basket)
         tool, arguments = await self._call(request, tools, messages)
         try:
             result = TOOLS[tool](self.state, **json.loads(arguments))

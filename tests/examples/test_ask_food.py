@@ -88,15 +88,21 @@ def test_examples_are_found_whatever_the_food() -> None:
         ("How do I make a beef stew?", "find_recipes"),
         ("Remove the bacon", "remove_from_basket"),
     ):
-        tools, messages = assistant.closest(request)
+        tools, messages = assistant.closest(request, ["butter"])
         assert tools[0] == tool
         assert len(messages) in (5, 9, 13, 17) and messages[-1]["role"] == "assistant"
 
 
 def test_a_question_changes_no_basket() -> None:
     for request, changes in (("What do I need for tacos?", False), ("Take the butter out", True)):
-        assert any("basket" in tool for tool in assistant.closest(request)[0]) is changes
-    assert assistant.closest("Where do I put them in my basket?")[0] == ["find_store"]
+        assert any("basket" in tool for tool in assistant.closest(request, ["butter"])[0]) is changes
+    assert assistant.closest("Where do I put them in my basket?", ["butter"])[0] == ["find_store"]
+
+
+def test_nothing_is_taken_out_of_an_empty_basket() -> None:
+    assert "remove_from_basket" in assistant.closest("Take the butter out", ["butter"])[0]
+    assert "remove_from_basket" not in assistant.closest("Take the butter out", [])[0]
+    assert assistant.closest("Put them in my basket", [])[0][0] == "add_to_basket"
 
 
 def test_a_basket_is_filled_and_emptied(state: State) -> None:
