@@ -36,6 +36,12 @@ export async function ask(path, body, handle, signal) {
   }
 }
 
+/** Keep what grows in sight, unless somebody has scrolled up to read. */
+export function follow(element) {
+  const { scrollHeight, scrollTop, clientHeight } = document.scrollingElement;
+  if (scrollHeight - scrollTop - clientHeight < 300) element.scrollIntoView({ block: "end" });
+}
+
 /**
  * One request at a time: `run(words, act)` shows the words in #state and #stop in the place of #send while
  * `act(signal)` works, and what goes wrong in #problem. Says whether it went well; a stop counts as well.

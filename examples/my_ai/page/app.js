@@ -1,5 +1,5 @@
 // The page keeps the conversation, for as long as its tab is open; its server keeps nothing.
-import { ask, at, json, make, turns } from "/kit/kit.js";
+import { ask, at, follow, json, make, turns } from "/kit/kit.js";
 
 const LAST = 50; // exchanges that the server is sent
 const personas = await json(await fetch("personas.json"));
@@ -51,6 +51,7 @@ async function send(text) {
     exchange.answer += event.text ?? "";
     exchange.reminded = event.reminded ?? exchange.reminded;
     draw();
+    follow(shown);
   };
   const said = { text, character, example: character === usual ? example : [], before: exchanges.slice(-LAST) };
   at("text").value = "";
