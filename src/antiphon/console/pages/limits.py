@@ -187,7 +187,9 @@ def _rate(form: Form, name: str) -> int | None:
 def _cents(said: str) -> int:
     plain = said.removeprefix("$").replace(",", "")
     if not re.fullmatch(r"\d{1,12}(\.\d{1,2})?", plain, re.ASCII):
-        raise InvalidRequest("A spend limit is an amount of dollars, as 25 or 0.50.", param="dollars")
+        raise InvalidRequest(
+            "A spend limit is an amount in dollars and whole cents, as 25 or 0.50.", param="dollars"
+        )
     cents = int(Decimal(plain) * 100)
     if cents > MOST_CENTS:
         raise InvalidRequest("A spend limit is at most $100,000,000.", param="dollars")
