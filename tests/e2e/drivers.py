@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.processes import Server
+from benchmarks.processes import Server, free_port, peer
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = Path(__file__).parent / "clients"
@@ -31,6 +31,16 @@ ONE = pytest.mark.parametrize("client", ["openai-3"], indirect=True)
 """The Python client of today alone, where what is tested is the server's and no client adds to it."""
 INSTALL_SECONDS = 150.0
 CALL_SECONDS = 120.0
+
+
+@contextmanager
+def application(name: str, folder: Path, url: str, key: str) -> Iterator[str]:
+    """An application of `examples`, as its README starts it, with its log in the folder: its address."""
+    address = f"http://127.0.0.1:{(port := free_port())}/"
+    settings = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
+    command = [sys.executable, "-m", f"examples.{name}", "--port", str(port)]
+    with peer(command, folder / f"{name}.log", settings, address):
+        yield address
 
 
 class ClientFailure(Exception):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.processes import Server, free_port, peer
+from benchmarks.processes import Server
+from drivers import application
 from playwright.sync_api import Page, expect
 
 from browser import PHONE, Browser, findings, visiting
@@ -19,19 +18,9 @@ LONG = 120_000
 pytestmark = pytest.mark.timeout(300)
 
 
-@contextmanager
-def started(folder: Path, url: str, key: str) -> Iterator[str]:
-    """The application, as its README starts it: its address."""
-    address = f"http://127.0.0.1:{(port := free_port())}/"
-    settings = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
-    program = [sys.executable, "-m", "examples.my_ai", "--port", str(port)]
-    with peer(program, folder / "my_ai.log", settings, address):
-        yield address
-
-
 @pytest.fixture(scope="module")
 def address(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with started(tmp_path_factory.mktemp("my_ai"), server.url, server.key) as address:
+    with application("my_ai", tmp_path_factory.mktemp("my_ai"), server.url, server.key) as address:
         yield address
 
 
@@ -133,7 +122,7 @@ def test_it_fits_a_phone(browser: Browser, address: str) -> None:
 def test_an_error_of_the_server_is_shown_and_the_message_kept(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
-    with started(tmp_path, server.url, "sk-wrong") as address, visiting(browser) as visitor:
+    with application("my_ai", tmp_path, server.url, "sk-wrong") as address, visiting(browser) as visitor:
         page = visitor.page
         page.goto(address)
         say(page, "Hello there")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from benchmarks.processes import Server, free_port, peer
+from benchmarks.processes import Server
+from drivers import application
 from playwright.sync_api import Page, expect
 
 from browser import FLAGS, PHONE, Browser, Visitor, findings, installed, visiting
@@ -20,19 +20,9 @@ LONG = 120_000
 pytestmark = pytest.mark.timeout(300)
 
 
-@contextmanager
-def started(folder: Path, url: str, key: str) -> Iterator[str]:
-    """The application, as its README starts it: its address."""
-    address = f"http://127.0.0.1:{(port := free_port())}/"
-    settings = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
-    command = [sys.executable, "-m", "examples.speak", "--port", str(port)]
-    with peer(command, folder / "speak.log", settings, address):
-        yield address
-
-
 @pytest.fixture(scope="module")
 def address(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with started(tmp_path_factory.mktemp("speak"), server.url, server.key) as address:
+    with application("speak", tmp_path_factory.mktemp("speak"), server.url, server.key) as address:
         yield address
 
 
@@ -107,7 +97,10 @@ def test_an_answer_is_stopped_and_nothing_is_compared_without_a_target(
 def test_an_error_of_the_server_is_shown_and_the_recording_kept(
     speaker: Browser, server: Server, tmp_path: Path
 ) -> None:
-    with started(tmp_path, server.url, "sk-wrong") as address, closing(Visitor(speaker)) as visitor:
+    with (
+        application("speak", tmp_path, server.url, "sk-wrong") as address,
+        closing(Visitor(speaker)) as visitor,
+    ):
         page = visitor.page
         page.goto(address)
         speak(page)
