@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from benchmarks.cells import Attempt, Cell, attempt, read, rounds, table
@@ -25,6 +26,22 @@ def test_each_is_shown_as_often_and_what_fails_is_kept() -> None:
     assert cells["two"].failed == 4 and cells["two"].failures == ["said"] * 2
     assert cells["three"].skipped == 7
     assert table(cells).row_count == 3
+
+
+def test_several_run_at_once_but_never_one_fault_twice() -> None:
+    met = Barrier(2, timeout=10)
+    running: list[str] = []
+
+    def run(tests: Sequence[str], times: int) -> Attempt:
+        assert tests[0] not in running
+        running.append(tests[0])
+        met.wait()
+        running.remove(tests[0])
+        return Attempt(times)
+
+    cells: dict[str, Cell] = {}
+    rounds(cells, {"one": ["a"], "two": ["b"]}, 10, run, lambda: None, processes=2)
+    assert [cell.runs for cell in cells.values()] == [10, 10]
 
 
 def test_nothing_is_there_at_first(tmp_path: Path) -> None:
