@@ -63,7 +63,7 @@ Run = Callable[[Sequence[str], int], Attempt]
 
 def attempt(tests: Sequence[str], times: int) -> Attempt:
     """Run them in a process of their own; what does not end counts as one round, which failed."""
-    options = ["-p", "no:cacheprovider", "-q", "-rfEs", "--count", str(times)]
+    options = ["-p", "no:cacheprovider", "-rfEs", "--count", str(times)]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     try:
         ended = subprocess.run(

@@ -76,6 +76,12 @@ def test_one(name):
     assert attempt([str(file)], 4).failed == 1
 
 
+def test_the_options_of_the_tests_here_hide_nothing() -> None:
+    """They say `-q`, and with a second one pytest does not count what passed."""
+    found = attempt(["tests/ledger/test_watch.py::test_having_slept_begins_anew"], 2)
+    assert found == Attempt(2)
+
+
 def test_marks_are_read_from_the_tests() -> None:
     assert (
         "tests/cli/test_gateway.py::test_the_first_signal_drains_and_the_second_ends_at_once"

@@ -123,8 +123,13 @@ async def test_killed_whole_it_leaves_no_engine_and_starts_again(tmp_path: Path)
 
 
 @pytest.mark.fault("SIGTERM")
-async def test_sigterm_lets_running_streams_end_and_takes_no_new_ones(server: Server) -> None:
-    """The last test here, which ends the server; the fixture checks that it ended with 0."""
+async def test_sigterm_lets_running_streams_end_and_takes_no_new_ones(tmp_path: Path) -> None:
+    """A server of its own, of which `antiphon` checks that it ended with 0."""
+    with antiphon(tmp_path) as server:
+        await _ends_gracefully(server)
+
+
+async def _ends_gracefully(server: Server) -> None:
     async with session(server) as client:
         streams = [asyncio.create_task(ask(client, stream=True, max_tokens=150)) for _ in range(4)]
         await until(lambda: equal(busy_slots(server), 4), 10)
