@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -52,9 +52,9 @@ class Away(NamedTuple):
     seconds: float
 
 
-async def gateway_killed(installation: Installation, delay: float, running: Server | None = None) -> Figures:
-    """kill -9 of `antiphon serve` and of all its gateways, a new one or `running`; it is started again."""
-    with installation.serve() if running is None else nullcontext(running) as server:
+async def gateway_killed(installation: Installation, delay: float) -> Figures:
+    """kill -9 of `antiphon serve` and of all its gateways; it is started again."""
+    with installation.serve() as server:
         async with session(server) as client, crowd(client) as streams:
             await asyncio.sleep(delay)
             for pid in (*gateway_pids(server), server.pid):

@@ -44,6 +44,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Server]:
+    """For a test that ends the server, or an engine, which would start later from time to time."""
+    with antiphon(tmp_path) as started:
+        yield started
+
+
 @pytest.mark.fault("a client leaves, its prompt being read or its answer written")
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("messages", [SHORT, LONG], ids=["decode", "prefill"])
@@ -84,14 +91,14 @@ async def test_a_full_queue_refuses_at_once_with_advice(server: Server) -> None:
 
 
 @pytest.mark.fault("an engine is killed midway")
-async def test_an_engine_killed_midway_is_an_error_and_soon_back(server: Server) -> None:
-    async with session(server) as client:
+async def test_an_engine_killed_midway_is_an_error_and_soon_back(own: Server) -> None:
+    async with session(own) as client:
         body = {"model": "gpt-3.5-turbo", "messages": SHORT, "stream": True, **ENDLESS}
         whole = asyncio.create_task(ask(client))
         async with client.post("chat/completions", json=body) as response:
             events = response.content
             assert (await events.readline()).startswith(b"data: ")
-            os.kill(engine_pid(server), signal.SIGKILL)
+            os.kill(engine_pid(own), signal.SIGKILL)
             killed = time.monotonic()
             rest = (await events.read()).decode()
         assert time.monotonic() - killed < SLOT_FREE
@@ -123,17 +130,12 @@ async def test_killed_whole_it_leaves_no_engine_and_starts_again(tmp_path: Path)
 
 
 @pytest.mark.fault("SIGTERM")
-async def test_sigterm_lets_running_streams_end_and_takes_no_new_ones(tmp_path: Path) -> None:
-    """A server of its own, of which `antiphon` checks that it ended with 0."""
-    with antiphon(tmp_path) as server:
-        await _ends_gracefully(server)
-
-
-async def _ends_gracefully(server: Server) -> None:
-    async with session(server) as client:
+async def test_sigterm_lets_running_streams_end_and_takes_no_new_ones(own: Server) -> None:
+    """The fixture checks that it ended with 0."""
+    async with session(own) as client:
         streams = [asyncio.create_task(ask(client, stream=True, max_tokens=150)) for _ in range(4)]
-        await until(lambda: equal(busy_slots(server), 4), 10)
-        os.kill(server.pid, signal.SIGTERM)
+        await until(lambda: equal(busy_slots(own), 4), 10)
+        os.kill(own.pid, signal.SIGTERM)
         await until(lambda: _drains(client), 3)
         status, text = await ask(client)
         assert status == 503 and "shutting down" in text

@@ -47,6 +47,15 @@ def database(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
         yield database
 
 
+def two_gateways(database: PostgresDatabase, valkey: ValkeyServer) -> dict[str, str]:
+    """Settings of two gateways over a PostgreSQL and a Valkey."""
+    return {
+        "ANTIPHON_PROCESSES": "2",
+        "ANTIPHON_DATABASE": database.url,
+        "ANTIPHON_VALKEY": valkey.url,
+    }
+
+
 @pytest.fixture(scope="module")
 def installation(
     tmp_path_factory: pytest.TempPathFactory,
@@ -54,12 +63,7 @@ def installation(
     database: PostgresDatabase,
     shared_valkey: ValkeyServer,
 ) -> Installation:
-    """Two gateways over a PostgreSQL and a Valkey."""
-    settings = {
-        "ANTIPHON_PROCESSES": "2",
-        "ANTIPHON_DATABASE": database.url,
-        "ANTIPHON_VALKEY": shared_valkey.url,
-    }
+    settings = two_gateways(database, shared_valkey)
     return Installation(tmp_path_factory.mktemp("ledger-faults") / "home", settings, models)
 
 
@@ -112,9 +116,12 @@ async def test_valkey(
 
 
 @pytest.mark.fault("all gateways are killed")
-async def test_all_gateways_killed(installation: Installation, server: Server) -> None:
-    """The last test of this server, which it ends."""
-    within(await gateway_killed(installation, MIDWAY, server))
+async def test_all_gateways_killed(
+    tmp_path: Path, models: Path, postgres_server: PostgresServer, shared_valkey: ValkeyServer
+) -> None:
+    with fresh_database(postgres_server) as database:
+        settings = two_gateways(database, shared_valkey)
+        within(await gateway_killed(Installation(tmp_path / "home", settings, models), MIDWAY))
 
 
 @pytest.mark.fault("the only gateway is killed")
