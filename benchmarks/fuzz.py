@@ -157,9 +157,12 @@ def request(seed: int, recording: bytes) -> tuple[str, dict[str, str], bytes]:
 async def check(client: aiohttp.ClientSession, seed: int, recording: bytes) -> str:
     """What became of one case; raises `AssertionError` where the contract is broken."""
     path, headers, body = request(seed, recording)
-    async with client.post(path, headers=headers, data=body) as response:
-        text = await response.text(errors="replace")
-        kind = response.content_type
+    try:
+        async with client.post(path, headers=headers, data=body) as response:
+            text = await response.text(errors="replace")
+            kind = response.content_type
+    except (TimeoutError, aiohttp.ClientError) as problem:
+        raise AssertionError(f"seed {seed}: {problem!r}") from problem
     assert response.status < 500, f"seed {seed}: {response.status} {text[:300]}"
     if response.status == 200:
         ended = "[DONE]" in text or '"error"' in text
@@ -242,11 +245,13 @@ def counted(document: dict[str, Any], first: int) -> bool:
 
 
 def _part(first: int, cases: int, recording: bytes) -> Counter[str]:
-    # A mutation may take away the bound of an answer: it then ends with 408 soon.
+    # A mutation may take away the bound of an answer, which then ends with 408 soon; so does, well before the
+    # client gives up, a recording that waits too long on a busy machine.
     settings = {
         "ANTIPHON_REQUESTS_PER_MINUTE": "0",
         "ANTIPHON_LOG_LEVEL": "warning",
         "ANTIPHON_CHAT_SECONDS": "2",
+        "ANTIPHON_SPEECH_SECONDS": "60",
     }
     with tempfile.TemporaryDirectory() as folder, antiphon(Path(folder) / "home", settings) as server:
         return asyncio.run(run(server, first, cases, recording))
