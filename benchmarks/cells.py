@@ -15,6 +15,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -63,14 +64,16 @@ Run = Callable[[Sequence[str], int], Attempt]
 
 def attempt(tests: Sequence[str], times: int) -> Attempt:
     """Run them in a process of their own; what does not end counts as one round, which failed."""
-    options = ["-p", "no:cacheprovider", "-rfEs", "--count", str(times)]
-    command = [sys.executable, "-m", "pytest", *options, *tests]
-    try:
-        ended = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Attempt(1, failed=1, said=f"not within {SECONDS:g} s")
+    # A folder of its own: pytest clears away what others have left, and several run at once.
+    with tempfile.TemporaryDirectory(prefix="cells-") as folder:
+        options = ["-p", "no:cacheprovider", "-rfEs", "--count", str(times), "--basetemp", f"{folder}/t"]
+        command = [sys.executable, "-m", "pytest", *options, *tests]
+        try:
+            ended = subprocess.run(
+                command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return Attempt(1, failed=1, said=f"not within {SECONDS:g} s")
     said = (ended.stdout + ended.stderr)[-TOLD:]
     if ended.returncode == _SKIPPED or (not ended.returncode and " passed" not in _last(ended.stdout)):
         return Attempt(times, skipped=True, said=said)
