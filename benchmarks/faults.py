@@ -111,7 +111,10 @@ def gateway_pids(server: Server) -> set[int]:
 
 
 def connections(server: Server, gateway: int) -> int:
-    """How many connections of clients a gateway process holds."""
-    port = urlsplit(server.url).port
+    """How many connections of clients in this process a gateway holds: the server's own probes are others."""
+    own = {
+        c.laddr.port for c in psutil.Process().net_connections("tcp4") if c.status == psutil.CONN_ESTABLISHED
+    }
     held = psutil.Process(gateway).net_connections("tcp4")
-    return sum(c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in held)
+    port = urlsplit(server.url).port
+    return sum(c.laddr.port == port and bool(c.raddr) and c.raddr.port in own for c in held)
