@@ -29,7 +29,23 @@ def test_it_is_the_host_that_was_asked_for(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["", "a b", "a/b", "a@b", "a:", "a:123456", "a:b", "::1", "[", "<script>", '"', "a\n", "a;b", "ä", "a?b#c"],
+    [
+        "",
+        "a b",
+        "a/b",
+        "a@b",
+        "a:",
+        "a:123456",
+        "a:b",
+        "::1",
+        "[",
+        "<script>",
+        '"',
+        "a\n",
+        "a;b",
+        "ä",
+        "a?b#c",
+    ],
 )
 def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
     assert own_address(asked({"host": host}), "") == EXAMPLE
@@ -42,5 +58,8 @@ def test_the_setting_is_stronger_than_what_a_client_or_a_proxy_writes() -> None:
 
 
 def test_it_is_written_as_html_and_scripts_need_it() -> None:
-    assert in_page(f"<code>{EXAMPLE}/v1</code>".encode(), 'https://a"<b') == b"<code>https://a&quot;&lt;b/v1</code>"
+    assert (
+        in_page(f"<code>{EXAMPLE}/v1</code>".encode(), 'https://a"<b')
+        == b"<code>https://a&quot;&lt;b/v1</code>"
+    )
     assert in_script(f'x = "{EXAMPLE}/v1";'.encode(), 'https://a"b') == b'x = "https://a\\"b/v1";'

@@ -229,7 +229,7 @@ class Edge:
 
 
 def _level(exchange: Exchange) -> int:
-    """Of a request's line in the log: those that only ask how the server is, every second, drown all others."""
+    """Of a request's line in the log: those that ask how the server is, every second, drown all others."""
     own = exchange.caller is not None and exchange.caller.organization_id == PROBES
     return logging.DEBUG if own or exchange.route in _HEALTH else logging.INFO
 
