@@ -15,12 +15,13 @@ from antiphon.cli.credits import credits
 from antiphon.cli.output import CommandFailed
 from antiphon.errors import InvalidRequest
 from antiphon.ledger import credits as ledger
+from operator_shell import begun
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ANTIPHON_DATABASE", raising=False)
-    return tmp_path / "home"
+    return begun(tmp_path / "home")
 
 
 def run(home: Path, *arguments: str) -> Result:
