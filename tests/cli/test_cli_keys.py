@@ -66,6 +66,7 @@ def test_the_same_project_is_used_again_and_each_organization_has_its_own(shell:
 def test_what_cannot_be_made_is_told_in_one_line(
     shell: Shell, options: tuple[str, ...], exit_code: int
 ) -> None:
+    begun(shell.home)
     assert shell.failed("keys", "create", *options)[0] == exit_code
     assert shell.json("keys", "list") == []
 
