@@ -163,4 +163,4 @@ def test_without_a_range_it_is_this_month_until_today(home: Path) -> None:
 def test_days_that_are_none_are_wrong_usage(home: Path, options: tuple[str, ...]) -> None:
     failed = run(usage, home, *options)
     assert isinstance(failed.exception, CommandFailed) and failed.exception.exit_code == 2
-    assert not home.exists()
+    assert [file.name for file in home.iterdir()] == ["pepper"], "nothing is made"
