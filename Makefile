@@ -31,8 +31,9 @@ dev: $(VENV)/.dev
 
 $(UV): | requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "Antiphon needs Python 3.11 to 3.14; set PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv .uv
-	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@echo 'Getting uv, which installs everything else, into .uv'
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 
 charts:  ## Install what draws the PNG of `antiphon dedicated tune`
 otel:  ## Install what sends traces (docs/operations.md)
@@ -43,9 +44,10 @@ charts otel ray s3: install
 
 # `serve` installs only what serving needs; `dev` brings a superset and satisfies `serve`.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml | $(UV)
+	@echo 'Installing what serving needs into $(VENV), once: minutes, by how fast packages come'
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/serve.txt
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/serve.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(UV)

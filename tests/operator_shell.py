@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner, Result
 
+from antiphon.access.pepper import load_pepper
 from antiphon.cli.data import data
 from antiphon.cli.flags import flags
 from antiphon.cli.keys import keys
@@ -24,6 +25,13 @@ APP.add_typer(keys, name="keys")
 APP.add_typer(moderation, name="moderation")
 APP.add_typer(orgs, name="orgs")
 APP.add_typer(projects, name="projects")
+
+
+def begun(home: Path) -> Path:
+    """A data folder in which Antiphon has begun, and nothing was done yet."""
+    home.mkdir(parents=True, exist_ok=True)
+    load_pepper(home)
+    return home
 
 
 class Shell:

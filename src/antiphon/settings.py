@@ -86,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"\A(https?://[^\s/?#@]+)?\Z",
-            description="Address of the console, as https://ai.example.com; empty: where it listens",
+            description="Address where people reach it, as https://ai.example.com; empty: the one asked for",
         ),
     ] = ""
     session_hours: Annotated[

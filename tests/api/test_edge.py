@@ -21,6 +21,7 @@ from antiphon.api.protocol import BoundedProtocol
 from antiphon.api.routes import Route
 from antiphon.errors import RateLimited
 from antiphon.ledger.ledger import Ledger
+from antiphon.status.outcomes import PROBES
 from antiphon.values import ChatJob, Delta, Usage
 from service import CALLER, CHAT, KEY, ScriptedEngine, Service, serving
 
@@ -138,6 +139,18 @@ async def test_metrics_may_ask_for_an_operator_s_key(tmp_path: Path) -> None:
     async with serving(tmp_path, public_metrics=False) as service:
         assert (await service.call("GET", "/metrics", headers={"authorization": ""}))[0] == 401
         assert (await service.call("GET", "/metrics"))[0] == 403
+
+
+async def test_who_only_asks_how_the_server_is_drowns_nobody_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "antiphon.access")
+    async with serving(tmp_path) as service:
+        for path in ("/healthz", "/readyz", "/v1/models"):
+            await service.call("GET", path)
+        await service.call("GET", "/v1/models", headers={"authorization": f"Bearer sk-{PROBES}"})
+    lines = [record.levelno for record in caplog.records if record.name == "antiphon.access"]
+    assert lines == [logging.DEBUG, logging.DEBUG, logging.INFO, logging.DEBUG]
 
 
 async def test_the_log_says_what_happened_and_nothing_of_what_was_said(

@@ -98,12 +98,24 @@ async def test_a_whole_answer_is_kept_and_an_error_is_not() -> None:
 @pytest.mark.parametrize("length", [0, 1, PIECE, PIECE + 1, 5 * PIECE])
 async def test_a_whole_answer_is_sent_in_pieces(length: int) -> None:
     connection, body = Connection(takes=99), bytes(range(251)) * (5 * PIECE // 251 + 1)
-    await exchange(connection).answer(body[:length])
+    await exchange(connection).answer(body[:length], "image/png")
     assert b"".join(connection.frames) == body[:length]
     assert all(len(frame) <= PIECE for frame in connection.frames)
     bodies = [message["more_body"] for message in connection.sent[1:]]
     assert bodies == [True] * (len(bodies) - 1) + [False]
     assert (b"content-length", str(length).encode()) in connection.sent[0]["headers"]
+
+
+async def test_json_ends_its_line_and_a_retry_gets_the_same() -> None:
+    first, again, nothing = Connection(takes=9), Connection(takes=9), Connection(takes=9)
+    answering = exchange(first)
+    answering.recording = recording()
+    await answering.answer(b'{"a": 1}')
+    await exchange(again).answer(bytes(answering.recording.body), answering.recording.content_type)
+    assert first.frames == again.frames == [b'{"a": 1}\n']
+    assert (b"content-length", b"9") in first.sent[0]["headers"] and answering.sent == 9
+    await exchange(nothing).answer(b"", status=304)
+    assert nothing.frames == [], "what has no body has no line"
 
 
 async def test_an_error_event_is_kept_and_a_lost_connection_is_no_second_error() -> None:

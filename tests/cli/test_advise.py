@@ -19,6 +19,7 @@ from antiphon.ledger.posting import post
 from antiphon.ledger.store import DatabaseStore
 from antiphon.storage.tables import organization
 from ledger_rows import reserve, settle
+from operator_shell import begun
 
 CHAT = "smollm2-135m-instruct-2024-11-01"
 DAY = 86_400
@@ -28,7 +29,7 @@ PRICES = ("--price-per-1k-tokens", "0.002", "--price-per-hour", "37.50")
 @pytest.fixture
 def home(tmp_path: Path, runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ANTIPHON_DATABASE", raising=False)
-    return tmp_path / "home"
+    return begun(tmp_path / "home")
 
 
 def advise(runner: CliRunner, *words: str) -> Result:

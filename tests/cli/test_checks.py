@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -10,6 +11,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ import pytest
 
 from antiphon.catalogue import catalogue
 from antiphon.catalogue.store import ModelStore
+from antiphon.cli import standing
 from antiphon.cli.checks import address, installation, machine
 from antiphon.errors import ConfigurationError
 from antiphon.settings import Settings
@@ -35,6 +38,15 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(home: Path) -> Settings:
     return Settings(home=str(home))
+
+
+@contextmanager
+def served(home: Path, port: int) -> Iterator[None]:
+    """A server runs on the data folder, and listens on this port, as far as the folder tells."""
+    with (home / standing.LOCK_NAME).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        standing.write(home, standing.Standing(pid=1, server=1, version="1", port=port))
+        yield
 
 
 @pytest.mark.parametrize(
@@ -139,12 +151,32 @@ def test_a_port_that_someone_holds_without_answering(taken: int, monkeypatch: py
     ],
 )
 def test_a_port_where_something_answers(
-    api: Api, status: int, answer: object, state: str, detail: str
+    api: Api, home: Path, status: int, answer: object, state: str, detail: str
 ) -> None:
     api.answer = lambda exchange: exchange.answer(status, json.dumps(answer).encode())
-    found = address.address(Settings(port=api.server.server_port))
+    settings = Settings(home=str(home), port=api.server.server_port)
+    with served(home, settings.port):
+        found = address.address(settings)
     assert found.state == state and found.detail.endswith(detail)
     assert api.paths == ["/readyz"]
+
+
+@pytest.mark.parametrize(
+    ("port", "state", "detail"),
+    [
+        (None, "warning", "but not that of {home}: none runs there"),
+        (1, "warning", "but not that of {home}: that one listens on port 1"),
+        (0, "ok", "ready"),
+    ],
+)
+def test_a_port_where_the_antiphon_of_another_folder_answers(
+    api: Api, home: Path, port: int | None, state: str, detail: str
+) -> None:
+    api.answer = lambda exchange: exchange.answer(200, b'{"status": "ready", "deployments": {}}')
+    with served(home, port) if port is not None else nullcontext():
+        found = address.address(Settings(home=str(home), port=api.server.server_port))
+    assert found.state == state and found.detail.endswith(detail.format(home=home))
+    assert ("ANTIPHON_HOME" in found.fix) == (state == "warning")
 
 
 def test_an_address_that_is_not_of_this_machine() -> None:

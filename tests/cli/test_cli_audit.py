@@ -18,6 +18,7 @@ from antiphon.cli.main import app
 from antiphon.cli.output import CommandFailed
 from antiphon.storage.tables import audit_head, audit_log
 from audit_rows import without_triggers
+from operator_shell import begun
 from pretended import BASE, SMOLLM2, TINY, pretend_installed
 from tiny_models import write_whisper
 
@@ -76,7 +77,7 @@ SIGNED = {"data purge"}
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ANTIPHON_DATABASE", raising=False)
     pretend_installed(tmp_path, SMOLLM2, BASE, TINY)
-    return tmp_path
+    return begun(tmp_path)
 
 
 def run(home: Path, *words: str, input: str | None = None) -> Result:

@@ -19,7 +19,7 @@ def events(runner: CliRunner, type: str, *options: str) -> list[dict[str, Any]]:
 
 
 def test_a_folder_is_backed_up_checked_and_restored(runner: CliRunner, tmp_path: Path) -> None:
-    assert runner.invoke(app, ["keys", "list"]).exit_code == 0  # which makes the database
+    assert runner.invoke(app, ["keys", "create"]).exit_code == 0  # which makes the database
     made = runner.invoke(app, ["backup", str(tmp_path / "copies"), "--json"])
     assert made.exit_code == 0, made.output
     done = json.loads(made.stdout)
@@ -54,7 +54,7 @@ def test_a_folder_is_backed_up_checked_and_restored(runner: CliRunner, tmp_path:
 
 
 def test_a_named_file_and_the_help(runner: CliRunner, tmp_path: Path) -> None:
-    assert runner.invoke(app, ["keys", "list"]).exit_code == 0
+    assert runner.invoke(app, ["keys", "create"]).exit_code == 0
     made = runner.invoke(app, ["backup", "make", str(tmp_path / "state.tar"), "--models"])
     assert made.exit_code == 0 and f"antiphon restore {tmp_path}/state.tar" in made.stdout.replace("\n", "")
     assert "verify" in runner.invoke(app, ["backup", "--help"]).stdout
@@ -64,7 +64,7 @@ def test_keys_of_content_that_lie_elsewhere(
     runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTIPHON_CONTENT_KEYS", f"sqlite+aiosqlite:///{tmp_path / 'keys.db'}")
-    assert runner.invoke(app, ["keys", "list"]).exit_code == 0
+    assert runner.invoke(app, ["keys", "create"]).exit_code == 0
     early = runner.invoke(app, ["backup", str(tmp_path / "state.tar")])
     assert isinstance(early.exception, ConfigurationError) and "no such file" in early.exception.message
     assert not (tmp_path / "state.tar").exists() and events(runner, "backup.created") == []

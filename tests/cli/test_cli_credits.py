@@ -15,12 +15,13 @@ from antiphon.cli.credits import credits
 from antiphon.cli.output import CommandFailed
 from antiphon.errors import InvalidRequest
 from antiphon.ledger import credits as ledger
+from operator_shell import begun
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ANTIPHON_DATABASE", raising=False)
-    return tmp_path / "home"
+    return begun(tmp_path / "home")
 
 
 def run(home: Path, *arguments: str) -> Result:
@@ -87,7 +88,7 @@ def test_it_is_in_the_audit_log(home: Path) -> None:
 def test_an_amount_that_is_none_is_wrong_usage(home: Path, amount: str) -> None:
     failed = run(home, "add", amount)
     assert isinstance(failed.exception, CommandFailed) and failed.exception.exit_code == 2
-    assert not home.exists()
+    assert [file.name for file in home.iterdir()] == ["pepper"], "nothing is made"
 
 
 def test_nothing_and_far_too_much_are_refused(home: Path) -> None:

@@ -7,7 +7,7 @@ from antiphon.cli.administration import opened_moderation
 from antiphon.moderation.monitor import Seen
 from antiphon.moderation.policy import Found
 from antiphon.values import Caller
-from operator_shell import Shell
+from operator_shell import Shell, begun
 
 
 def raised(shell: Shell, request_id: str = "req_1", at: float = 1_800_000_000.0) -> str:
@@ -25,6 +25,7 @@ def raised(shell: Shell, request_id: str = "req_1", at: float = 1_800_000_000.0)
 
 
 def test_flags_are_listed_shown_appealed_against_and_resolved(shell: Shell) -> None:
+    begun(shell.home)
     assert shell.printed("flags", "list") == "Nothing is flagged."
     assert shell.json("flags", "list") == []
     first, second = raised(shell), raised(shell, "req_2", 1_800_000_001.0)

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from antiphon.access import tokens
-from operator_shell import Shell
+from operator_shell import Shell, begun
 
 DAY = 86_400
 
@@ -15,7 +15,7 @@ def test_create_prints_the_key_alone_even_before_the_first_start(shell: Shell) -
     made = shell("keys", "create")
     assert made.exit_code == 0
     assert tokens.is_well_formed(made.stdout.removesuffix("\n"))
-    assert "in project default" in made.stderr and "not shown again" in made.stderr
+    assert f"in project default, for the Antiphon in {shell.home}. It is not shown again." in made.stderr
 
 
 def test_create_prints_json_for_scripts(shell: Shell) -> None:
@@ -66,6 +66,7 @@ def test_the_same_project_is_used_again_and_each_organization_has_its_own(shell:
 def test_what_cannot_be_made_is_told_in_one_line(
     shell: Shell, options: tuple[str, ...], exit_code: int
 ) -> None:
+    begun(shell.home)
     assert shell.failed("keys", "create", *options)[0] == exit_code
     assert shell.json("keys", "list") == []
 
@@ -100,6 +101,7 @@ def test_list_prints_csv_that_no_spreadsheet_takes_for_a_formula(shell: Shell) -
 
 
 def test_list_of_nothing_is_an_empty_list(shell: Shell) -> None:
+    begun(shell.home)
     assert shell.json("keys", "list") == []
     assert len(shell.printed("keys", "list").splitlines()) == 1
     assert len(shell.printed("keys", "list", "--csv").splitlines()) == 1
@@ -112,6 +114,7 @@ def test_list_goes_on_where_a_page_ends(shell: Shell, monkeypatch: pytest.Monkey
 
 
 def test_an_unknown_id_is_one_plain_line(shell: Shell) -> None:
+    begun(shell.home)
     for command in ("revoke", "rotate"):
         assert shell.failed("keys", command, "key_nope") == (1, "There is no such API key.")
 
@@ -128,6 +131,6 @@ def test_rotate_keeps_the_id_and_repeats_itself_by_its_token(shell: Shell) -> No
 
 @pytest.mark.parametrize("grace", ["", "24", "h", "-1h", "1.5h", "1w", "1h1m"])
 def test_a_grace_that_is_none_is_a_usage_error(shell: Shell, grace: str) -> None:
+    begun(shell.home)
     exit_code, message = shell.failed("keys", "rotate", "key_a", "--grace", grace)
     assert exit_code == 2 and "length of time" in message
-    assert not shell.home.exists()

@@ -14,12 +14,13 @@ from antiphon.cli.administration import opened_database
 from antiphon.cli.ledger import ledger
 from antiphon.cli.output import CommandFailed
 from antiphon.storage import tables
+from operator_shell import begun
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ANTIPHON_DATABASE", raising=False)
-    return tmp_path / "home"
+    return begun(tmp_path / "home")
 
 
 def verify(home: Path, *options: str) -> Result:

@@ -23,6 +23,7 @@ from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
 from hub import Hub, serving
+from operator_shell import begun
 from pretended import BASE, TINY, pretend_installed, write
 from sold import instance, put
 from tiny_models import whisper_files, write_gguf
@@ -47,7 +48,7 @@ def run(tmp_path: Path) -> Run:
             raise result.exception  # what the entry point turns into one line
         return result
 
-    (tmp_path / "home").mkdir()
+    begun(tmp_path / "home")
     return invoke
 
 
@@ -239,6 +240,7 @@ def test_pull_prepares_a_model_for_its_engines_or_goes_on_without(
     result = run("pull", str(tmp_path / "m.gguf"), "--name", "mine-2024")
     assert result.exit_code == 0
     assert ("served without fast" in result.stderr) == (engine == "able")
+    assert "Making mine-2024 ready for fast, once." in result.stderr
     home = tmp_path / "home"
     entry = load(home).entries["mine-2024"]
     assert [choice.kind.name for choice in choices(entry, ModelStore(home), Settings())] == [engine]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from operator_shell import Shell
+from operator_shell import Shell, begun
 
 
 def test_a_text_is_scored_without_a_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,4 +40,5 @@ def test_thresholds_are_shown_set_and_forgotten(shell: Shell) -> None:
     ],
 )
 def test_what_is_no_threshold_is_refused(shell: Shell, arguments: tuple[str, ...], exit_code: int) -> None:
+    begun(shell.home)
     assert shell.failed("moderation", "thresholds", *arguments)[0] == exit_code

@@ -23,6 +23,7 @@ from antiphon.ledger import epochs, leases
 from antiphon.ledger.posting import post
 from antiphon.ledger.store import DatabaseStore
 from ledger_rows import NOVEMBER, reserve, settle
+from operator_shell import begun
 
 RANGE = ("--from", "2026-11-01", "--to", "2026-11-30")
 ITEMS = {"model-1": (100, 50, 0), "speech-1": (0, 0, 9)}
@@ -31,7 +32,7 @@ ITEMS = {"model-1": (100, 50, 0), "speech-1": (0, 0, 9)}
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ANTIPHON_DATABASE", raising=False)
-    return tmp_path / "home"
+    return begun(tmp_path / "home")
 
 
 @pytest.fixture
@@ -162,4 +163,4 @@ def test_without_a_range_it_is_this_month_until_today(home: Path) -> None:
 def test_days_that_are_none_are_wrong_usage(home: Path, options: tuple[str, ...]) -> None:
     failed = run(usage, home, *options)
     assert isinstance(failed.exception, CommandFailed) and failed.exception.exit_code == 2
-    assert not home.exists()
+    assert [file.name for file in home.iterdir()] == ["pepper"], "nothing is made"

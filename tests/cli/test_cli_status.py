@@ -16,13 +16,14 @@ from antiphon.cli.administration import opened_database
 from antiphon.cli.main import app
 from antiphon.cli.output import CommandFailed
 from antiphon.errors import InvalidRequest, NotFound
+from operator_shell import begun
 from status_house import Minutes
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ANTIPHON_DATABASE", raising=False)
-    return tmp_path
+    return begun(tmp_path)
 
 
 def run(home: Path, *words: str) -> str:

@@ -14,13 +14,14 @@ from antiphon.cli.main import app
 from antiphon.cli.output import CommandFailed
 from antiphon.errors import ConfigurationError
 from antiphon.storage.database import Database
+from operator_shell import begun
 from pretended import BASE, SMOLLM2, TINY, pretend_installed
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     pretend_installed(tmp_path, SMOLLM2, BASE, TINY)
-    return tmp_path
+    return begun(tmp_path)
 
 
 def run(home: Path, *words: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.privacy.consent import CURRENT, text
-from operator_shell import Shell
+from operator_shell import Shell, begun
 
 
 def test_the_text_is_shown_and_agreed_to(shell: Shell) -> None:
@@ -26,6 +26,7 @@ def test_the_text_is_shown_and_agreed_to(shell: Shell) -> None:
 
 
 def test_what_is_no_consent(shell: Shell) -> None:
+    begun(shell.home)
     exit_code, message = shell.failed("data", "opt-in", "--by", "Ann", "--text", "1999-01")
     assert exit_code == 1 and CURRENT in message
     exit_code, message = shell.failed("data", "opt-in", "--by", "", "--text", CURRENT)

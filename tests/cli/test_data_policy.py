@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operator_shell import Shell
+from operator_shell import Shell, begun
 
 
 def test_policies_are_set_and_shown(shell: Shell) -> None:
@@ -43,6 +43,7 @@ def test_policies_are_set_and_shown(shell: Shell) -> None:
     ],
 )
 def test_what_cannot_be_set(shell: Shell, arguments: tuple[str, ...], code: int, said: str) -> None:
+    begun(shell.home)
     failed, message = shell.failed("data", "policy", "set", *arguments)
     assert failed == code and said in message
     assert {row["days"] for row in shell.json("data", "policy", "show")} == {30}

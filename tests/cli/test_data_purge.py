@@ -17,6 +17,7 @@ from antiphon.cli.data import data
 from antiphon.cli.output import CommandFailed
 from antiphon.privacy.receipts import load_signer
 from antiphon.storage.tables import content_receipt
+from operator_shell import begun
 from privacy_house import DAY, housed
 
 
@@ -29,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "ANTIPHON_WEBHOOK",
     ):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path / "home"
+    return begun(tmp_path / "home")
 
 
 def run(home: Path, command: str, *arguments: str) -> Result:

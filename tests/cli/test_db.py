@@ -8,10 +8,12 @@ from typer.testing import CliRunner
 
 from antiphon.cli.db import db
 from antiphon.cli.output import CommandFailed
+from operator_shell import begun
 from servers import PostgresDatabase, PostgresServer, fresh_database
 
 
 def test_a_new_database_is_upgraded_and_shown(runner: CliRunner, tmp_path: Path) -> None:
+    begun(tmp_path / "home")
     before = runner.invoke(db, ["status", "--json"])
     shown = json.loads(before.stdout)
     assert isinstance(before.exception, CommandFailed) and "antiphon db upgrade" in before.exception.fix
@@ -39,8 +41,9 @@ def test_the_password_of_the_address_is_not_shown(
 
 
 def test_what_is_missing_is_named(
-    runner: CliRunner, postgresql: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    runner: CliRunner, postgresql: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun(tmp_path / "home")
     monkeypatch.setenv("ANTIPHON_DATABASE", postgresql.url)
     postgresql.execute("drop table idempotency")
     shown = runner.invoke(db, ["status"])

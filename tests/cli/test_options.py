@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from antiphon import settings
 from antiphon.cli.main import app
 from antiphon.cli.options import required_key, server_address, with_settings
+from antiphon.cli.output import CommandFailed
 from antiphon.errors import ConfigurationError
 from antiphon.home import FILE_NAME
 from antiphon.settings import Settings
@@ -126,3 +127,53 @@ def test_sources_tell_where_the_value_in_force_was_set(tmp_path: Path) -> None:
         "port": "ANTIPHON_PORT",
         "threads": str(tmp_path / FILE_NAME),
     }
+
+
+READING = [
+    ["keys", "list"],
+    ["keys", "revoke", "key_1"],
+    ["orgs", "list"],
+    ["projects", "list"],
+    ["people", "list"],
+    ["usage"],
+    ["costs"],
+    ["credits", "list"],
+    ["ledger", "verify"],
+    ["audit", "list"],
+    ["audit", "verify"],
+    ["audit", "head"],
+    ["flags", "list"],
+    ["moderation", "thresholds"],
+    ["models", "verify"],
+    ["models", "changes"],
+    ["models", "users", "gpt-3.5-turbo"],
+    ["dedicated", "list"],
+    ["dedicated", "calendar", "m"],
+    ["data", "policy", "show"],
+    ["data", "consent"],
+    ["data", "receipts"],
+    ["data", "public-key"],
+    ["data", "purge"],
+    ["status", "show"],
+    ["status", "incidents", "list"],
+    ["db", "status"],
+    ["backup", "make", "backup"],
+]
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_where_there_is_no_antiphon_nothing_is_made_by_reading(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = runner.invoke(app, command)
+    assert isinstance(done.exception, CommandFailed), done.output
+    assert done.exception.message == f"there is no Antiphon in {tmp_path / 'home'}"
+    assert "--home or ANTIPHON_HOME" in done.exception.fix and done.exception.exit_code == 1
+    assert list(tmp_path.iterdir()) == [], "nothing is made"
+
+
+def test_what_begins_an_antiphon_may_be_read_from_then_on(runner: CliRunner, tmp_path: Path) -> None:
+    made = runner.invoke(app, ["keys", "create"])
+    assert made.exit_code == 0 and f"for the Antiphon in {tmp_path / 'home'}" in made.stderr
+    assert runner.invoke(app, ["keys", "list"]).exit_code == 0

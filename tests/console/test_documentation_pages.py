@@ -84,6 +84,18 @@ async def test_who_has_a_page_is_not_sent_it_again(service: Service) -> None:
     assert (await get(service, "/docs/errors", If_None_Match=headers["etag"]))[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/docs/quickstart", "/docs/search-index.js", "/docs/api"])
+async def test_examples_name_the_address_they_were_asked_under(service: Service, path: str) -> None:
+    _, headers, body = await get(service, path)
+    own = f"http://127.0.0.1:{service.port}/v1".encode()
+    assert own in body and b"http://127.0.0.1:8000" not in body
+    _, others, elsewhere = await get(service, path, Host="ai.example.com")
+    assert elsewhere == body.replace(own.removesuffix(b"/v1"), b"http://ai.example.com")
+    assert headers.get("etag", "a") != others.get("etag", "b")
+    _, _, hostile = await get(service, path, Host="evil.example/<script>")
+    assert b"http://127.0.0.1:8000/v1" in hostile and b"evil.example" not in hostile
+
+
 @pytest.mark.parametrize("name", ["nothing", "images", "README", "missing", "images/%2fetc%2fpasswd"])
 async def test_what_is_not_there_is_said_on_a_page(service: Service, name: str) -> None:
     status, headers, body = await get(service, f"/docs/{name}")

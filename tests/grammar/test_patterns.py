@@ -35,6 +35,15 @@ def test_what_divides_in_many_ways_is_said_in_one(pattern: str) -> None:
     assert len(rules) < 100
 
 
+def test_many_words_are_one_way_and_few_rules() -> None:
+    words = "the to that this they there their then than them these those a an and at as be by".split()
+    rules = Rules({})
+    patterns = Patterns(rules)
+    patterns.rule(rf"^(What|Which)( ({'|'.join(words)})){{2,16}}\?$")
+    assert patterns.surcharge == 0
+    assert len(rules) < 30
+
+
 @pytest.mark.parametrize("pattern", ["^.{0,200}a?.{0,200}$", "^(.{0,16}a?){0,16}$"])
 def test_what_takes_too_many_states_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidSchema, match="too many ways|too large") as refusal:

@@ -23,10 +23,12 @@ from antiphon.inference.metrics import Metrics
 from antiphon.settings import Settings
 from antiphon.spans import Span, Value, Way, begin
 from antiphon.status.counting import Counter
+from antiphon.status.outcomes import PROBES
 from antiphon.values import Caller
 
 _log = logging.getLogger("antiphon.access")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_HEALTH = {"/healthz", "/readyz"}
 _CLOSED = {"connection": "close"}
 _LATE_SECONDS = 0.02
 """From such a wait on, the gateway has more to do than it can."""
@@ -213,7 +215,8 @@ class Edge:
         }
         if self._trace is not None:
             self._trace(way, _whole(exchange, status, seconds))
-        _log.info(
+        _log.log(
+            _level(exchange),
             "%s %s %s %d %.0fms %s",
             exchange.id,
             exchange.method,
@@ -223,6 +226,12 @@ class Edge:
             project,
             extra={"fields": fields},
         )
+
+
+def _level(exchange: Exchange) -> int:
+    """Of a request's line in the log: those that ask how the server is, every second, drown all others."""
+    own = exchange.caller is not None and exchange.caller.organization_id == PROBES
+    return logging.DEBUG if own or exchange.route in _HEALTH else logging.INFO
 
 
 def _whole(exchange: Exchange, status: int, seconds: float) -> Span:

@@ -211,17 +211,19 @@ class Exchange:
     async def answer(
         self, body: bytes, content_type: str = JSON, status: int = 200, headers: Mapping[str, str] = {}
     ) -> None:
-        """A whole answer."""
+        """A whole answer. JSON ends its line, so that a shell's prompt does not follow it on the same."""
         if self.recording is not None and status == 200:
             self.recording.begin(content_type, self.result_headers, streams=False)
             self.recording.add(body)
-        await self._start(status, {"content-type": content_type, "content-length": str(len(body)), **headers})
-        self.sent += len(body)
+        end = b"\n" if body and content_type == JSON else b""
+        length = len(body) + len(end)
+        await self._start(status, {"content-type": content_type, "content-length": str(length), **headers})
+        self.sent += length
         last = max(0, len(body) - 1) // PIECE * PIECE
         for start in range(0, last, PIECE):
             piece = body[start : start + PIECE]
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        await self._send({"type": "http.response.body", "body": body[last:], "more_body": False})
+        await self._send({"type": "http.response.body", "body": body[last:] + end, "more_body": False})
         self._complete = True
 
     async def answer_pieces(

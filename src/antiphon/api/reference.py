@@ -10,6 +10,7 @@ import jinja2
 import msgspec
 
 from antiphon.api.exchange import Exchange
+from antiphon.api.own_address import EXAMPLE, in_page, own_address
 from antiphon.wire.fields import CHAT, COMPLETION, EMBEDDING, MESSAGE, SPEECH
 
 _TREATMENTS = {
@@ -31,8 +32,10 @@ Frame = Callable[[str, Sequence[Heading]], Awaitable[bytes]]
 class ReferenceApi:
     """`/openapi.json`, `/docs/api`, and the style sheet of pages that stand alone; all are made once."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, public_url: str = "") -> None:
+        """`public_url` as the setting has it."""
         self._frame = frame
+        self._public = public_url
         self._sections = ""
         self._headings: list[Heading] = []
         self._document = self._page = b""
@@ -45,7 +48,12 @@ class ReferenceApi:
         )
         self._document = msgspec.json.encode(document)
         operations = _operations(document)
-        shown = {"document": document, "operations": operations, "treatments": _TREATMENTS}
+        shown = {
+            "document": document,
+            "operations": operations,
+            "treatments": _TREATMENTS,
+            "address": EXAMPLE,
+        }
         self._sections = environment.get_template("reference.html").render(shown)
         self._headings = [(one["id"], f"{one['method']} {one['path']}") for one in operations]
         self._headings += [("fields", "What becomes of every field"), ("errors", "Errors")]
@@ -61,7 +69,8 @@ class ReferenceApi:
     async def reference(self, exchange: Exchange) -> None:
         self._page = self._page or await self._frame(self._sections, self._headings)
         headers = {"content-security-policy": CSP}
-        await exchange.answer(self._page, "text/html; charset=utf-8", headers=headers)
+        page = in_page(self._page, own_address(exchange, self._public))
+        await exchange.answer(page, "text/html; charset=utf-8", headers=headers)
 
     async def style(self, exchange: Exchange) -> None:
         await exchange.answer(self._style, "text/css; charset=utf-8")

@@ -89,8 +89,8 @@ def build_edge(
         ready = states and pools.ready and ledger.ready
         return Readiness(status="ready" if ready else "unavailable", deployments=states)
 
-    documentation = Documentation()
-    reference = ReferenceApi(documentation.framed)
+    documentation = Documentation(settings.public_url)
+    reference = ReferenceApi(documentation.framed, settings.public_url)
     idempotency = Idempotency(ledger.idempotency_keys)
     services = (settings, catalogue, gate, pools, ledger.meter, metrics)
     transcription, received = Transcription(*services), Uploads(settings, uploads)

@@ -13,7 +13,7 @@ import typer
 
 from antiphon.cli.administration import Organization
 from antiphon.cli.credits import nano
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.tune import Latency, Of, Percent, Percentile, What
 
@@ -54,7 +54,7 @@ def advise(
         int | None, typer.Option(min=1, max=10**15, help="What is expected, in the place of what was used.")
     ] = None,
     as_json: Json = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Say for each model whether an instance would be cheaper than the shared service, and from when on.
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.progress import MofNCompleteColumn
+from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
 from antiphon.cli.administration import PAGE, Csv, opened_database, show
 from antiphon.cli.models import progress_bars
 from antiphon.cli.moments import written
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def list_events(
     last: Annotated[int, typer.Option(min=1, help="How many, of the newest.")] = 50,
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """List who changed what, the newest first. What concerns the whole installation has no organization."""
 
@@ -80,7 +80,7 @@ def verify(
         ),
     ] = None,
     as_json: Json = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Compute every digest of the log again; exit code 1 if anything was changed, moved, added or removed.
 
@@ -92,7 +92,7 @@ def verify(
     async def run() -> tuple[list[Finding], list[Head]]:
         from antiphon.storage import audit_proof
 
-        with progress_bars(MofNCompleteColumn()) as bars:
+        with progress_bars(MofNCompleteColumn(), TimeRemainingColumn()) as bars:
             async with opened_database(home) as (_, database), database.connect() as connection:
                 proof = partial(
                     audit_proof.verify,
@@ -119,7 +119,7 @@ def verify(
 
 
 @audit.command("head")
-def print_head(as_json: Json = False, home: Home = None) -> None:
+def print_head(as_json: Json = False, home: ExistingHome = None) -> None:
     """Print where each chain of the log ends: keep it elsewhere, for `antiphon audit verify --head`."""
 
     async def run() -> list[Head]:

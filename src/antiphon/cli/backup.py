@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from typer.core import TyperGroup
 
 from antiphon import settings
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.home import home_folder
 
 _MAKE, _VERIFY = "make", "verify"
@@ -45,7 +45,7 @@ def make(
         bool, typer.Option("--models", help="Also the files of models, which can be pulled again.")
     ] = False,
     as_json: Json = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Copy the whole state, of one moment: `antiphon backup FOLDER` is the same.
 

@@ -9,7 +9,7 @@ import typer
 
 from antiphon.cli import reports
 from antiphon.cli.administration import Csv, Organization
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Json
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,7 +32,7 @@ def costs(
     items: Annotated[bool, typer.Option("--items", help="Tell input, output and sound apart.")] = False,
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Show what an organization has to pay, in US dollars to the last nano-dollar, in UTC."""
     from antiphon.ledger.usage import dollars

@@ -14,7 +14,7 @@ import typer
 from msgspec.structs import asdict
 
 from antiphon.cli.administration import Csv, Organization, opened_database, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def add(
 
 @credits.command("list")
 def list_credits(
-    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: Home = None
+    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None
 ) -> None:
     """List the credits of an organization; what is left of them goes to stderr."""
     from antiphon.ledger import credits as ledger

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from antiphon.cli.administration import Csv, Organization, opened_database, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 
 if TYPE_CHECKING:
     from antiphon.privacy.consent import Decision
@@ -74,7 +74,7 @@ def consent(
     org: Organization = "default",
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """List what an organization decided about training on its content, the newest first; days are UTC."""
     if text:

@@ -11,7 +11,7 @@ import typer
 
 from antiphon import settings
 from antiphon.cli.administration import PAGE, every, opened_database
-from antiphon.cli.options import Home
+from antiphon.cli.options import ExistingHome
 from antiphon.cli.output import CommandFailed, ExitCode, err_console
 from antiphon.errors import AntiphonError
 
@@ -31,7 +31,7 @@ def export(
             "--training", help="What may be trained on instead: of all that are opted in, or of one alone."
         ),
     ] = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Give out what is kept: a line of JSON for each request, in the shape of batches, and recordings.
 
@@ -94,7 +94,7 @@ def erase(
         str | None, typer.Option("--project", help="Of this project alone, by name or id.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is really meant.")] = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Erase all content that is kept of an organization, or of a project, now and in every backup.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 import typer
 
 from antiphon.cli.administration import Csv, Organization, opened_database, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.wire.admin.data_retention import ProjectRetentionType
 
@@ -31,7 +31,7 @@ policy = typer.Typer(
 
 @policy.command("show")
 def show_policies(
-    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: Home = None
+    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None
 ) -> None:
     """Show the policy of an organization and of each of its projects; 0 days: content is never written."""
 

@@ -11,7 +11,7 @@ import typer
 
 from antiphon import settings
 from antiphon.cli.administration import Csv, opened_database, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Json
 from antiphon.cli.output import CommandFailed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Known = Annotated[
 ]
 
 
-def purge(as_json: Json = False, home: Home = None) -> None:
+def purge(as_json: Json = False, home: ExistingHome = None) -> None:
     """Delete what has expired now, as a running server does every minute, and sign the receipt of it."""
 
     async def run() -> Body | None:
@@ -70,7 +70,7 @@ def receipts(
     known: Known = None,
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """List what was deleted: how much, when, and by which policy; exit code 1 if a receipt is not sound.
 
@@ -101,7 +101,7 @@ def receipts(
         typer.echo(f"{len(found)} receipts are sound.", err=True)
 
 
-def public_key(home: Home = None) -> None:
+def public_key(home: ExistingHome = None) -> None:
     """Print the key that signatures of this data folder's receipts are checked with: Ed25519, in base64."""
     typer.echo(_own(home))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from antiphon import settings
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import CommandFailed
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ db = typer.Typer(help="Look at the database's tables, and upgrade them.", no_arg
 
 
 @db.command()
-def status(as_json: Json = False, home: Home = None) -> None:
+def status(as_json: Json = False, home: ExistingHome = None) -> None:
     """Show the database's revision beside the one that this version needs; exit code 1 if they differ."""
     address, found = asyncio.run(_looked_at(home))
     _print(address, found, as_json)

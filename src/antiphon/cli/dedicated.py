@@ -15,7 +15,7 @@ import typer
 from antiphon.cli.administration import PAGE, Csv, Organization, every, opened_house, show
 from antiphon.cli.credits import nano
 from antiphon.cli.moments import moment, written
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def create(
 
 @dedicated.command("list")
 def list_instances(
-    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: Home = None
+    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None
 ) -> None:
     """List the instances of an organization, those that are over, too."""
 
@@ -116,7 +116,7 @@ def update(
     until: Until = None,
     no_end: Annotated[bool, typer.Option("--no-end", help="It goes on until it is deleted.")] = False,
     spill_over: SpillOver = None,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Change an instance at once: a new size is billed from this second on."""
     from antiphon.operations.orders import Change
@@ -145,7 +145,7 @@ def update(
 
 
 @dedicated.command()
-def delete(id: Id, org: Organization = "default", home: Home = None) -> None:
+def delete(id: Id, org: Organization = "default", home: ExistingHome = None) -> None:
     """End an instance now: it costs nothing from this second on."""
 
     async def run() -> Standing:
@@ -162,7 +162,7 @@ def show_calendar(
     until: Until = None,
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Show for how many more replicas of a model there is room, and when."""
     begin = int(time.time())

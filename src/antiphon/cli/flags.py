@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from antiphon.cli.administration import Csv, Organization, opened_moderation, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Json
 
 if TYPE_CHECKING:
     from antiphon.moderation.flags import Flag
@@ -40,7 +40,7 @@ def list_flags(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")] = 50,
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """List flags, the newest first."""
 
@@ -60,7 +60,7 @@ def list_flags(
 
 
 @flags.command("show")
-def show_flag(flag: Named, as_json: Json = False, home: Home = None) -> None:
+def show_flag(flag: Named, as_json: Json = False, home: ExistingHome = None) -> None:
     """Show one flag: what was found where, what is said against it, what was decided. Never what was
     written."""
 
@@ -87,7 +87,7 @@ def resolve(
         typer.Argument(help="`dismissed` takes back what was done because of it."),
     ],
     answer: Annotated[str, typer.Option("--answer", help="In words: an appeal needs one.")] = "",
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Decide about a flag, and answer its appeal."""
 
@@ -103,7 +103,7 @@ def appeal(
     flag: Named,
     text: Annotated[str, typer.Argument(help="Why the flag is wrong.")],
     org: Organization = "default",
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Record, for an organization's owner, what is said against one of its flags."""
 

@@ -12,8 +12,9 @@ import msgspec
 import typer
 
 from antiphon.cli.administration import PAGE, Csv, Organization, every, opened, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
+from antiphon.home import home_folder
 from antiphon.values import Role
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ def create(
             return await access.keys.create(new, by=None)
 
     key, secret = asyncio.run(run())
-    _print_secret(key, secret, as_json)
+    _print_secret(key, secret, as_json, home)
 
 
 @keys.command("list")
-def list_keys(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> None:
+def list_keys(as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None) -> None:
     """List every key of the installation, the revoked and expired ones too."""
 
     async def run() -> list[ApiKey]:
@@ -100,7 +101,7 @@ def list_keys(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> 
 
 
 @keys.command()
-def revoke(key_id: KeyId, home: Home = None) -> None:
+def revoke(key_id: KeyId, home: ExistingHome = None) -> None:
     """Revoke a key: within a second a running server refuses it."""
 
     async def run() -> None:
@@ -123,7 +124,7 @@ def rotate(
         typer.Option(help="A name for this rotation: asked for again, it gives the same secret."),
     ] = None,
     as_json: Json = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Give a key a new secret and print it. The key keeps its id, limits and usage."""
     seconds = _seconds(grace)
@@ -134,7 +135,7 @@ def rotate(
             return await access.keys.rotate(key.realm, key_id, token=token, grace_seconds=seconds, by=None)
 
     key, secret = asyncio.run(run())
-    _print_secret(key, secret, as_json)
+    _print_secret(key, secret, as_json, home)
 
 
 async def _realm(access: Access, org: str, project: str, operator: bool) -> Realm:
@@ -164,10 +165,11 @@ def _row(key: ApiKey) -> dict[str, Any]:
     return row
 
 
-def _print_secret(key: ApiKey, secret: str, as_json: bool) -> None:
+def _print_secret(key: ApiKey, secret: str, as_json: bool, home: str | None) -> None:
     if as_json:
         typer.echo(json.dumps({"id": key.id, "value": secret}))
         return
     typer.echo(secret)
     place = f"in project {key.project}" if key.project else f"of kind {key.kind}"
-    typer.echo(f"{key.id} {place}. It is not shown again.", err=True)
+    folder = home_folder({"home": home})
+    typer.echo(f"{key.id} {place}, for the Antiphon in {folder}. It is not shown again.", err=True)

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from antiphon.cli.administration import opened_database
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Json
 from antiphon.cli.output import CommandFailed
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _group() -> None:
 
 
 @ledger.command()
-def verify(as_json: Json = False, home: Home = None) -> None:
+def verify(as_json: Json = False, home: ExistingHome = None) -> None:
     """Derive every balance and page from the log of requests again; exit code 1 on a difference of anything.
 
     A running server may go on meanwhile: what is read is the books of one moment.

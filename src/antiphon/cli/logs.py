@@ -11,8 +11,8 @@ from antiphon.spans import request_id
 
 _FIELDS = "fields"
 """What a record may carry beside its text: `extra={"fields": {...}}`."""
-_NOISY = ("alembic", "aiosqlite", "asyncio", "opentelemetry", "urllib3")
-"""Of these only warnings are wanted: what they say beyond may hold what we would never log."""
+_NOISY = ("alembic", "aiosqlite", "asyncio", "opentelemetry", "urllib3", "uvicorn")
+"""Of these only warnings are wanted: what they say beyond may hold what we would never log, or is known."""
 
 
 class Json(logging.Formatter):

@@ -17,9 +17,9 @@ from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    MofNCompleteColumn,
     ProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
@@ -35,7 +35,7 @@ from antiphon.catalogue.choices import choices
 from antiphon.catalogue.entries import Entry
 from antiphon.catalogue.store import ModelStore, Progress
 from antiphon.cli.administration import acted
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import err_console, line
 from antiphon.errors import ConfigurationError
 from antiphon.settings import DATABASE_NAME
@@ -104,7 +104,7 @@ def verify(
         str | None,
         typer.Argument(metavar="[MODEL]", help="Only this one, instead of all that are installed."),
     ] = None,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Hash every file of the installed models anew. The exit code is 1 if any is missing or damaged."""
     folder = _folder(home)
@@ -135,7 +135,7 @@ def verify(
 @models.command()
 def remove(
     model: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="The snapshot whose files are deleted.")],
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Delete a snapshot's files. Its entry stays in the catalogue, so it can be pulled again.
 
@@ -170,7 +170,10 @@ def prepare(store: ModelStore, entry: Entry, chosen: settings.Settings) -> None:
     ]:
         kind = lacking[0]
         try:
-            with progress_bars(MofNCompleteColumn()) as progress:
+            typer.echo(
+                f"Making {entry.id} ready for {kind.name}, once. A small model takes half a minute:", err=True
+            )
+            with progress_bars(TimeElapsedColumn()) as progress:
                 preparing.prepare(store, entry, kind, progress)
         except ConfigurationError as problem:
             if kind.name in failed or len(entry.engines) == 1:
@@ -278,18 +281,17 @@ def _table(rows: list[_Row]) -> Table:
 
 @contextmanager
 def progress_bars(*told: ProgressColumn) -> Iterator[Progress]:
-    """A bar for each file or step on stderr, with what is `told` of it (bytes and rate) and the time left."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        *(told or (DownloadColumn(), TransferSpeedColumn())),
-    )
-    with Bars(*columns, TimeRemainingColumn(), console=err_console()) as bars:
+    """A bar for each file or step on stderr, with what is `told` of it: by default bytes, rate and time left.
+
+    One that is done in one go moves until it is.
+    """
+    said = told or (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Bars(TextColumn("{task.description}"), BarColumn(), *said, console=err_console()) as bars:
         tasks = {}
 
         def show(file: str, done: int, total: int) -> None:
             if file not in tasks:
-                tasks[file] = bars.add_task(file, total=total)
-            bars.update(tasks[file], completed=done)
+                tasks[file] = bars.add_task(file, total=None)
+            bars.update(tasks[file], completed=done, total=total if done or total > 1 else None)
 
         yield show

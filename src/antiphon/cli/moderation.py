@@ -9,7 +9,7 @@ import typer
 
 from antiphon import settings
 from antiphon.cli.administration import Csv, opened_moderation, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def thresholds(
     reset: Annotated[bool, typer.Option("--reset", help="Forget what was set.")] = False,
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Show the thresholds in force, or set one: with --category, --action and --at."""
     given = [category, action, at]

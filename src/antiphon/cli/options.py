@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from antiphon import settings
+from antiphon.cli.output import CommandFailed
 from antiphon.errors import ConfigurationError
-from antiphon.settings import Row, Settings
+from antiphon.home import home_folder
+from antiphon.settings import DATABASE_NAME, Row, Settings
 
 METAVARS = {bool: "BOOL", int: "INT", float: "FLOAT"}
+_MARKS = ("pepper", DATABASE_NAME)
+"""Files of which every data folder has one since its first command or start, wherever its database is."""
 
-Home = Annotated[str | None, typer.Option("--home", help="Data folder; default as for `antiphon serve`.")]
+
+def _existing(home: str | None) -> str | None:
+    """The folder as it was given. Raises `CommandFailed` where nothing has ever begun in it."""
+    folder = home_folder({"home": home})
+    if not any(os.path.exists(folder / name) for name in _MARKS):
+        raise CommandFailed(
+            f"there is no Antiphon in {folder}",
+            fix="name its data folder with --home or ANTIPHON_HOME; `antiphon serve` begins a new one",
+        )
+    return home
+
+
+_HELP = "Data folder; default as for `antiphon serve`."
+Home = Annotated[str | None, typer.Option("--home", help=_HELP)]
+ExistingHome = Annotated[str | None, typer.Option("--home", help=_HELP, callback=_existing)]
+"""For commands that read, or change what is there: they begin no data folder, where a name was mistyped."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 BaseUrl = Annotated[
     str | None,

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from antiphon.cli.administration import PAGE, Csv, Organization, every, opened, opened_moderation, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.values import Role
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def create(
 
 
 @orgs.command("list")
-def list_organizations(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> None:
+def list_organizations(as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None) -> None:
     """List every organization."""
 
     async def run() -> list[Found]:
@@ -57,7 +57,7 @@ def list_organizations(as_json: Json = False, as_csv: Csv = False, home: Home = 
 
 @orgs.command()
 def members(
-    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: Home = None
+    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None
 ) -> None:
     """List the members of an organization."""
 
@@ -89,7 +89,7 @@ def add_member(
 
 
 @orgs.command()
-def remove_member(email: Email, org: Organization = "default", home: Home = None) -> None:
+def remove_member(email: Email, org: Organization = "default", home: ExistingHome = None) -> None:
     """Remove a member from an organization, and revoke the member's keys."""
 
     async def run() -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from antiphon import settings
 from antiphon.cli.administration import Csv, Organization, opened, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.errors import InvalidRequest
 
 people = typer.Typer(no_args_is_help=True, help="People who sign in to the console.")
@@ -18,7 +18,7 @@ _MINUTES = 15
 
 
 @people.command("list")
-def list_people(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> None:
+def list_people(as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None) -> None:
     """List the members of all organizations, and whether they can sign in."""
 
     async def run() -> list[dict[str, Any]]:

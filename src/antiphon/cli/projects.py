@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from antiphon.cli.administration import PAGE, Csv, Organization, every, opened, show
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 
 if TYPE_CHECKING:
     from antiphon.access.projects import Project
@@ -39,7 +39,7 @@ def create(
 
 @projects.command("list")
 def list_projects(
-    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: Home = None
+    org: Organization = "default", as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None
 ) -> None:
     """List the projects of an organization, the archived ones too."""
 
@@ -60,7 +60,7 @@ def list_projects(
 def archive(
     name: Annotated[str, typer.Argument(help="The project, by name or id.")],
     org: Organization = "default",
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Archive a project for good: within a second a running server refuses its keys."""
 

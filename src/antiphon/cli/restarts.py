@@ -34,7 +34,8 @@ class Restarts:
     """Of one server process. One that has no parent here is told by signals, and tells of itself in a file;
     one that has is told by that parent, its guardian.
 
-    `listener` and `lock` are file descriptors that stay open for as long as this object is in use.
+    `listener` and `lock` are file descriptors that stay open for as long as this object is in use, and the
+    port of `settings` is the one that it really listens on.
     """
 
     def __init__(self, settings: Settings, handed: Handed | None, listener: int, lock: int) -> None:
@@ -58,6 +59,7 @@ class Restarts:
             pid=os.getpid(),
             server=os.getpid(),
             version=__version__,
+            port=settings.port,
             starting=True,
             restarts=handed.restarts if handed else 0,
             restarting=handed is not None,

@@ -37,11 +37,11 @@ def serve(settings: Settings) -> None:
         with _only_one(settings.home_path, handed) as lock, _listening(settings, handed) as listener:
             # The gateway closes its own when it takes no more connections: some may still wait in this.
             with listener.dup() as kept:
-                restarts = Restarts(settings, handed, kept.fileno(), lock)
-                restarts.begin()
-                example = _chat_alias(_installed(settings))
                 # Where it really listens: a port that the system chose is one that probes have to know.
                 served = replace(settings, port=listener.getsockname()[1])
+                restarts = Restarts(served, handed, kept.fileno(), lock)
+                restarts.begin()
+                example = _chat_alias(_installed(settings))
                 work = _alone if settings.processes == 1 else _several
                 uvloop.run(work(served, listener, example, restarts))
                 restarts.close()

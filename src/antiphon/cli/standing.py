@@ -20,6 +20,8 @@ class Standing(msgspec.Struct, frozen=True):
     server: int
     """The one that takes requests, itself or a child of it."""
     version: str
+    port: int = 0
+    """Where it listens; 0 if it is of a version that did not say."""
     starting: bool = False
     """Whether it has not been ready yet, and cannot be restarted."""
     restarts: int = 0

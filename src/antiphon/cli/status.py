@@ -15,7 +15,7 @@ import typer
 from antiphon import settings
 from antiphon.cli.administration import Csv, opened_database, show
 from antiphon.cli.moments import moment, written
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ Text = Annotated[str, typer.Argument(help="What everybody reads of it.")]
 
 
 @status.command("show")
-def show_status(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> None:
+def show_status(as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None) -> None:
     """Show the state, the uptime and the error budget of each API, as the status page does."""
 
     async def run() -> Any:
@@ -69,7 +69,7 @@ def show_status(as_json: Json = False, as_csv: Csv = False, home: Home = None) -
 
 
 @incidents.command("list")
-def list_incidents(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> None:
+def list_incidents(as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None) -> None:
     """List incidents, the newest first."""
 
     async def run() -> list[Incident]:
@@ -115,14 +115,14 @@ def open_incident(
 
 
 @incidents.command("note")
-def note_incident(id: Id, text: Text, home: Home = None) -> None:
+def note_incident(id: Id, text: Text, home: ExistingHome = None) -> None:
     """Add a note to an incident."""
     changed = _changed(home, lambda service: service.note(id, text, by=None))
     typer.echo(f"{changed.id} has {len(changed.notes)} notes.")
 
 
 @incidents.command("resolve")
-def resolve_incident(id: Id, text: Text, home: Home = None) -> None:
+def resolve_incident(id: Id, text: Text, home: ExistingHome = None) -> None:
     """Say that an incident is over, or that maintenance ended before its time."""
     changed = _changed(home, lambda service: service.resolve(id, text, by=None))
     typer.echo(f"{changed.id} is resolved.")

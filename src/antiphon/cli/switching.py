@@ -21,7 +21,7 @@ from antiphon.catalogue.store import ModelStore
 from antiphon.cli.administration import Csv, opened_database, show
 from antiphon.cli.models import prepare
 from antiphon.cli.moments import moment, written
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.errors import ConfigurationError
 
@@ -137,7 +137,7 @@ def keep(
 
 def cancel(
     change: Annotated[str, typer.Argument(metavar="ID", help="As antiphon models changes shows it.")],
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Call off a switch that was announced and has not happened."""
 
@@ -149,7 +149,7 @@ def cancel(
     asyncio.run(run())
 
 
-def list_changes(as_json: Json = False, as_csv: Csv = False, home: Home = None) -> None:
+def list_changes(as_json: Json = False, as_csv: Csv = False, home: ExistingHome = None) -> None:
     """List what aliases have meant and will mean, and which snapshots end."""
 
     async def run() -> list[dict[str, Any]]:
@@ -165,7 +165,7 @@ def users(
     days: Annotated[int, typer.Option(min=1, max=3650, help="How far to look back.")] = 30,
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """List who used a snapshot, by any of its names: whom to tell before it ends."""
     # Imported here, since every other command starts without a database.

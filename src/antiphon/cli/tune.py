@@ -19,7 +19,7 @@ from rich import progress as bars
 from rich.console import Console
 
 from antiphon.cli.administration import PIPE_WIDTH, Organization
-from antiphon.cli.options import BaseUrl, Home, Json, server_address
+from antiphon.cli.options import BaseUrl, ExistingHome, Json, server_address
 from antiphon.cli.output import CommandFailed, ExitCode, err_console, line, try_file, unwritable
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def tune(
     project: Annotated[str, typer.Option(help="The project whose key asks, for the time.")] = "default",
     as_json: Json = False,
     base_url: BaseUrl = None,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Measure an instance at one load after another: tokens a second against latency.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.cli import reports
 from antiphon.cli.administration import Csv, Organization
-from antiphon.cli.options import Home, Json
+from antiphon.cli.options import ExistingHome, Json
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,7 +34,7 @@ def usage(
     group_by: reports.Groups = None,
     as_json: Json = False,
     as_csv: Csv = False,
-    home: Home = None,
+    home: ExistingHome = None,
 ) -> None:
     """Show what an organization used: requests, tokens and seconds of sound that were charged, in UTC."""
     groups = tuple(group_by or ())

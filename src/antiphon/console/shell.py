@@ -16,6 +16,7 @@ from antiphon.access.permissions import Permission, allows
 from antiphon.api.auth import COOKIE, proven_of, session_of
 from antiphon.api.envelope import known
 from antiphon.api.exchange import Exchange
+from antiphon.api.own_address import own_address
 from antiphon.api.routes import Failing, Handler, Route, Router
 from antiphon.console.forms import Form, read
 from antiphon.console.navigation import visible
@@ -216,7 +217,7 @@ class Shell:
 
     def address(self, exchange: Exchange) -> str:
         """Where people reach this server, as `http://127.0.0.1:8000`."""
-        return self._public or f"http://{exchange.headers.get('host', '127.0.0.1')}"
+        return own_address(exchange, self._public)
 
     async def failed(self, exchange: Exchange, problem: BaseException) -> None:
         """Say what went wrong: who is not signed in is led there, and a form that was not even read leads

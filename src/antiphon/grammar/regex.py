@@ -5,6 +5,8 @@ Everything that a grammar cannot say, such as a look-ahead or a back-reference, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from string import hexdigits
 
 from antiphon.grammar.nodes import EMPTY, Chars, Choice, Node, Repeat, Sequence, Text, choice, sequence
@@ -67,7 +69,7 @@ class _Parser:
         parts = []
         while self._next() not in ("", "|", ")") and not self._at_end_anchor():
             parts.append(self._repeated(self._atom()))
-        return sequence(*parts)
+        return sequence(*_words(parts))
 
     def _at_end_anchor(self) -> bool:
         """Whether a `$` ends an alternative of the whole pattern; elsewhere it is refused as an atom."""
@@ -222,6 +224,15 @@ class _Parser:
             return False
         self._at += 1
         return True
+
+
+def _words(parts: Iterable[Node]) -> Iterator[Node]:
+    """Letters one after the other as one text: `choice` lets those of many that begin alike branch later."""
+    for are_texts, alike in groupby(parts, lambda part: isinstance(part, Text)):
+        if are_texts:
+            yield Text("".join(part.text for part in alike if isinstance(part, Text)))
+        else:
+            yield from alike
 
 
 def _looped(node: Node) -> Node:

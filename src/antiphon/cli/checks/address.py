@@ -8,6 +8,7 @@ import socket
 
 import msgspec
 
+from antiphon.cli import standing
 from antiphon.cli.checks import Finding
 from antiphon.cli.options import local_host
 from antiphon.settings import Settings
@@ -50,11 +51,25 @@ def _occupant(settings: Settings, where: str) -> Finding:
             f"{where} is taken by another program",
             "stop that program, or choose another port with ANTIPHON_PORT",
         )
+    if elsewhere := _elsewhere(settings):
+        return Finding(
+            "warning",
+            f"an Antiphon answers at {where}, but not that of {settings.home_path}: {elsewhere}",
+            "set ANTIPHON_HOME to the data folder of the one that answers, or ANTIPHON_PORT to another port",
+        )
     states = ", ".join(f"{snapshot} {state}" for snapshot, state in readiness.deployments.items())
     detail = f"an Antiphon answers at {where}: {readiness.status}" + (f" ({states})" if states else "")
     if readiness.status == "ready":
         return Finding("ok", detail)
     return Finding("warning", detail, "wait until it is ready, or read the logs in its data folder")
+
+
+def _elsewhere(settings: Settings) -> str:
+    """Why who answers at the address cannot be the server of the data folder; empty if it may be."""
+    own = standing.read(settings.home_path)
+    if own is None:
+        return "none runs there"
+    return f"that one listens on port {own.port}" if own.port not in (0, settings.port) else ""
 
 
 def _readiness(host: str, port: int) -> Readiness:

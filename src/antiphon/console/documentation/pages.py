@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from antiphon.api.exchange import Exchange
+from antiphon.api.own_address import in_page, in_script, own_address
 from antiphon.api.reference import CSP
 from antiphon.api.routes import Route
 from antiphon.console.documentation import outline, search
@@ -19,9 +20,10 @@ from antiphon.console.documentation.site import MISSING, Frame, build
 from antiphon.errors import NotFound
 
 HTML = "text/html; charset=utf-8"
+SCRIPT = "text/javascript; charset=utf-8"
 KINDS = {
     ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".js": SCRIPT,
     ".json": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
@@ -31,13 +33,26 @@ KINDS = {
 class File(msgspec.Struct, frozen=True):
     body: bytes
     kind: str
-    tag: str
+    digest: bytes
+
+    def named(self, address: str) -> tuple[bytes, str]:
+        """What is sent to whoever reaches this server at `address`, which its examples name; and its ETag."""
+        tag = hashlib.sha256(self.digest + address.encode()).hexdigest()[:24]
+        write = _WRITERS.get(self.kind)
+        return write(self.body, address) if write else self.body, f'"{tag}"'
+
+
+_WRITERS = {HTML: in_page, SCRIPT: in_script}
 
 
 class Documentation:
-    """Made once, beside the event loop, when somebody asks for the first page; then kept."""
+    """Made once, beside the event loop, when somebody asks for the first page; then kept.
 
-    def __init__(self) -> None:
+    `public_url` as the setting has it.
+    """
+
+    def __init__(self, public_url: str = "") -> None:
+        self._public = public_url
         self._files: Mapping[str, File] = {}
         self._making = asyncio.Lock()
         self._reference: Sequence[Section] = ()
@@ -71,11 +86,12 @@ class Documentation:
             raise NotFound("There is no such page.", code="unknown_url")
         known = name in files and name != MISSING
         file, status = files[name if known else MISSING], 200 if known else 404
-        headers = {"content-security-policy": CSP, "cache-control": "no-cache", "etag": file.tag}
-        if status == 200 and file.tag in exchange.headers.get("if-none-match", ""):
+        body, tag = file.named(own_address(exchange, self._public))
+        headers = {"content-security-policy": CSP, "cache-control": "no-cache", "etag": tag}
+        if status == 200 and tag in exchange.headers.get("if-none-match", ""):
             await exchange.answer(b"", file.kind, 304, headers)
         else:
-            await exchange.answer(file.body, file.kind, status, headers)
+            await exchange.answer(body, file.kind, status, headers)
 
     async def framed(self, html: str, headings: Sequence[tuple[str, str]]) -> bytes:
         """The API reference as a page of the site: its sections, with the ids and titles of them."""
@@ -100,4 +116,4 @@ def _reference(html: str, headings: Sequence[tuple[str, str]]) -> bytes:
 
 def _file(name: str, body: bytes) -> File:
     kind = KINDS.get(PurePosixPath(name).suffix, HTML)
-    return File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
+    return File(body, kind, hashlib.sha256(body).digest())

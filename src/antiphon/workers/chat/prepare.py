@@ -48,6 +48,7 @@ def _fill(model: Path, folder: Path, tell: Tell) -> None:
     tell("reading", 0, 1)
 
     def quantized(done: int, total: int) -> None:
+        tell("reading", 1, 1)  # what is in the file is known, now that its weights come
         tell("quantizing", done, total)
 
     if model.is_dir():
