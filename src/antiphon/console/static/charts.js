@@ -10,10 +10,11 @@ const HATCHES = ["", "/", "\\", "x", "."];
 const colour = (look) => token(`series-${look < 0 ? COLOURS + 1 : (look % COLOURS) + 1}`);
 const hatch = (look) => (look < 0 ? "" : HATCHES[Math.floor(look / COLOURS) % HATCHES.length]);
 
-// Days are named as days, some seven of them, today among them; hours as the library does.
+// Days are named as days, as many as there is room for, the last among them; hours as the library does.
 const DAY = 86_400_000;
 const named = (days) => ({
-  tickformat: days.length > 92 ? "%-d %b %Y" : "%-d %b", tick0: days.at(-1), dtick: DAY * Math.ceil(days.length / 7),
+  tickformat: days.length > 92 ? "%-d %b %Y" : "%-d %b", tick0: days.at(-1),
+  dtick: DAY * Math.ceil(days.length / (window.innerWidth < 600 ? 4 : 7)),
 });
 
 // Plotly reads tags in texts: what somebody called a project is none.
