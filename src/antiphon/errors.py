@@ -20,7 +20,7 @@
     ├── UnsupportedMediaType 415      a body that is neither JSON nor the form asked for
     ├── HeadersTooLarge 431           request line and headers over the limit
     ├── RateLimited 429               a rate of requests, tokens or sound, or too many at once
-    ├── InsufficientQuota 429         a spend limit or a prepaid balance that the request would pass
+    ├── InsufficientQuota 429         a budget or a prepaid balance that the request would pass
     ├── ClientGone 499                never sent: nobody is left to read it
     ├── InternalError 500             a bug of ours; the text says nothing of the inside
     ├── Unavailable 503               no engine, too many waiting, or shutting down

@@ -69,6 +69,23 @@ async def test_nothing_else_can_be_entered(world: World) -> None:
             await entering.enter(proof, member_id)
 
 
+async def test_a_new_password_keeps_what_the_proof_still_opens_and_no_more(world: World) -> None:
+    entering, people = world.access.entering, world.access.people
+    mine = await several(world, "acme", "other", "third")
+    proof = await proven(world)
+    caller = await who(world, await entering.enter(proof, mine["acme"]))
+    world.wall += 1
+    other = next(one for one in await people.list() if one.member_id == mine["other"])
+    await people.redeem(await people.link(other.organization_id, other.member_id, by=None), "a new password")
+    await people.change_password(caller, PASSWORD, "another password")
+    assert [one.organization for one in await entering.choices(proof)] == ["third"]
+    renewed = await entering.renewed(proof, mine["acme"])
+    assert [one.organization for one in await entering.choices(renewed)] == ["acme", "third"]
+    assert await entering.enter(renewed, mine["acme"])
+    with pytest.raises(Unauthenticated):
+        await entering.enter(renewed, mine["other"])
+
+
 async def test_a_proof_belongs_to_one_session_or_lasts_for_minutes(world: World) -> None:
     entering = world.access.entering
     await several(world, "acme", "other")

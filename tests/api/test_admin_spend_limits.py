@@ -1,4 +1,4 @@
-"""Spend limits of an organization and of a project through the API."""
+"""Budgets of an organization and of a project through the API."""
 
 from __future__ import annotations
 

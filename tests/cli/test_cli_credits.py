@@ -58,7 +58,7 @@ def test_one_that_has_an_id_is_given_once(home: Path) -> None:
 
 def test_no_credits_are_an_empty_list(home: Path) -> None:
     assert listed(home) == []
-    assert run(home, "list").stderr == "$0.000000000 are left.\n"
+    assert run(home, "list").stderr == "$0.00 are left.\n"
 
 
 def test_a_long_list_is_whole(home: Path) -> None:

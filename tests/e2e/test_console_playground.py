@@ -229,7 +229,7 @@ def test_what_is_paid_by_the_hour_costs_nothing_by_the_token(browser: Browser, s
         page.eval_on_selector("#model option:checked", "(one, own) => Object.assign(one.dataset, own)", own)
         page.get_by_label("Most tokens").fill("8")
         send(page, "Say hello.")
-        expect(page.locator("#meaning")).to_contain_text("on your own “nights”, for $1.5 an hour")
+        expect(page.locator("#meaning")).to_contain_text("on your own “nights”, for $1.50 an hour")
         expect(page.locator(".message.assistant")).to_contain_text("paid by the hour of “nights”")
 
 

@@ -123,13 +123,13 @@ def test_costs_are_drawn_for_the_days_that_are_chosen(browser: Browser, server: 
         page = visitor.page
         page.goto("/costs?group=item")
         expect(page.locator(TRACES)).to_have_count(2)
-        expect(page.locator(".figure").first).to_have_text("$0.009000003")
+        expect(page.locator(".figure").first).to_have_text("$0.009")
         _sound(page)
         page.get_by_text("Other days").click()
         page.get_by_label("From", exact=True).fill("2026-01-01")
         page.get_by_label("To, with that day").fill("2026-01-02")
         page.get_by_role("button", name="Show").click()
-        expect(page.get_by_text("Nothing was paid for in these days")).to_be_visible()
+        expect(page.get_by_text("Nothing was paid for in this time")).to_be_visible()
         _sound(page)
 
 
@@ -138,9 +138,9 @@ def test_an_owner_sets_a_budget_and_a_rate(browser: Browser, server: Server) -> 
         page = visitor.page
         page.goto("/limits")
         page.get_by_label("Dollars a month of The whole organization").fill("12.50")
-        page.get_by_role("button", name="Set the limit of The whole organization").click()
+        page.get_by_role("button", name="Set the budget of The whole organization").click()
         expect(page.get_by_role("status")).to_contain_text("in force")
-        expect(page.get_by_role("row").filter(has_text="The whole organization")).to_contain_text("$12.5")
+        expect(page.get_by_role("row").filter(has_text="The whole organization")).to_contain_text("$12.50")
         page.get_by_role("link", name=f"Change the limits of {CHAT}").click()
         page.get_by_label("Requests a minute").fill("600")
         _sound(page)
@@ -162,7 +162,7 @@ def test_an_instance_is_quoted_reserved_drawn_and_called_off(browser: Browser, s
         order.get_by_label("Name").fill("launch")
         order.get_by_label("From (UTC)").fill(time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + DAY)))
         order.get_by_role("button").click()
-        expect(page.get_by_text("$1.5 an hour for each replica")).to_be_visible()
+        expect(page.get_by_text("$1.50 an hour for each replica")).to_be_visible()
         _sound(page)
         page.get_by_role("button", name="Reserve it").click()
         expect(page.get_by_role("status")).to_contain_text("is reserved")

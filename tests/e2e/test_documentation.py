@@ -72,6 +72,9 @@ def searched(page: Page) -> None:
     expect(options.first).to_be_visible()
     for option in options.all():
         assert "rate_limit_exceeded" in (option.text_content() or "").lower()
+    page.get_by_role("combobox").fill("budget")
+    expect(options.first.locator("b")).to_have_text("Budgets")
+    expect(options.first.locator(".trail")).to_have_text("Guides › Limits and budgets")
     page.get_by_role("combobox").fill("upgrading")
     expect(options.first.locator("b")).to_have_text("Upgrading")
     expect(options.first).to_have_attribute("aria-selected", "true")

@@ -86,6 +86,20 @@ async def test_a_page_has_so_many_rows_at_most(store: DatabaseStore, monkeypatch
         assert await page(store, group_by=("project_id",), limit=1)
 
 
+async def test_what_was_used_first_comes_first(store: DatabaseStore) -> None:
+    async def first(group: str, since: int = 0) -> list[str]:
+        return await store.run(usage.first_used, "org-1", group, since)
+
+    assert await first("api_key_id") == ["key_1", "key_2"]
+    assert await first("project_id") == ["proj_1", "proj_2"]
+    assert await first("project_id", MIDNIGHT + 3 * DAY) == ["proj_2"]
+    assert await first("user_id") == ["user-1"], "and nobody is none"
+    assert await first("model") == ["chat-1", "speech-1"]
+    assert (await first("line_item"))[:5] == [
+        "chat-1, input", "chat-1, output", "chat-1, audio", "chat-1, dedicated", "speech-1, input",
+    ]  # fmt: skip
+
+
 async def test_a_range_touches_whole_buckets(store: DatabaseStore) -> None:
     page = await used(store, start=NOVEMBER + 1, end=NOVEMBER + 2)
     assert [(b.start, b.end) for b in page.data] == [(MIDNIGHT, MIDNIGHT + DAY)]

@@ -81,6 +81,12 @@ class Entering:
                 await self._sessions.end_in(connection, leaving)
             return secret
 
+    async def renewed(self, proven: Proven, member_id: str) -> Proven:
+        """The proof after this member has set a new password: what it still opens, and that membership."""
+        now = int(self._clock())
+        opened = {one.member_id for one in await self.choices(proven)} | {member_id}
+        return Proven(tuple(id for id in proven.members if id in opened), proven.how, now)
+
     # --- what the browser keeps ----------------------------------------------------------------------------
 
     def sealed(self, proven: Proven, session: str = "") -> str:

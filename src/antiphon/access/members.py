@@ -46,6 +46,7 @@ class Members:
         self._database = database
         self._keys = keys
         self._clock = clock
+        self._record = audit.Recorder(clock)
 
     async def list(
         self,
@@ -130,18 +131,6 @@ class Members:
             await connection.execute(update(member).where(member.c.id == member_id).values(removed_at=now))
             await self._keys.revoke_all(connection, api_key.c.member_id == member_id, by=by)
             await self._record(connection, "user.deleted", {"id": member_id}, organization_id, by)
-
-    async def _record(
-        self,
-        connection: AsyncConnection,
-        type: str,
-        payload: dict[str, Any],
-        organization_id: str,
-        by: Caller | None,
-    ) -> None:
-        await audit.record(
-            connection, type, payload, organization_id=organization_id, by=by, now=self._clock()
-        )
 
 
 def _present(organization_id: str) -> Select[Any]:

@@ -72,6 +72,7 @@ class People:
         self._members = members
         self._sessions = sessions
         self._clock = clock
+        self._record = audit.Recorder(clock)
         self._passwords = Passwords()
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
@@ -184,9 +185,7 @@ class People:
         )
         row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise Unauthenticated(
-                "This sign-in link was used, or its time is over. `antiphon people link` makes another."
-            )
+            raise Unauthenticated("This sign-in link was used or has expired.")
         return Link(**{field: row._mapping[field] for field in Link.__struct_fields__})
 
     # --- passwords -----------------------------------------------------------------------------------------
@@ -282,18 +281,6 @@ class People:
             )
         else:
             await connection.execute(update(member_sign_in).where(mine).values(changed))
-
-    async def _record(
-        self,
-        connection: AsyncConnection,
-        type: str,
-        payload: dict[str, Any],
-        organization_id: str,
-        by: Caller | None,
-    ) -> None:
-        await audit.record(
-            connection, type, payload, organization_id=organization_id, by=by, now=self._clock()
-        )
 
 
 def _people() -> Select[Any]:

@@ -41,6 +41,7 @@ class Projects:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
+        self._record = audit.Recorder(clock)
 
     async def create(self, organization_id: str, name: str, *, by: Caller | None) -> Project:
         tenancy.check_name("name", name)
@@ -97,7 +98,7 @@ class Projects:
             await _require_free(connection, organization_id, name, but=project_id)
             await connection.execute(update(project).where(project.c.id == project_id).values(name=name))
             payload = {"id": project_id, "changes_requested": {"name": name}}
-            await self._record(connection, "project.updated", payload, organization_id, by)
+            await self._record(connection, "project.updated", payload, organization_id, by, project_id)
         return await self.get(organization_id, project_id)
 
     async def archive(self, organization_id: str, project_id: str, *, by: Caller | None) -> Project:
@@ -108,7 +109,9 @@ class Projects:
             change = update(project).where(project.c.id == project_id, project.c.archived_at.is_(None))
             done = await connection.execute(change.values(archived_at=int(self._clock())))
             if done.rowcount:
-                await self._record(connection, "project.archived", {"id": project_id}, organization_id, by)
+                await self._record(
+                    connection, "project.archived", {"id": project_id}, organization_id, by, project_id
+                )
         return await self.get(organization_id, project_id)
 
     async def _insert(
@@ -118,26 +121,8 @@ class Projects:
         row = msgspec.structs.asdict(made) | {"organization_id": organization_id}
         await connection.execute(insert(project).values(row))
         payload = {"id": made.id, "data": {"name": name, "title": name}}
-        await self._record(connection, "project.created", payload, organization_id, by)
+        await self._record(connection, "project.created", payload, organization_id, by, made.id)
         return made
-
-    async def _record(
-        self,
-        connection: AsyncConnection,
-        type: str,
-        payload: dict[str, Any],
-        organization_id: str,
-        by: Caller | None,
-    ) -> None:
-        await audit.record(
-            connection,
-            type,
-            payload,
-            organization_id=organization_id,
-            project_id=payload["id"],
-            by=by,
-            now=self._clock(),
-        )
 
     async def _one(self, query: Select[Any]) -> Project:
         async with self._database.connect() as connection:

@@ -60,7 +60,7 @@ def list_credits(
 ) -> None:
     """List the credits of an organization; what is left of them goes to stderr."""
     from antiphon.ledger import credits as ledger
-    from antiphon.ledger.usage import dollars
+    from antiphon.money import money
 
     async def run() -> tuple[list[Credit], Balance]:
         async with opened_database(home) as (access, database), database.connect() as connection:
@@ -77,7 +77,7 @@ def list_credits(
 
     found, balance = asyncio.run(run())
     show([_row(credit) for credit in found], _COLUMNS, as_json=as_json, as_csv=as_csv)
-    typer.echo(f"${dollars(balance.left):f} are left.", err=True)
+    typer.echo(f"{money(balance.left)} are left.", err=True)
 
 
 def _row(credit: Credit) -> dict[str, Any]:

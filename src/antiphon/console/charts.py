@@ -10,12 +10,17 @@ import msgspec
 
 MOST_SERIES = 8
 OTHERS = "all others"
+OTHERS_LOOK = -1
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """Points of one name; `told` is what is said of each, `beside` what stands beside it, if anything."""
+    """Points of one name; `told` is what is said of each, `beside` what stands beside it, if anything.
+
+    `look` counts the colours that names have: it is the name's own, whatever else is drawn.
+    """
 
     name: str
+    look: int
     x: Sequence[str | float]
     y: Sequence[float]
     told: Sequence[str]
@@ -60,22 +65,29 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stacked(
-    x: Sequence[str], found: Iterable[tuple[str, str, int]], told: Callable[[int], str], scale: int = 1
+    x: Sequence[str],
+    found: Iterable[tuple[str, str, int]],
+    looks: Mapping[str, int],
+    told: Callable[[int], str],
+    scale: int = 1,
 ) -> list[Series]:
-    """Series of (place, name, whole number), the largest first; those beyond `MOST_SERIES` as one.
+    """Series of (place, name, whole number) in the order of their looks; the smallest beyond `MOST_SERIES` as
+    one.
 
-    What a bar is high is its number divided by `scale`; what is told of it is exact.
+    What a bar is high is its number divided by `scale`.
     """
     sums: dict[str, Counter[str]] = {}
     for place, name, value in found:
         sums.setdefault(name, Counter())[place] += value
     ordered = sorted(sums, key=lambda name: (-sums[name].total(), name))
-    kept: Mapping[str, Counter[str]] = {name: sums[name] for name in ordered[:MOST_SERIES]}
+    shown = sorted(ordered[:MOST_SERIES], key=lambda name: looks[name])
+    kept: Mapping[str, Counter[str]] = {name: sums[name] for name in shown}
     if rest := ordered[MOST_SERIES:]:
         kept = {**kept, OTHERS: sum((sums[name] for name in rest), Counter())}
     return [
         Series(
             name=name,
+            look=looks.get(name, OTHERS_LOOK),
             x=x,
             y=[counts[place] / scale for place in x],
             told=[told(counts[place]) for place in x],

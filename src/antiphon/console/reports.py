@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from itertools import count
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, get_args
 from urllib.parse import urlencode
 
@@ -19,10 +20,11 @@ from antiphon.api.routes import Route
 from antiphon.console.services import Pages
 from antiphon.console.tables import answer_csv
 from antiphon.errors import InvalidRequest
-from antiphon.ledger.buckets import Bucket, Group, Page, Query, Width
+from antiphon.ledger.buckets import SECONDS, Bucket, Group, Page, Query, Width
+from antiphon.ledger.usage import first_used
 from antiphon.storage.database import Database
 
-Days = Literal["7", "30", "90", "month", "custom"]
+Days = Literal["1", "7", "30", "90", "month", "custom"]
 GROUPS: Mapping[str, tuple[Group, str]] = {
     "model": ("model", "Model"),
     "project": ("project_id", "Project"),
@@ -33,11 +35,14 @@ GROUPS: Mapping[str, tuple[Group, str]] = {
 """By what people call it: what the books group by, and its heading."""
 MOST_DAYS = 366
 HOURLY_DAYS = 7
-"""The longest time that is shown by the hour."""
+"""The longest time that is shown by the hour; a single day always is."""
+LEAST_PLACES: Mapping[str, int] = {"day": 7, "hour": 24}
+"""What a plot shows at least: a bar that fills it says nothing."""
+NOBODYS_LOOK = 7
 NOBODY = {
     "project_id": "dedicated instances, of no project",
     "api_key_id": "dedicated instances, of no key",
-    "user_id": "nobody in particular",
+    "user_id": "service accounts and the operator’s keys",
 }
 """What is said where the books name none."""
 
@@ -70,8 +75,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def hourly(self) -> bool:
-        """Whether it may be shown by the hour."""
-        return self.days <= HOURLY_DAYS
+        """Whether there is a choice of days or hours."""
+        return 1 < self.days <= HOURLY_DAYS
+
+    @property
+    def span(self) -> str:
+        """As a sentence ends with it."""
+        return f"on {self.first}" if self.days == 1 else f"from {self.first} to {self.last}"
 
     @property
     def heading(self) -> str:
@@ -79,7 +89,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def link(self, **changes: str) -> str:
         """The query string of the same report but for this; other days than these are no custom ones."""
-        said = {"range": self.range, "by": self.by, "group": self.group} | changes
+        by = "day" if self.days == 1 else self.by
+        said = {"range": self.range, "by": by, "group": self.group} | changes
         if said["range"] == "custom":
             said |= {"from": self.first.isoformat(), "to": self.last.isoformat()}
         return urlencode({name: value for name, value in said.items() if value})
@@ -108,13 +119,30 @@ class Report(msgspec.Struct, Generic[R], frozen=True):
     called: Mapping[str, str]
     kind: str
     """What it is grouped by, as the books say it; empty if by nothing."""
+    order: Sequence[str] = ()
+    """Of the groups, each in its place, whichever others there are in these days: their ids."""
 
     def group(self, result: R) -> str:
         """How the group of a result is called: empty where there are no groups."""
-        if not self.kind:
-            return ""
-        id = cast("str | None", getattr(result, self.kind))
+        return self._name(cast("str | None", getattr(result, self.kind))) if self.kind else ""
+
+    @property
+    def looks(self) -> dict[str, int]:
+        """What each group is drawn in, by its name."""
+        own = (number for number in count() if number != NOBODYS_LOOK)
+        return {self._name(None): NOBODYS_LOOK} | {
+            self._name(id): number for id, number in zip(self.order, own, strict=False)
+        }
+
+    def _name(self, id: str | None) -> str:
         return NOBODY.get(self.kind, "other") if id is None else self.called.get(id, id)
+
+
+def places(asked: Asked, report: Report[R]) -> list[str]:
+    """What a plot has on its axis: the buckets from the first one on in which there is something."""
+    used = next((number for number, one in enumerate(report.buckets) if one.results), 0)
+    first = max(0, min(used, len(report.buckets) - LEAST_PLACES[asked.by]))
+    return [asked.when(bucket.start) for bucket in report.buckets[first:]]
 
 
 class ReportPages(Pages, Generic[R]):
@@ -167,7 +195,7 @@ def asked(exchange: Exchange, now: float, groups: Collection[str]) -> Asked:
     if said.group and said.group not in groups:
         raise InvalidRequest(f"'group' must be one of {', '.join(groups)}.", param="group")
     first, last = _days(said, today(now))
-    hourly = said.by == "hour" and (last - first).days < HOURLY_DAYS
+    hourly = last == first or (said.by == "hour" and (last - first).days < HOURLY_DAYS)
     return Asked(range=said.range, first=first, last=last, by="hour" if hourly else "day", group=said.group)
 
 
@@ -177,9 +205,15 @@ async def read(database: Database, organization_id: str, asked: Asked, ask: Ask[
     kind = wanted.group_by[0] if wanted.group_by else ""
     async with database.connect() as connection:
         buckets = await connection.run_sync(_every, wanted, ask)
-        ids = {getattr(result, kind) for one in buckets for result in one.results} if kind else set()
-        known = partial(names, organization_id=organization_id, kind=kind, ids=ids - {None})
-        return Report(buckets, await connection.run_sync(known), kind)
+        if not kind:
+            return Report(buckets, {}, kind)
+        ids = {id for one in buckets for result in one.results if (id := getattr(result, kind)) is not None}
+        known = partial(names, organization_id=organization_id, kind=kind, ids=ids)
+        since = wanted.end - MOST_DAYS * SECONDS["1d"]
+        order = await connection.run_sync(first_used, organization_id, wanted.group_by[0], since)
+        return Report(
+            buckets, await connection.run_sync(known), kind, [*order, *sorted(ids.difference(order))]
+        )
 
 
 def today(now: float) -> date:
@@ -189,7 +223,7 @@ def today(now: float) -> date:
 
 def ranges() -> dict[Days, str]:
     """The choices of days, as people read them."""
-    labels = ("7 days", "30 days", "90 days", "This month", "Custom")
+    labels = ("Today", "7 days", "30 days", "90 days", "This month", "Custom")
     return dict(zip(get_args(Days), labels, strict=True))
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from antiphon.errors import InsufficientQuota, Unavailable
 from antiphon.ledger.allowances import Allowances, Scope
 from antiphon.ledger.books import STORE_SECONDS, Books, View
+from antiphon.money import money
 
 BLOCK = 100_000_000_000
 """Nano-dollars ($100) that are leased at once of a scope without a limit."""
@@ -191,7 +192,7 @@ def _insufficient(scope: Scope, amount: int) -> InsufficientQuota:
     kinds = {"credit/": "prepaid balance of your organization", "proj_": "monthly budget of your project"}
     whose = next((text for start, text in kinds.items() if scope[0].startswith(start)), "")
     return InsufficientQuota(
-        f"You exceeded your current quota: this request may cost up to ${amount / 1e9:.9f}, and the "
+        f"You exceeded your current quota: this request may cost up to {money(amount)}, and the "
         f"{whose or 'monthly budget of your organization'} does not leave that much. "
         "A smaller max_tokens, or a shorter recording, may cost less."
     )

@@ -167,7 +167,7 @@ class Meter:
     ) -> AsyncIterator[Bill]:
         """A bill for a request of at most `bound`, reserved durably before the block runs.
 
-        Raises `InsufficientQuota` (a spend limit, or a prepaid balance), `StorageFull`, or `Unavailable`.
+        Raises `InsufficientQuota` (a budget, or a prepaid balance), `StorageFull`, or `Unavailable`.
         A block that ends without a settlement, however it ends, pays what it said was handed over.
         """
         life, asked = self._life(), asked or Asked()

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, Row, func, select
 
-from antiphon.ledger.buckets import Buckets, Page, Query, Width, rows
-from antiphon.storage.tables import time_charge
+from antiphon.ledger.buckets import GROUPS, SECONDS, Buckets, Group, Page, Query, Width, rows
+from antiphon.storage.tables import time_charge, usage_rollup
 from antiphon.values import Task
 
 LIMITS: Mapping[Width, tuple[int, int]] = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}
@@ -18,6 +18,8 @@ LIMITS: Mapping[Width, tuple[int, int]] = {"1m": (60, 1440), "1h": (24, 168), "1
 COST_LIMITS: Mapping[Width, tuple[int, int]] = {**LIMITS, "1d": (7, 180)}
 
 Unit = Literal["tokens", "duration_seconds"]
+LINE_ITEMS = ("input", "output", "audio", "dedicated")
+"""What a snapshot is paid for; with its name, the line items of a bill."""
 _USAGE = ("requests", "input_tokens", "cached_tokens", "output_tokens", "seconds")
 _COSTS = ("input_tokens", "output_tokens", "seconds", "input_cost", "output_cost", "audio_cost")
 
@@ -116,6 +118,23 @@ def _add_time(
         if "line_item" in group:
             result.quantity = (result.quantity or 0) + int(row.seconds)
             result.unit = "duration_seconds"
+
+
+def first_used(connection: Connection, organization_id: str, group: Group, since: int) -> list[str]:
+    """What an organization has used since a day (unix seconds), by when it first did: ids, snapshots, or line
+    items."""
+    column = GROUPS["model" if group == "line_item" else group]
+    days = usage_rollup.c
+    query = select(column).where(
+        days.organization_id == organization_id,
+        days.width == SECONDS["1d"],
+        days.start >= since,
+        column.is_not(None),
+    )
+    found = connection.scalars(query.group_by(column).order_by(func.min(days.start), column)).all()
+    if group == "line_item":
+        return [f"{snapshot}, {part}" for snapshot in found for part in LINE_ITEMS]
+    return list(found)
 
 
 def dollars(nano: int) -> Decimal:

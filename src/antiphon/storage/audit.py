@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -41,3 +41,29 @@ async def record(
         "payload": msgspec.json.encode(payload).decode(),
     }
     await connection.run_sync(chain.append, event)
+
+
+class Recorder:
+    """`record` by one clock (unix seconds), for a service that tells of what it changes."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+
+    async def __call__(
+        self,
+        connection: AsyncConnection,
+        type: str,
+        payload: Mapping[str, Any],
+        organization_id: str | None,
+        by: Caller | None,
+        project_id: str | None = None,
+    ) -> None:
+        await record(
+            connection,
+            type,
+            payload,
+            organization_id=organization_id,
+            project_id=project_id,
+            by=by,
+            now=self._clock(),
+        )

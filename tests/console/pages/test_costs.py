@@ -1,4 +1,4 @@
-"""The page of costs: exact to the nano-dollar, in the page and as CSV."""
+"""The page of costs: rounded for people, and exact to the nano-dollar as CSV."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ async def spent(house: House) -> None:
     await house.world.database.run(lambda c: time_charges.bill(c, now + 700))
 
 
-async def test_money_is_exact_and_instances_are_in_it(house: House) -> None:
+async def test_money_is_rounded_and_instances_are_in_it(house: House) -> None:
     await spent(house)
     async with house.visitor("reader") as visitor:
         text = await visitor.seen("/costs?range=7&group=item")
-        assert '<div class="figure">$2.125000006</div>' in text
+        assert '<div class="figure">$2.13</div>' in text
         for item in ("chat-1, input", "chat-1, output", f"{SPEECH}, dedicated"):
             assert item in text
-        assert "$0.000000005" in text and "600 seconds" in text
+        assert ">$0.000000005<" in text and ">$2.000000000<" in text, "as many decimals in all of a column"
+        assert "600 seconds" in text
         text = await visitor.seen("/costs?group=project")
-        assert "dedicated instances, of no project" in text and "$2.000000006" in text
+        assert "dedicated instances, of no project" in text and '<div class="figure">$2.00</div>' in text
         text = await visitor.seen("/costs?range=custom&from=2026-01-01&to=2026-01-01")
         assert "Nothing was paid for" in text
 

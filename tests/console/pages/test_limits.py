@@ -21,9 +21,9 @@ async def spent(house: House, amount: int) -> None:
 async def test_a_budget_is_set_shown_beside_what_was_spent_and_removed(house: House) -> None:
     await spent(house, 85 * CENT + 1)
     async with house.visitor("owner") as visitor:
-        assert "no limit" in await visitor.seen("/limits")
+        assert "no budget" in await visitor.seen("/limits")
         text = await visitor.done("/limits/spend", {"project": house.project.id, "dollars": "1.00"})
-        assert "in force within about a second" in text and "$0.850000001" in text
+        assert "in force within about a second" in text and ">$0.85<" in text and 'value="1.00"' in text
         assert 'value="85"' in text and '<span class="badge warn">85 %</span>' in text
         limits = house.services.spend_limits
         assert await limits.get(house.organization.id, house.project.id) == 100
@@ -38,7 +38,7 @@ async def test_what_is_no_amount_is_said(house: House) -> None:
         await visitor.seen("/limits")
         for wrong in ("", "-1", "1.005", "much", "999999999"):
             text = await visitor.refused("/limits/spend", {"project": "", "dollars": wrong})
-            assert "A spend limit is" in text, wrong
+            assert "A budget is" in text, wrong
         text = await visitor.refused("/limits/spend", {"project": "proj_none", "dollars": "1"})
         assert 'class="said bad"' in text
 

@@ -78,6 +78,22 @@ async def test_they_change_over_in_the_menu(house: House) -> None:
     ]  # fmt: skip
 
 
+async def test_they_change_over_after_a_new_password_as_before(house: House) -> None:
+    mine = await several(house)
+    async with house.visitor() as visitor:
+        await sign_in(visitor)
+        await visitor.post("/sign-in/organization", {"member": mine["acme"]})
+        await visitor.seen("/account")
+        house.world.wall += 60
+        text = await visitor.done(
+            "/account/password", {"old_password": PASSWORD, "password": "another password"}
+        )
+        assert "acme · owner" in text and 'href="/account/organization">Switch organization' in text
+        switch = "/account/organization"
+        assert "&lt;other&gt; · member" in await visitor.done(switch, {"member": mine["<other>"]})
+        assert "acme · owner" in await visitor.done(switch, {"member": mine["acme"]})
+
+
 async def test_who_belongs_to_one_is_asked_nothing(house: House) -> None:
     async with house.visitor("owner") as visitor:
         assert "Switch organization</a>" not in await visitor.seen("/")

@@ -15,7 +15,9 @@ async def test_it_shows_what_there_is_and_what_to_do_next(house: House) -> None:
         )
         await house.world.key(house.realm)
         text = await visitor.seen("/")
-        assert "with one of your 1" in text and "make a key" not in text
+        assert 'with your <a href="/keys">key</a>' in text and "make a key" not in text
+        await house.world.key(house.realm, "another")
+        assert 'with one of your 2 <a href="/keys">keys</a>' in await visitor.seen("/")
 
 
 async def test_it_shows_what_was_asked_lately_and_what_this_month_cost(house: House) -> None:
@@ -25,7 +27,7 @@ async def test_it_shows_what_was_asked_lately_and_what_this_month_cost(house: Ho
     await house.use(now - 40 * 86_400, requests=500, output_tokens=9, output_cost=10**9)
     async with house.visitor("reader") as visitor:
         text = await visitor.seen("/")
-    assert '<div class="figure">1,234</div>' in text and '<div class="figure">$1.5</div>' in text
+    assert '<div class="figure">1,234</div>' in text and '<div class="figure">$1.50</div>' in text
     assert text.count("<rect") == 14 and ": 1,200 requests</title>" in text
 
 
@@ -33,3 +35,4 @@ def test_the_highest_day_has_all_the_room() -> None:
     made = bars([("2026-11-01", 0), ("2026-11-02", 10), ("2026-11-03", 5)])
     assert [(one.x, one.height) for one in made] == [(0, 1), (8, 40), (16, 20)]
     assert made[1] == Bar(8, 40, "2026-11-02: 10 requests") and bars([]) == []
+    assert bars([("2026-11-02", 1)])[0].words == "2026-11-02: 1 request"

@@ -39,14 +39,20 @@ async def test_a_first_owner_comes_by_a_link_which_works_once(house: House) -> N
     token = await house.world.access.people.link(house.organization.id, None, by=None)
     filled = {"token": token, "email": "ada@example.com", "name": "Ada", "password": PASSWORD}
     async with house.visitor() as visitor:
-        assert "Nobody has a password here yet" in await visitor.seen("/sign-in")
+        text = await visitor.seen("/sign-in")
+        assert "Nobody has a password here yet" in text and "<code>antiphon people link</code>" in text
+        assert "<form" not in text and "Forgotten?" not in text
         assert "You become the owner" in await visitor.seen(f"/sign-in/link?token={token}")
         status, text = await visitor.post("/sign-in/link", filled | {"password": "short"})
         assert status == 400 and "10 to 256 characters" in text and 'value="ada@example.com"' in text
         assert "short" not in text.replace("a short sentence", "")
         assert (await visitor.post("/sign-in/link", filled))[0] == 303
         assert "owner, and operator" in await visitor.seen("/account")
-        assert (await visitor.get(f"/sign-in/link?token={token}"))[0] == 401
+        assert "<form" in await visitor.seen("/sign-in")
+        status, text = await visitor.get(f"/sign-in/link?token={token}")
+        assert status == 401 and "This link was used or has expired</h1>" in text
+        assert "<code>antiphon people link</code>" in text and 'href="/sign-in"' in text
+        assert "`" not in text and "invalid_api_key" not in text and "Overview" not in text
         assert (await visitor.post("/sign-in/link", filled))[0] == 401
 
 

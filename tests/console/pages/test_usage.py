@@ -40,9 +40,9 @@ async def test_it_shows_totals_plots_and_the_same_numbers_below(house: House) ->
         figures = re.findall(r'<div class="figure">([^<]*)</div>', text)
         assert figures == ["8", "1,005", "34", "61"] and "200 of them cached" in text
         tokens, requests, sound = charts(text)
-        assert [one["name"] for one in tokens["series"]] == ["bot", EVIL]  # type: ignore[attr-defined]
+        assert [one["name"] for one in tokens["series"]] == [EVIL, "bot"]  # type: ignore[attr-defined]
         assert sum(sum(one["y"]) for one in requests["series"]) == 8  # type: ignore[attr-defined]
-        assert "61 seconds of sound in all" in str(sound["label"])
+        assert "61 seconds in all" in str(sound["label"])
         assert EVIL not in text and "=HYPERLINK(1)&lt;/script&gt;&lt;b&gt;" in text
         assert "/console/charts.js" in text and "style=" not in text
 
@@ -61,12 +61,31 @@ async def test_tokens_are_grouped_as_is_wanted(house: House, group: str, told: l
 async def test_hours_and_other_days_are_shown(house: House) -> None:
     await used(house)
     async with house.visitor("owner") as visitor:
-        assert len(charts(await visitor.seen("/usage?range=7&by=hour"))[0]["series"][0]["x"]) == 168  # type: ignore[index]
+        assert len(charts(await visitor.seen("/usage?range=7&by=hour"))[0]["series"][0]["x"]) == 16 + 24  # type: ignore[index]
         assert ">108<" in await visitor.seen("/usage?range=90")
         text = await visitor.seen("/usage?range=custom&from=2026-01-01&to=2026-01-02")
-        assert "Nothing was used in these days" in text and not charts(text)
+        assert "Nothing was used in this time" in text and not charts(text)
         status, text = await visitor.get("/usage?range=custom&from=2026-01-03&to=2026-01-02")
         assert status == 400 and "The last day is before the first." in text
+
+
+async def test_a_key_has_one_look_in_every_plot_and_range(house: House) -> None:
+    await used(house)
+    async with house.visitor("reader") as visitor:
+        for days, names in (("1", {"bot"}), ("7", {"bot", EVIL}), ("90", {"bot", EVIL})):
+            found = charts(await visitor.seen(f"/usage?range={days}&group=key"))
+            looks = {(one["name"], one["look"]) for chart in found for one in chart["series"]}  # type: ignore[attr-defined]
+            assert looks == {(name, {EVIL: 0, "bot": 1}[name]) for name in names}, days
+
+
+async def test_today_is_shown_by_the_hour_and_few_days_fill_a_plot(house: House) -> None:
+    await used(house)
+    async with house.visitor("reader") as visitor:
+        text = await visitor.seen("/usage?range=1")
+        assert len(charts(text)[0]["series"][0]["x"]) == 24 and "on 2027-01-15." in text  # type: ignore[index]
+        assert 'aria-label="By"' not in text and "range=7&amp;by=day" in text
+        x = charts(await visitor.seen("/usage?range=30"))[0]["series"][0]["x"]  # type: ignore[index]
+        assert (len(x), x[-1]) == (7, "2027-01-15")
 
 
 async def test_the_table_is_downloaded_as_harmless_csv(house: House) -> None:

@@ -42,6 +42,13 @@ async def refused(visitor: Visitor, back: str) -> str:
     return await visitor.seen("/sign-in")
 
 
+async def test_where_nobody_has_a_password_the_provider_is_offered_and_no_form(house: House) -> None:
+    async with house.visitor() as visitor:
+        text = await visitor.seen("/sign-in")
+    assert "Sign in with Example" in text and "<code>antiphon people link</code>" in text
+    assert "<form" not in text
+
+
 async def test_a_member_comes_in_by_a_verified_address(house: House, provider: OidcProvider) -> None:
     await house.member("member", email="kim@example.com")
     async with house.visitor() as visitor:

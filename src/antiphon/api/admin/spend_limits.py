@@ -85,7 +85,7 @@ def _rows(path: str, whose: str, handlers: tuple[Handler, Handler, Handler]) -> 
             path=path,
             needs="org.read",
             handler=retrieve,
-            summary=f"Show what {whose} may spend in a month.",
+            summary=f"Show the budget of {whose}: what it may spend in a month.",
             answers=(Answer(JSON, SpendLimit),),
         ),
         Route(
@@ -93,7 +93,7 @@ def _rows(path: str, whose: str, handlers: tuple[Handler, Handler, Handler]) -> 
             path=path,
             needs="org.write",
             handler=update,
-            summary=f"Limit what {whose} may spend in a month; in force within about a second.",
+            summary=f"Set the budget of {whose} for a month; in force within about a second.",
             body=SpendLimitUpdate,
             answers=(Answer(JSON, SpendLimit),),
         ),
@@ -102,7 +102,7 @@ def _rows(path: str, whose: str, handlers: tuple[Handler, Handler, Handler]) -> 
             path=path,
             needs="org.write",
             handler=delete,
-            summary=f"Let {whose} spend without a limit of its own.",
+            summary=f"Remove the budget of {whose}.",
             answers=(Answer(JSON, SpendLimitDeleted),),
         ),
     ]
@@ -115,4 +115,4 @@ def _shown(cents: int, project_id: str | None) -> SpendLimit:
 
 
 def _none() -> NotFound:
-    return NotFound("There is no spend limit.")
+    return NotFound("There is no budget.")

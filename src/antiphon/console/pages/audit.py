@@ -120,7 +120,7 @@ def _actor(event: Event, names: dict[str, str]) -> str:
         return names.get(event.actor_member_id) or event.actor_email or event.actor_member_id
     if event.actor_service_account_id:
         return "a service account"
-    return "a key of nobody in particular" if event.actor_key_id else "the operator’s command line"
+    return "a key of the operator" if event.actor_key_id else "the operator’s command line"
 
 
 def _payload(event: Event) -> str:

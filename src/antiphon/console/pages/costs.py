@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from antiphon.api.exchange import Exchange
 from antiphon.catalogue.prices import NANO, dollars
 from antiphon.console.charts import Chart, stacked
-from antiphon.console.reports import Asked, Report, ReportPages
-from antiphon.console.written import money
+from antiphon.console.reports import Asked, Report, ReportPages, places
 from antiphon.ledger.usage import CostResult, costs
+from antiphon.money import money
+
+EVERYTHING = "costs"
 
 
 class CostPages(ReportPages[CostResult]):
@@ -53,9 +55,9 @@ def _charts(asked: Asked, report: Report[CostResult], total: int) -> list[Chart]
     if not total:
         return []
     by = f" by {asked.by}" + (f" and {asked.heading.lower()}" if asked.group else "")
-    said = f"Costs{by}, from {asked.first} to {asked.last}: {money(total)} in all."
+    said = f"Costs{by}, {asked.span}: {money(total)} in all."
     label = f"{said} The table below has the numbers."
-    x = [asked.when(bucket.start) for bucket in report.buckets]
-    found = [(when, name or "costs", result.amount) for when, name, result in _rows(asked, report)]
-    series = stacked(x, [one for one in found if one[2]], money, NANO)
+    found = [(when, name or EVERYTHING, result.amount) for when, name, result in _rows(asked, report)]
+    looks = report.looks if asked.group else {EVERYTHING: 0}
+    series = stacked(places(asked, report), [one for one in found if one[2]], looks, money, NANO)
     return [Chart(kind="bars", title="Costs", label=label, y_title="US dollars", prefix="$", series=series)]

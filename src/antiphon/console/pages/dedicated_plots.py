@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from antiphon.catalogue.instances import Instance
 from antiphon.catalogue.prices import NANO
 from antiphon.console.charts import Chart, Mark, Series, Span
-from antiphon.console.written import moment, money, number
+from antiphon.console.written import counted, moment, number
 from antiphon.ledger.advice import Advice
 from antiphon.ledger.levels import Level, Of
 from antiphon.ledger.measurements import Measurement
+from antiphon.money import money, price
 from antiphon.operations.timeline import Timeline
 
 DAY = 86_400
@@ -80,6 +81,7 @@ def _waits(levels: Sequence[Level], of: Of) -> Series:
     found = [(wait, one) for one in levels if (wait := one.latency(of, PERCENTILE)) is not None]
     return Series(
         name=WAITS[of],
+        look=list(WAITS).index(of),
         x=[wait for wait, _ in found],
         y=[one.throughput for _, one in found],
         told=[f"load {one.load}: {one.throughput:.1f} tokens/s, {wait:.2f} s" for wait, one in found],
@@ -93,9 +95,9 @@ def break_even(snapshot: str, advice: Advice) -> Chart | None:
         return None
     most = 2 * max(advice.break_even, advice.tokens, 1)
     shared, own = advice.price * most // 1000, advice.plan.cost
-    replicas = "1 replica" if advice.plan.replicas == 1 else f"{advice.plan.replicas} replicas"
+    replicas = counted(advice.plan.replicas, "replica")
     label = (
-        f"What a day of {snapshot} costs by its tokens: shared {money(advice.price)} for 1,000 tokens, "
+        f"What a day of {snapshot} costs by its tokens: shared {price(advice.price)} for 1,000 tokens, "
         f"{replicas} {money(own)}. Both cost the same at {number(advice.break_even)} tokens a day."
     )
     return Chart(
@@ -106,8 +108,8 @@ def break_even(snapshot: str, advice: Advice) -> Chart | None:
         y_title="US dollars a day",
         prefix="$",
         series=[
-            _line("shared service", most, (0, shared)),
-            _line(f"dedicated, {replicas}", most, (own, own)),
+            _line("shared service", 0, most, (0, shared)),
+            _line(f"dedicated, {replicas}", 1, most, (own, own)),
         ],
         marks=[
             Mark(advice.break_even, "break-even"),
@@ -116,9 +118,10 @@ def break_even(snapshot: str, advice: Advice) -> Chart | None:
     )
 
 
-def _line(name: str, most: int, costs: tuple[int, int]) -> Series:
+def _line(name: str, look: int, most: int, costs: tuple[int, int]) -> Series:
     return Series(
         name=name,
+        look=look,
         x=[0, most],
         y=[cost / NANO for cost in costs],
         told=[

@@ -12,13 +12,13 @@ from antiphon.admission.limits import Limits
 from antiphon.api import query
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
-from antiphon.catalogue.prices import dollars
 from antiphon.console.forms import Form
 from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import InvalidRequest, NotFound
 from antiphon.ledger import credits, leases, time_charges
 from antiphon.ledger.credits import Balance, Credit
+from antiphon.money import money
 
 NAMES = {
     "requests_per_minute": "Requests a minute",
@@ -52,7 +52,7 @@ class _Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """Of the organization (no project), or of a project: nano-dollars a month, if there is a limit."""
+    """Of the organization (no project), or of a project: nano-dollars a month, if there is one."""
 
     project: Project | None
     limit: int | None
@@ -66,7 +66,7 @@ class Budget(msgspec.Struct, frozen=True):
     @property
     def amount(self) -> str:
         """As a form shows it."""
-        return "" if self.limit is None else dollars(self.limit)
+        return "" if self.limit is None else money(self.limit).removeprefix("$")
 
 
 class LimitPages(Pages):
@@ -81,8 +81,8 @@ class LimitPages(Pages):
             page("/limits", self.page, "org.read", "What may be done, and spent."),
             page("/limits/rates", self.rates, "org.write", "The rate limits of a project with a model."),
             act("/limits/rates", self.change_rates, "org.write", "Change the rate limits of a project."),
-            act("/limits/spend", self.set_spend, "org.write", "Limit what may be spent in a month."),
-            act("/limits/spend/remove", self.remove_spend, "org.write", "Let spend without a limit."),
+            act("/limits/spend", self.set_spend, "org.write", "Set a budget."),
+            act("/limits/spend/remove", self.remove_spend, "org.write", "Remove a budget."),
         ]
 
     async def page(self, exchange: Exchange) -> None:
@@ -168,12 +168,12 @@ class LimitPages(Pages):
         caller, project_id = exchange.known_caller, form.text("project") or None
         cents = _cents(form.text("dollars"))
         await self._spend.set(caller.organization_id, project_id, cents, by=caller)
-        await self._shell.go(exchange, "/limits", "The spend limit is in force within about a second.")
+        await self._shell.go(exchange, "/limits", "The budget is in force within about a second.")
 
     async def remove_spend(self, exchange: Exchange, form: Form) -> None:
         caller, project_id = exchange.known_caller, form.text("project") or None
         await self._spend.remove(caller.organization_id, project_id, by=caller)
-        await self._shell.go(exchange, "/limits", "The spend limit is removed.")
+        await self._shell.go(exchange, "/limits", "The budget is removed.")
 
 
 def _rate(form: Form, name: str) -> int | None:
@@ -188,9 +188,9 @@ def _cents(said: str) -> int:
     plain = said.removeprefix("$").replace(",", "")
     if not re.fullmatch(r"\d{1,12}(\.\d{1,2})?", plain, re.ASCII):
         raise InvalidRequest(
-            "A spend limit is an amount in dollars and whole cents, as 25 or 0.50.", param="dollars"
+            "A budget is an amount in dollars and whole cents, as 25 or 0.50.", param="dollars"
         )
     cents = int(Decimal(plain) * 100)
     if cents > MOST_CENTS:
-        raise InvalidRequest("A spend limit is at most $100,000,000.", param="dollars")
+        raise InvalidRequest("A budget is at most $100,000,000.", param="dollars")
     return cents

@@ -48,6 +48,13 @@ class OrganizationPages(Pages):
             exchange, path, secret, self._entering.sealed(proven, secret) if several else ""
         )
 
+    async def stay(self, exchange: Exchange, proven: Proven | None, secret: str, path: str) -> None:
+        """Go on in the same organization with a new session, after the password was changed there."""
+        kept = ""
+        if proven is not None and (member_id := exchange.known_caller.member_id) is not None:
+            kept = self._entering.sealed(await self._entering.renewed(proven, member_id), secret)
+        await self._shell.keep(exchange, path, secret, kept)
+
     # --- after signing in ----------------------------------------------------------------------------------
 
     async def ask(self, exchange: Exchange) -> None:

@@ -15,7 +15,7 @@ from antiphon.console import reports
 from antiphon.console.pages.logs import WORDS
 from antiphon.console.reports import Asked
 from antiphon.console.services import Pages
-from antiphon.console.written import number
+from antiphon.console.written import counted
 from antiphon.ledger.request_log import LogQuery, logged
 from antiphon.ledger.usage import costs, usage
 
@@ -80,6 +80,6 @@ def bars(days: Sequence[tuple[str, int]]) -> list[Bar]:
     """Days and their requests as bars beside each other, the highest as high as there is room."""
     most = max((count for _, count in days), default=0) or 1
     return [
-        Bar(at * 8, max(1, count * _HEIGHT // most), f"{day}: {number(count)} requests")
+        Bar(at * 8, max(1, count * _HEIGHT // most), f"{day}: {counted(count, 'request')}")
         for at, (day, count) in enumerate(days)
     ]

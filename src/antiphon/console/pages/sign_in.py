@@ -69,9 +69,7 @@ class SignInPages(Pages):
         try:
             link = await self._people.opened(token)
         except Unauthenticated as ended:
-            await self._shell.show(
-                exchange, "problem.html", code=401, error=ended, title="This link has ended"
-            )
+            await self._shell.show(exchange, "link_ended.html", code=ended.status)
             return
         await self._shell.show(
             exchange,
@@ -104,11 +102,11 @@ class SignInPages(Pages):
         await self._shell.show(exchange, "account.html", me=me)
 
     async def change_password(self, exchange: Exchange, form: Form) -> None:
-        caller = exchange.known_caller
+        caller, proven = exchange.known_caller, self._shell.proven(exchange)
         secret = await self._people.change_password(
             caller, form.secret("old_password"), form.secret("password")
         )
-        await self._shell.keep(exchange, "/account", secret)
+        await self._organizations.stay(exchange, proven, secret, "/account")
 
     async def sign_out(self, exchange: Exchange, form: Form) -> None:
         await self._sessions.end(exchange.known_caller)

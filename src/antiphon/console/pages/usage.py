@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from antiphon.api.exchange import Exchange
 from antiphon.console.charts import Chart, Series, stacked
-from antiphon.console.reports import Asked, Report, ReportPages
-from antiphon.console.written import number
+from antiphon.console.reports import Asked, Report, ReportPages, places
+from antiphon.console.written import counted, number
 from antiphon.ledger.usage import UsageResult, usage
 
 COUNTS = {
@@ -16,6 +16,10 @@ COUNTS = {
     "cached_tokens": "of these cached",
     "output_tokens": "Output tokens",
     "seconds": "Seconds of sound",
+}
+
+UNGROUPED = {
+    name: look for look, name in enumerate(("input", "cached input", "output", "requests", "seconds"))
 }
 
 
@@ -54,9 +58,9 @@ def _charts(asked: Asked, report: Report[UsageResult], totals: dict[str, int]) -
     tokens = totals["input_tokens"] + totals["output_tokens"]
     requests, seconds = _series(asked, report, "requests"), _series(asked, report, "seconds")
     found = [
-        _chart(asked, "Tokens", "tokens", tokens, _tokens(asked, report)),
-        _chart(asked, "Requests", "requests", totals["requests"], requests),
-        _chart(asked, "Sound", "seconds of sound", totals["seconds"], seconds),
+        _chart(asked, "Tokens", "token", tokens, _tokens(asked, report)),
+        _chart(asked, "Requests", "request", totals["requests"], requests),
+        _chart(asked, "Sound", "second", totals["seconds"], seconds),
     ]
     return [chart for chart in found if chart is not None]
 
@@ -65,14 +69,13 @@ def _chart(asked: Asked, title: str, unit: str, total: int, series: list[Series]
     if not total:
         return None
     by = f" by {asked.by}" + (f" and {asked.heading.lower()}" if asked.group else "")
-    said = f"{title}{by}, from {asked.first} to {asked.last}: {number(total)} {unit} in all."
+    said = f"{title}{by}, {asked.span}: {counted(total, unit)} in all."
     label = f"{said} The table below has the numbers."
-    return Chart(kind="bars", title=title, label=label, y_title=unit, series=series)
+    return Chart(kind="bars", title=title, label=label, y_title=f"{unit}s", series=series)
 
 
 def _tokens(asked: Asked, report: Report[UsageResult]) -> list[Series]:
     """Of each group; of everything, by what is paid for them."""
-    x = [asked.when(bucket.start) for bucket in report.buckets]
     found: list[tuple[str, str, int]] = []
     for when, name, counts in _rows(asked, report):
         whole = counts["input_tokens"] + counts["output_tokens"]
@@ -82,10 +85,15 @@ def _tokens(asked: Asked, report: Report[UsageResult]) -> list[Series]:
             "output": counts["output_tokens"],
         }
         found += [(when, part, n) for part, n in ({name: whole} if asked.group else parts).items() if n]
-    return stacked(x, found, number)
+    return _stacked(asked, report, found)
 
 
 def _series(asked: Asked, report: Report[UsageResult], count: str) -> list[Series]:
-    x = [asked.when(bucket.start) for bucket in report.buckets]
     found = [(when, name or count, counts[count]) for when, name, counts in _rows(asked, report)]
-    return stacked(x, [one for one in found if one[2]], number)
+    return _stacked(asked, report, [one for one in found if one[2]])
+
+
+def _stacked(
+    asked: Asked, report: Report[UsageResult], found: Sequence[tuple[str, str, int]]
+) -> list[Series]:
+    return stacked(places(asked, report), found, report.looks if asked.group else UNGROUPED, number)

@@ -3,12 +3,19 @@ const config = { displayModeBar: false, responsive: true, doubleClick: false, sh
 const style = () => getComputedStyle(document.documentElement);
 const token = (name) => style().getPropertyValue(`--${name}`).trim();
 
-// A name has one colour in all plots of a page.
-const known = new Map([["all others", 8]]);
-function colour(name) {
-  if (!known.has(name)) known.set(name, (known.size - 1) % 8);
-  return token(`series-${known.get(name) + 1}`);
-}
+// A name keeps its look in every plot: one of eight colours, hatched where these are used up; what is left over
+// is grey.
+const COLOURS = 8;
+const HATCHES = ["", "/", "\\", "x", "."];
+const colour = (look) => token(`series-${look < 0 ? COLOURS + 1 : (look % COLOURS) + 1}`);
+const hatch = (look) => (look < 0 ? "" : HATCHES[Math.floor(look / COLOURS) % HATCHES.length]);
+
+// Days are named as days, as many as there is room for, the last among them; hours as the library does.
+const DAY = 86_400_000;
+const named = (days) => ({
+  tickformat: days.length > 92 ? "%-d %b %Y" : "%-d %b", tick0: days.at(-1),
+  dtick: DAY * Math.ceil(days.length / (window.innerWidth < 600 ? 4 : 7)),
+});
 
 // Plotly reads tags in texts: what somebody called a project is none.
 const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -18,7 +25,7 @@ const axis = (title, more = {}) => ({
   zerolinecolor: token("line"), linecolor: token("line"), ...more,
 });
 
-function layout(chart, more) {
+function layout(chart, traces, more) {
   const shapes = chart.marks.map((mark) => ({
     type: "line", x0: mark.x, x1: mark.x, yref: "paper", y0: 0, y1: 1,
     line: { color: token("muted"), width: 1.5, dash: "dot" },
@@ -31,7 +38,7 @@ function layout(chart, more) {
     paper_bgcolor: "transparent", plot_bgcolor: "transparent", shapes, annotations, dragmode: false,
     font: { family: style().fontFamily, size: 13, color: token("ink") },
     margin: { t: 10 + 16 * chart.marks.length, r: 10, b: 40, l: 50 },
-    legend: { orientation: "h", y: -0.2, yanchor: "top", x: 0 },
+    legend: { orientation: "h", y: -0.2, yanchor: "top", x: 0 }, showlegend: traces.length > 1,
     hoverlabel: { bgcolor: token("raised"), bordercolor: token("line"), font: { color: token("ink") } },
     ...more,
   };
@@ -39,31 +46,31 @@ function layout(chart, more) {
 
 const kinds = {
   bars(chart) {
+    const places = chart.series[0].x, days = !places[0].includes(":");
     const traces = chart.series.map((series) => ({
       type: "bar", name: plain(series.name), x: series.x, y: series.y, customdata: series.told,
-      marker: { color: colour(series.name) },
-      hovertemplate: `%{x|%Y-%m-%d %H:%M}<br>%{customdata}<extra>${plain(series.name)}</extra>`.replace(
-        chart.series[0].x[0]?.includes(":") ? "" : " %H:%M", ""),
+      marker: { color: colour(series.look), pattern: { shape: hatch(series.look) } },
+      hovertemplate: `%{x|%Y-%m-%d${days ? "" : " %H:%M"}}<br>%{customdata}<extra>${plain(series.name)}</extra>`,
     }));
     const yaxis = axis(chart.y_title, { tickprefix: chart.prefix, rangemode: "tozero" });
-    return [traces, layout(chart, {
-      barmode: "stack", bargap: 0.25, yaxis, xaxis: axis("", { type: "date" }), showlegend: traces.length > 1,
+    return [traces, layout(chart, traces, {
+      barmode: "stack", bargap: 0.25, yaxis, xaxis: axis("", { type: "date", ...(days && named(places)) }),
     })];
   },
 
   lines(chart) {
-    const traces = chart.series.map((series, number) => ({
+    const traces = chart.series.map((series) => ({
       type: "scatter", mode: series.beside.length ? "lines+markers+text" : "lines", name: plain(series.name),
       x: series.x, y: series.y, customdata: series.told, text: series.beside,
       textposition: "top center", cliponaxis: false,
-      line: { color: colour(series.name), width: 2.5, dash: number % 2 ? "dash" : "solid" },
-      marker: { size: 8, symbol: number % 2 ? "diamond" : "circle" },
+      line: { color: colour(series.look), width: 2.5, dash: series.look % 2 ? "dash" : "solid" },
+      marker: { size: 8, symbol: series.look % 2 ? "diamond" : "circle" },
       hovertemplate: `%{customdata}<extra>${plain(series.name)}</extra>`,
     }));
     const yaxis = axis(chart.y_title, { tickprefix: chart.prefix, rangemode: "tozero" });
     const legend = { orientation: "h", y: -0.32, yanchor: "top", x: 0 };
     const xaxis = axis(chart.x_title, { rangemode: "tozero" });
-    return [traces, layout(chart, { yaxis, xaxis, legend, showlegend: true })];
+    return [traces, layout(chart, traces, { yaxis, xaxis, legend })];
   },
 
   spans(chart) {
@@ -84,8 +91,8 @@ const kinds = {
     const yaxis = axis("", { autorange: "reversed", type: "category" });
     const height = 130 + 34 * new Set(chart.spans.map((span) => span.row)).size;
     const legend = { orientation: "h", y: -34 / (height - 100), yanchor: "top", x: 0 };
-    return [traces, layout(chart, {
-      barmode: "overlay", yaxis, height, legend, xaxis: axis("", { type: "date" }), showlegend: true,
+    return [traces, layout(chart, traces, {
+      barmode: "overlay", yaxis, height, legend, xaxis: axis("", { type: "date" }),
     })];
   },
 };

@@ -10,7 +10,7 @@ _CACHE = (
     "no answer is given twice to different requests; a retry with an Idempotency-Key is (docs/billing.md)"
 )
 _LOGS = "/metrics for Prometheus, the setting `otlp_endpoint` for traces, `webhook` for changes of models"
-_BUDGETS = "spend limits belong to organizations and projects (docs/billing.md)"
+_BUDGETS = "budgets belong to organizations and projects (docs/billing.md)"
 _FALLBACKS = "no model answers in another's name; several URLs of the same model take over for one another"
 _COUNTERS = "several processes count together with the setting `valkey`"
 _LOGGING = "the settings `log_level` and `log_format`"

@@ -31,7 +31,7 @@ class ActorUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActorKey(msgspec.Struct, frozen=True, kw_only=True):
-    """`type` is null for a key that belongs to nobody in particular, never a service account's."""
+    """`type` is null for a key that the operator made, never a service account's."""
 
     id: str
     type: Literal["user"] | None

@@ -29,7 +29,7 @@ class UserOwner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectKeyOwner(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose key it is; all null for one that the operator made for nobody in particular."""
+    """Whose key it is; all null for one that the operator made."""
 
     type: Literal["user", "service_account"] | None = None
     user: UserOwner | None = None
@@ -80,7 +80,7 @@ class AdminApiKeyCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 class AdminKeyOwner(msgspec.Struct, frozen=True, kw_only=True):
-    """The member whose key it is; all null for one that the operator made for nobody in particular."""
+    """The member whose key it is; all null for one that the operator made."""
 
     type: Literal["user"] | None = None
     object: Literal["organization.user"] | None = None

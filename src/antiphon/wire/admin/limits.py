@@ -1,4 +1,4 @@
-"""Rate limits of a project, and spend limits of an organization or a project."""
+"""Rate limits of a project, and budgets of an organization or a project."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpendLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be spent in a month; `threshold_amount` in cents."""
+    """A budget: what may be spent in a month; `threshold_amount` in cents."""
 
     object: Literal["organization.spend_limit", "project.spend_limit"]
     threshold_amount: int

@@ -1,4 +1,4 @@
-"""Rate limits, spend limits, credits."""
+"""Rate limits, budgets, credits."""
 
 from __future__ import annotations
 
