@@ -86,12 +86,6 @@ def test_forms_of_a_word_are_alike() -> None:
     assert memory.stems("The brother's dog lives there") == memory.stems("my brothers' dogs live")
 
 
-def test_an_answer_ends_after_its_sentences_once_something_follows() -> None:
-    assert companion.ended("One. Two!") is None
-    assert companion.ended("One. Two! Three") == len("One. Two!")
-    assert companion.ended("It costs 2.50 today. Fine… And") == len("It costs 2.50 today. Fine…")
-
-
 @pytest.mark.parametrize(
     ("message", "topic"),
     [
@@ -136,7 +130,7 @@ def test_of_drafts_the_one_is_taken_with_the_right_syllables_that_names_the_topi
 
 
 def test_a_draft_goes_on_from_the_lines_that_are_chosen() -> None:
-    schema: Any = haiku.form(("A b c", "D e f"))["json_schema"]["schema"]
+    schema: Any = haiku.following(("A b c", "D e f"))["json_schema"]["schema"]
     assert schema["properties"]["second"]["enum"] == ["D e f"]
     assert schema["required"] == ["first", "second", "third"]
 
