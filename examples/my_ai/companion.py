@@ -12,7 +12,7 @@ from typing import Any
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from examples.kit.chat import dialogue, first, growing
+from examples.kit.chat import END, dialogue, first, held
 
 from .haiku import wanted, written
 from .memory import Exchange, addressed, asks, reminders, stems
@@ -21,6 +21,8 @@ SYSTEM = "You are {}. Answer in one or two short sentences."
 SENTENCES = 2
 """So many may an answer have: small models lose the thread soon."""
 MOST_TOKENS = 110
+TEMPERATURES = (0.3, 0.6, 0.9)
+"""Of the attempts at an answer that repeats nothing: each is freer than the one before."""
 DRAFTS = 5
 OF_ITSELF = re.compile(r"\b(?:i|my|me)\b", re.IGNORECASE)
 RECALLED = (
@@ -68,7 +70,7 @@ class Companion:
             yield {"reminded": found}
             messages = self.prompt(turn, found)
             about_user = found and asks(turn.text)
-            texts = self.recall(messages, found, turn.text) if about_user else self.say(messages)
+            texts = self.recall(messages, found, turn.text) if about_user else self.say(messages, turn.before)
         text = ""
         async for text in texts:
             yield {"text": text}
@@ -94,17 +96,21 @@ class Companion:
         asked = f"{known}\n\n{turn.text}".strip()
         return dialogue(SYSTEM.format(turn.character), *chain.from_iterable(before), asked)
 
-    def say(self, messages: list[ChatCompletionMessageParam]) -> AsyncIterator[str]:
-        """The answer as the model writes it, ended after its sentences; raises `openai.APIError`."""
-        begun = self.client.chat.completions.create(
+    async def say(
+        self, messages: list[ChatCompletionMessageParam], before: Sequence[Exchange]
+    ) -> AsyncIterator[str]:
+        """The answer as the model writes it, begun anew where it repeats itself; raises `openai.APIError`."""
+        begin = partial(
+            self.client.chat.completions.create,
             model=self.model,
             messages=messages,
-            temperature=0.3,
             frequency_penalty=0.5,
             max_tokens=MOST_TOKENS,
             stream=True,
         )
-        return growing(begun, SENTENCES)
+        new = partial(is_new, [exchange.answer for exchange in before])
+        async for text, _ in held(begin, TEMPERATURES, new, SENTENCES):
+            yield text
 
     async def recall(
         self, messages: list[ChatCompletionMessageParam], reminded: Sequence[str], text: str
@@ -116,6 +122,15 @@ class Companion:
         )
         drafts = [first(SENTENCES, (choice.message.content or "").strip()) for choice in answer.choices]
         yield max(drafts, key=partial(fit, reminded, text))
+
+
+def is_new(before: Sequence[str], answer: str) -> bool:
+    """Whether an answer has sentences, none of which is in the answers before, or in itself twice."""
+    *said, now = [
+        [" ".join(re.findall(r"\w+", one.lower())) for one in END.split(text) if one.strip()]
+        for text in (*before, answer)
+    ]
+    return 0 < len(now) == len({*now} - {*chain.from_iterable(said)})
 
 
 def fit(reminded: Sequence[str], text: str, draft: str) -> int:

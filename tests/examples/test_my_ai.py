@@ -145,3 +145,18 @@ def test_of_drafts_the_one_that_says_what_was_told_of_the_user_fits_best() -> No
     told, asked = ["I work as a nurse and I play the cello."], "Which instrument do I play?"
     drafts = ["You play the cello.", "I play the cello.", "You play well.", "I play well.", ""]
     assert [companion.fit(told, asked, draft) for draft in drafts] == [3, 2, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "so"),
+    [
+        ("I like the sea. It is deep.", True),
+        ("I like the sea. How nice!", False),
+        ("how nice", False),
+        ("No, no. No, no!", False),
+        ("How nice that is!", True),
+        ("", False),
+    ],
+)
+def test_what_an_answer_repeats(answer: str, so: bool) -> None:
+    assert companion.is_new(["How nice! You live in Oslo.", "I see."], answer) is so
