@@ -6,12 +6,14 @@ import json
 import re
 import tomllib
 from collections.abc import AsyncIterator, Collection
+from functools import partial
 from typing import Any
 
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.chat.chat_completion_message_function_tool_call_param import Function
 
+from examples.kit.chat import held
 from examples.kit.serve import Event
 
 from .catalogue import HERE, named, nameless, stems
@@ -22,6 +24,8 @@ SYSTEM = "You serve customers of a food shop. Call the tool that does what they 
 _examples = tomllib.loads((HERE / "examples.toml").read_text("utf-8"))
 EXAMPLES: list[list[Any]] = [[tool, *one] for tool, several in _examples.items() for one in several]
 """Of each the tool, the request, the arguments of the call, its result, and the answer."""
+TEMPERATURES = (0.0, 0.4, 0.6, 0.8)
+"""Of the attempts at one answer: each is freer than the one before."""
 _FIGURE = re.compile(r"\d+(?:\.\d+)?")
 _QUESTION = re.compile(r"\W*(?:and )?(?:what|which|where|who|how|is|are|do|does|any)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:no|not|none|nothing|nobody|\w+n['’]t)\b", re.IGNORECASE)
@@ -60,7 +64,7 @@ def closest(request: str, basket: Collection[str]) -> tuple[list[str], Messages]
     return list(dict.fromkeys(tool for tool, *_ in reversed(best))), messages
 
 
-def holds(answer: str, request: str, result: str) -> bool:
+def holds(request: str, result: str, answer: str) -> bool:
     """Whether an answer has the amounts of the result and a name of it, no others, and denies as it does."""
     known, figures, names = f"{request} {result}", set(_FIGURE.findall(answer)), named(answer)
     amounts = {figure for figure in _FIGURE.findall(result) if "." in figure}
@@ -83,7 +87,7 @@ class Assistant:
         self._model = model
 
     async def answer(self, request: str) -> AsyncIterator[Event]:
-        """What happens. `kept` says whether the text before it holds; if not, another attempt may follow."""
+        """What happens: a call and what came of it, the text that tells it, and whether that is `kept`."""
         tools, messages = closest(request, self.state.basket)
         tool, arguments = await self._call(request, tools, messages)
         try:
@@ -91,23 +95,16 @@ class Assistant:
         except LookupError as unknown:
             result = Result(str(unknown))
         yield {"call": f"{tool} {arguments}", "card": result._asdict(), "basket": self.state.view()}
-        for temperature in (0.0, 0.4, 0.6, 0.8):
-            text = ""
-            async with await self._completions.create(
-                model=self._model,
-                messages=[*messages, *exchange(request, tool, arguments, str(result))],
-                temperature=temperature,
-                max_tokens=120,
-                stop=["\n"],
-                stream=True,
-            ) as stream:
-                async for chunk in stream:
-                    if chunk.choices and (piece := chunk.choices[0].delta.content):
-                        text += piece
-                        yield {"text": piece}
-            yield {"kept": (kept := holds(text, request, str(result)))}
-            if kept:
-                return
+        begin = partial(
+            self._completions.create,
+            model=self._model,
+            messages=[*messages, *exchange(request, tool, arguments, str(result))],
+            max_tokens=120,
+            stop=["\n"],
+            stream=True,
+        )
+        async for text, kept in held(begin, TEMPERATURES, partial(holds, request, str(result))):
+            yield {"text": text, "kept": kept}
 
     async def _call(self, request: str, tools: list[str], messages: Messages) -> tuple[str, str]:
         """Which of some tools the model calls, and its arguments as JSON."""

@@ -115,16 +115,15 @@ async def converse(assistant: Assistant, chain: list[Turn], findings: Findings) 
     """One conversation, turn by turn."""
     assistant.state = state = State()
     for turn in chain:
-        before, seen, answer = dict(state.basket), dict[str, Any](), ""
+        before, seen = dict(state.basket), dict[str, Any]()
         async for event in assistant.answer(turn.request):
             seen |= event
-            answer = "" if event.get("kept") is False else answer + event.get("text", "")
-        card = seen["card"]
+        card, answer = seen["card"], seen["text"] if seen["kept"] else ""
         shown = " ".join([card["title"], *card["lines"]])
         right = state.basket == (before if turn.basket is None else turn.basket)
         checks = {
             turn.kind: right and all(part in shown for part in turn.card),
-            "answers": seen["kept"] and agrees(answer, turn.request, card, seen["basket"]),
+            "answers": bool(answer) and agrees(answer, turn.request, card, seen["basket"]),
         }
         if state.basket:
             checks["store found"] = can_be_filled(state)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from openai.types.chat import ChatCompletionFunctionToolParam
 
+from examples.kit.chat import closed
+
 from .catalogue import FOODS, PLACES, RECIPES, cookable, joined, near, offers, stems
 
 _NUMBERS = "one two three four five six seven eight nine ten".split()
@@ -118,8 +120,7 @@ def offered(tools: Iterable[str], request: str) -> list[ChatCompletionFunctionTo
 
 def _described(name: str, **fields: Any) -> ChatCompletionFunctionToolParam:
     about = TOOLS[name].__doc__ or ""
-    form = {"type": "object", "properties": fields, "required": [*fields], "additionalProperties": False}
     return {
         "type": "function",
-        "function": {"name": name, "description": about, "parameters": form, "strict": True},
+        "function": {"name": name, "description": about, "parameters": closed(fields), "strict": True},
     }

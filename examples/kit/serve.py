@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 SHARED = Path(__file__).parent / "page"
@@ -89,6 +89,15 @@ def streamed(events: AsyncIterator[Event]) -> Response:
     return StreamingResponse(lines(), media_type="application/x-ndjson", headers=HEADERS)
 
 
+def answering(path: str, act: Callable[[dict[str, Any]], AsyncIterator[Event]]) -> Route:
+    """Where a page posts a JSON object and gets events; `act` may refuse it at once, by `HTTPException`."""
+
+    async def answered(request: Request) -> Response:
+        return streamed(act(await sent(request)))
+
+    return Route(path, answered, methods=["POST"])
+
+
 def said(problem: APIError) -> str:
     """An error of the API, for people: the server's own words, if it has said any."""
     if isinstance(problem, APIConnectionError):
@@ -121,22 +130,18 @@ def connected() -> AsyncOpenAI:
     return AsyncOpenAI()
 
 
-def application(page: Path, routes: Sequence[BaseRoute]) -> Starlette:
-    """The files of a page, and what it asks."""
+def serve(name: str, page: Path, routes: Sequence[BaseRoute], port: int) -> None:
+    """Serve the files of a page, and what it asks, until it is interrupted."""
 
     def refused(_: Request, problem: Exception) -> Response:
         assert isinstance(problem, HTTPException)
         return JSONResponse({"error": problem.detail}, problem.status_code, HEADERS)
 
     files = [Mount("/kit", Page(directory=SHARED)), Mount("/", Page(directory=page, html=True))]
-    return Starlette(
+    app = Starlette(
         routes=[*routes, *files],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
         exception_handlers={HTTPException: refused},
     )
-
-
-def serve(name: str, app: Starlette, port: int) -> None:
-    """Serve it until it is interrupted."""
     print(f"{name} is at http://127.0.0.1:{port}", flush=True)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

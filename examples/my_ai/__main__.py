@@ -6,16 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from examples.kit.serve import application, connected, options, sent, serve, streamed, text_of
+from examples.kit.serve import answering, connected, options, serve, text_of
 
 from .companion import Companion, Turn
 from .memory import Exchange
 
-PAGE = Path(__file__).parent / "page"
 LONGEST_TEXT = 2000
 LONGEST_CHARACTER = 400
 
@@ -28,26 +24,23 @@ def exchanges(found: dict[str, Any], name: str) -> list[Exchange]:
         raise HTTPException(400, f"{name} has texts and their answers.") from None
 
 
-async def chat(request: Request) -> Response:
+def turn(found: dict[str, Any]) -> Turn:
     """One turn of the conversation, which the page has sent whole."""
-    found = await sent(request)
-    turn = Turn(
+    return Turn(
         text_of(found, "text", LONGEST_TEXT),
         text_of(found, "character", LONGEST_CHARACTER),
         exchanges(found, "example"),
         exchanges(found, "before"),
     )
-    companion: Companion = request.app.state.companion
-    return streamed(companion.answer(turn))
 
 
 def main() -> None:
     parser = options("A friendly chatbot with a memory.", port=8101)
     parser.add_argument("--history", type=int, default=3, help="how many last exchanges are sent (3)")
     chosen = parser.parse_args()
-    app = application(PAGE, [Route("/chat", chat, methods=["POST"])])
-    app.state.companion = Companion(connected(), chosen.model, chosen.history)
-    serve("My AI", app, chosen.port)
+    companion = Companion(connected(), chosen.model, chosen.history)
+    chat = answering("/chat", lambda found: companion.answer(turn(found)))
+    serve("My AI", Path(__file__).parent / "page", [chat], chosen.port)
 
 
 if __name__ == "__main__":

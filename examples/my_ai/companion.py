@@ -6,21 +6,25 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
+from examples.kit.chat import END, dialogue, first, held
+
 from .haiku import wanted, written
-from .memory import Exchange, addressed, asks, laid_out, reminders, stems
+from .memory import Exchange, addressed, asks, reminders, stems
 
 SYSTEM = "You are {}. Answer in one or two short sentences."
 SENTENCES = 2
 """So many may an answer have: small models lose the thread soon."""
 MOST_TOKENS = 110
+TEMPERATURES = (0.3, 0.6, 0.9)
+"""Of the attempts at an answer that repeats nothing: each is freer than the one before."""
 DRAFTS = 5
 OF_ITSELF = re.compile(r"\b(?:i|my|me)\b", re.IGNORECASE)
-END = re.compile(r"[.!?…]+[\"”')]*(?=\s|$)")
 RECALLED = (
     Exchange(
         "Your dog is called Rex. You like tea best.\n\nWhat is my dog called?", "Your dog is called Rex."
@@ -50,7 +54,7 @@ class Companion:
     history: int
 
     async def answer(self, turn: Turn) -> AsyncIterator[dict[str, Any]]:
-        """What happens, in order: `reminded`, a list, and pieces of `text`; or an `error`, for people.
+        """What happens: `reminded`, a list, and `text` as far as it is written; or an `error`, for people.
 
         Raises `openai.APIError`.
         """
@@ -59,20 +63,18 @@ class Companion:
             named = "; ".join(categories).replace("/", ", ")
             yield {"error": f"Not sent to the model: the check of messages found {named}.{care}"}
             return
-        pieces: AsyncIterator[str]
         if topic := wanted(turn.text):
-            pieces = (line + "\n" async for line in written(self.client, self.model, topic))
+            texts = written(self.client, self.model, topic)
         else:
             found = reminders(turn.text, turn.before)
             yield {"reminded": found}
             messages = self.prompt(turn, found)
             about_user = found and asks(turn.text)
-            pieces = self.recall(messages, found, turn.text) if about_user else self.say(messages)
-        empty = True
-        async for piece in pieces:
-            empty = empty and not piece.strip()
-            yield {"text": piece}
-        if empty:
+            texts = self.recall(messages, found, turn.text) if about_user else self.say(messages, turn.before)
+        text = ""
+        async for text in texts:
+            yield {"text": text}
+        if not text.strip():
             yield {"error": "The model said nothing: ask again."}
 
     async def flagged(self, *texts: str) -> list[str]:
@@ -91,27 +93,24 @@ class Companion:
         if reminded and asks(turn.text):
             before = [*RECALLED]
         known = addressed(" ".join(reminded))
-        return laid_out(SYSTEM.format(turn.character), before, f"{known}\n\n{turn.text}".strip())
+        asked = f"{known}\n\n{turn.text}".strip()
+        return dialogue(SYSTEM.format(turn.character), *chain.from_iterable(before), asked)
 
-    async def say(self, messages: list[ChatCompletionMessageParam]) -> AsyncIterator[str]:
-        """The answer as the model writes it, ended after its sentences; raises `openai.APIError`."""
-        stream = await self.client.chat.completions.create(
+    async def say(
+        self, messages: list[ChatCompletionMessageParam], before: Sequence[Exchange]
+    ) -> AsyncIterator[str]:
+        """The answer as the model writes it, begun anew where it repeats itself; raises `openai.APIError`."""
+        begin = partial(
+            self.client.chat.completions.create,
             model=self.model,
             messages=messages,
-            temperature=0.3,
             frequency_penalty=0.5,
             max_tokens=MOST_TOKENS,
             stream=True,
         )
-        answer = ""
-        async with stream:
-            async for chunk in stream:
-                before = len(answer)
-                answer += (chunk.choices[0].delta.content or "") if chunk.choices else ""
-                end = ended(answer)
-                yield answer[before:end]
-                if end is not None:
-                    return
+        new = partial(is_new, [exchange.answer for exchange in before])
+        async for text, _ in held(begin, TEMPERATURES, new, SENTENCES):
+            yield text
 
     async def recall(
         self, messages: list[ChatCompletionMessageParam], reminded: Sequence[str], text: str
@@ -121,17 +120,20 @@ class Companion:
         answer = await self.client.chat.completions.create(
             model=self.model, messages=messages, temperature=0.4, n=DRAFTS, max_tokens=60
         )
-        drafts = [(choice.message.content or "").strip() for choice in answer.choices]
-        yield max((draft[: ended(draft)] for draft in drafts), key=partial(fit, reminded, text))
+        drafts = [first(SENTENCES, (choice.message.content or "").strip()) for choice in answer.choices]
+        yield max(drafts, key=partial(fit, reminded, text))
+
+
+def is_new(before: Sequence[str], answer: str) -> bool:
+    """Whether an answer has sentences, none of which is in the answers before, or in itself twice."""
+    *said, now = [
+        [" ".join(re.findall(r"\w+", one.lower())) for one in END.split(text) if one.strip()]
+        for text in (*before, answer)
+    ]
+    return 0 < len(now) == len({*now} - {*chain.from_iterable(said)})
 
 
 def fit(reminded: Sequence[str], text: str, draft: str) -> int:
     """How well a draft answers a question about the user, from what was told."""
     says = stems(draft) & (stems(" ".join(reminded)) - stems(text))
     return 2 * bool(says) + (bool(draft) and not OF_ITSELF.search(draft))
-
-
-def ended(text: str) -> int | None:
-    """Where the last allowed sentence ends, once something has come after it."""
-    ends = [found.end() for found in END.finditer(text) if found.end() < len(text)]
-    return ends[SENTENCES - 1] if len(ends) >= SENTENCES else None

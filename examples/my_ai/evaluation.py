@@ -13,10 +13,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from examples.kit.chat import END
 from examples.kit.evaluate import Findings
 from examples.kit.serve import connected, options
 
-from .companion import END, SENTENCES, Companion, Turn
+from .companion import SENTENCES, Companion, Turn
 from .haiku import METRE, flawed, syllables
 from .memory import Exchange, stems
 
@@ -80,7 +81,7 @@ HARMLESS = (
 
 async def answered(companion: Companion, turn: Turn) -> str:
     """What the model says; empty where the message is held back."""
-    return "".join([event.get("text", "") async for event in companion.answer(turn)]).strip()
+    return ["", *[event["text"] async for event in companion.answer(turn) if "text" in event]][-1].strip()
 
 
 def in_form(answer: str, earlier: list[Exchange]) -> bool:

@@ -10,7 +10,9 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.shared_params import ResponseFormatJSONSchema
 
-from .memory import Exchange, laid_out, stems
+from examples.kit.chat import dialogue, form
+
+from .memory import stems
 
 METRE = (5, 7, 5)
 DRAFTS = 8
@@ -61,7 +63,7 @@ def demerits(line: str, earlier: Sequence[str], topic: str) -> tuple[bool, int, 
 
 
 async def written(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[str]:
-    """The lines one by one, each the best of the model's drafts; raises `openai.APIError`.
+    """The poem line by line, each the best of the model's drafts; raises `openai.APIError`.
 
     It ends early if every draft is cut off.
     """
@@ -72,7 +74,7 @@ async def written(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[
             answer = await client.chat.completions.create(
                 model=model,
                 messages=prompt(topic),
-                response_format=form(lines),
+                response_format=following(lines),
                 n=DRAFTS,
                 temperature=0.8,
                 max_tokens=100,
@@ -85,22 +87,21 @@ async def written(client: AsyncOpenAI, model: str, topic: str) -> AsyncIterator[
         if not drafts:
             return
         lines.append(min(drafts, key=drafts.__getitem__))
-        yield lines[-1]
+        yield "\n".join(lines)
 
 
 def prompt(topic: str) -> list[ChatCompletionMessageParam]:
     """What a haiku is, two of them, and the topic."""
-    poems = {about: json.dumps(dict(zip(NAMES, lines, strict=True))) for about, lines in SHOWN.items()}
-    before = [Exchange(f"A haiku about {about}", poem) for about, poem in poems.items()]
+    before: list[str] = []
+    for about, lines in SHOWN.items():
+        before += f"A haiku about {about}", json.dumps(dict(zip(NAMES, lines, strict=True)))
     system = "You write haiku: three short lines of 5, 7 and 5 syllables."
-    return laid_out(system, before, f"A haiku about {topic}")
+    return dialogue(system, *before, f"A haiku about {topic}")
 
 
-def form(lines: Sequence[str]) -> ResponseFormatJSONSchema:
+def following(lines: Sequence[str]) -> ResponseFormatJSONSchema:
     """The form of the lines that are chosen, and of one more: the model goes on from what it finds there."""
     found: dict[str, object] = {
         name: {"type": "string", "enum": [line]} for name, line in zip(NAMES, lines, strict=False)
     }
-    found[NAMES[len(lines)]] = {"type": "string", "pattern": LINES[len(lines)]}
-    schema = {"type": "object", "properties": found, "required": [*found], "additionalProperties": False}
-    return {"type": "json_schema", "json_schema": {"name": "haiku", "strict": True, "schema": schema}}
+    return form(found | {NAMES[len(lines)]: {"type": "string", "pattern": LINES[len(lines)]}})

@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from openai.types.chat import ChatCompletionMessageParam
-
 PERSONAL = re.compile(r"\b(?:i|my|me|we|our)\b", re.IGNORECASE)
 ABOUT_ME = re.compile(r"\b(?:my|our|about me|(?:am|was|did|have|(?<!how )do) i)\b", re.IGNORECASE)
 YOURS = {"i": "you", "am": "are", "my": "your", "me": "you", "we": "you", "our": "your", "mine": "yours"}
@@ -56,12 +54,3 @@ def addressed(text: str) -> str:
     """What the user said, as it is said to them: "I am" becomes "You are"."""
     turned = re.sub(r"\b[A-Za-z]+\b", lambda word: YOURS.get(word[0].lower(), word[0]), text)
     return re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda first: first[0].upper(), turned)
-
-
-def laid_out(system: str, before: Sequence[Exchange], text: str) -> list[ChatCompletionMessageParam]:
-    """Messages for the model: who it is, what was said and answered, and what is said now."""
-    messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}]
-    for exchange in before:
-        messages.append({"role": "user", "content": exchange.text})
-        messages.append({"role": "assistant", "content": exchange.answer})
-    return [*messages, {"role": "user", "content": text}]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from examples.kit.serve import Event, application, body, connected, options, sent, serve, streamed
+from examples.kit.serve import Event, answering, body, connected, options, serve
 
 from .author import Author
 from .material import MOST_BYTES, Material
@@ -70,13 +71,12 @@ def routes(author: Author) -> list[Route]:
         return await state(request)
 
     def said(act: Callable[[Author, Tutor, str], AsyncIterator[Event]]) -> Route:
-        async def answered(request: Request) -> Response:
-            text = str((await sent(request)).get("said", ""))
+        def answered(found: dict[str, Any]) -> AsyncIterator[Event]:
             if tutor is None:
                 raise HTTPException(400, "There is nothing to study yet: choose a text.")
-            return streamed(act(author, tutor, text))
+            return act(author, tutor, str(found.get("said", "")))
 
-        return Route(f"/api/{act.__name__}", answered, methods=["POST"])
+        return answering(f"/api/{act.__name__}", answered)
 
     material = [Route("/api/state", state), Route("/api/study", study, methods=["POST"])]
     return material + [said(act) for act in (question, answer, ask)]
@@ -84,8 +84,8 @@ def routes(author: Author) -> list[Route]:
 
 def main() -> None:
     chosen = options("Q-Chat, a tutor for your own material", 8602).parse_args()
-    page = Path(__file__).parent / "page"
-    serve("Q-Chat", application(page, routes(Author(connected(), chosen.model))), chosen.port)
+    author = Author(connected(), chosen.model)
+    serve("Q-Chat", Path(__file__).parent / "page", routes(author), chosen.port)
 
 
 if __name__ == "__main__":

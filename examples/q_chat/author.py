@@ -14,9 +14,9 @@ from itertools import groupby
 from pathlib import Path
 
 from openai import AsyncOpenAI
-from openai.types.chat import ChatCompletionMessageParam
-from openai.types.shared_params.response_format_json_schema import JSONSchema
 from pydantic_core import from_json
+
+from examples.kit.chat import form, growing
 
 from .material import WORD
 from .tutor import EXPLAIN, Turn
@@ -52,23 +52,16 @@ class Author:
 
     async def _written(self, prompt: str, asked: str, pattern: str) -> AsyncIterator[str]:
         """One text that has the pattern, as far as the model has written it, again and again."""
-        messages: list[ChatCompletionMessageParam] = PROMPTS["messages"][prompt]
-        text: object = {"type": "string", "pattern": pattern}
-        schema: dict[str, object] = {"type": "object", "properties": {"text": text}, "required": ["text"]}
-        schema["additionalProperties"] = False
-        form: JSONSchema = {"name": "words", "strict": True, "schema": schema}
-        written = ""
-        async with await self.client.chat.completions.create(
+        begun = self.client.chat.completions.create(
             model=self.model,
-            messages=[*messages, {"role": "user", "content": asked}],
-            response_format={"type": "json_schema", "json_schema": form},
+            messages=[*PROMPTS["messages"][prompt], {"role": "user", "content": asked}],
+            response_format=form({"text": {"type": "string", "pattern": pattern}}),
             temperature=0,
             max_tokens=200,
             stream=True,
-        ) as chunks:
-            async for chunk in chunks:
-                written += (chunk.choices[0].delta.content or "") if chunk.choices else ""
-                yield from_json(written or "{}", allow_partial="trailing-strings").get("text", "")
+        )
+        async for written in growing(begun):
+            yield from_json(written or "{}", allow_partial="trailing-strings").get("text", "")
 
 
 def asking(openers: Iterable[str], text: str, most: int, term: str = "") -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
-from examples.kit.serve import application, connected, options, sent, serve, streamed, text_of
+from examples.kit.serve import Event, answering, connected, options, serve, text_of
 
 from .assistant import Assistant
 from .catalogue import Catalogue
@@ -21,13 +19,11 @@ def main() -> None:
     client = connected()
     assistant = Assistant(Catalogue(chosen.products), client, chosen.model)
 
-    async def wish(request: Request) -> Response:
-        found = await sent(request)
+    def wish(found: dict[str, Any]) -> AsyncIterator[Event]:
         before = str(found.get("filters", "")).split("\n")
-        return streamed(assistant.answer(text_of(found, "wish", 300), before, as_is=bool(found.get("as_is"))))
+        return assistant.answer(text_of(found, "wish", 300), before, as_is=bool(found.get("as_is")))
 
-    page = Path(__file__).parent / "page"
-    serve("The shop", application(page, [Route("/api/wish", wish, methods=["POST"])]), chosen.port)
+    serve("The shop", Path(__file__).parent / "page", [answering("/api/wish", wish)], chosen.port)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import time
 import tomllib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from openai import AsyncOpenAI
 
+from examples.kit.chat import form, held
 from examples.kit.serve import Event
 
 from .catalogue import SHELVES, Catalogue, Filter, Product, of
@@ -50,52 +52,34 @@ class Assistant:
         left = [str(one) for one in left_out]
         yield {"products": [one._asdict() for one in found], "left_out": left, "milliseconds": spent}
         for place, product in enumerate(found[:REASONED]):
-            async for text, settled in self.reason(wish, product):
-                yield {"reason": text, "of": place, "settled": settled}
+            async for text, well in self.reason(wish, product):
+                settled = well is not None
+                yield {"reason": "" if well is False else text, "of": place, "settled": settled}
 
     async def shelf(self, wish: str) -> str:
         """The shelf that the model chooses for a wish, of those that may fit."""
         shelves = fitting(wish) or list(SHELVES)
         question = f"Shelves: {'; '.join(shelves)}\nWish: {wish}"
-        schema: dict[str, Any] = {
-            "type": "object",
-            "properties": {"shelf": {"type": "string", "enum": shelves}},
-            "required": ["shelf"],
-            "additionalProperties": False,
-        }
         answer = await self.client.chat.completions.create(
             model=self.model,
             messages=[*PROMPTS["shelf"], {"role": "user", "content": question}],
             temperature=0,
-            response_format={
-                "type": "json_schema",
-                "json_schema": {"name": "choice", "strict": True, "schema": schema},
-            },
+            response_format=form({"shelf": {"type": "string", "enum": shelves}}),
         )
         return str(json.loads(answer.choices[0].message.content or "")["shelf"])
 
-    async def reason(self, wish: str, product: Product) -> AsyncIterator[tuple[str, bool]]:
-        """The reason as it grows, and whether it is settled. What does not hold is begun anew, freer each
-        time; in the end nothing is left of one that never holds."""
+    def reason(self, wish: str, product: Product) -> AsyncIterator[tuple[str, bool | None]]:
+        """The reason as far as it is written, and in the end whether it holds."""
         question = f"Wish: {wish}\n{facts(wish, product)}"
-        for temperature in TEMPERATURES:
-            text = ""
-            async with await self.client.chat.completions.create(
-                model=self.model,
-                messages=[*PROMPTS["reason"], {"role": "user", "content": question}],
-                temperature=temperature,
-                max_tokens=60,
-                stop=["\n"],
-                stream=True,
-            ) as stream:
-                async for chunk in stream:
-                    if chunk.choices and (piece := chunk.choices[0].delta.content):
-                        text += piece
-                        yield text, False
-            if holds(text.strip(), product, wish):
-                yield text, True
-                return
-        yield "", True
+        begin = partial(
+            self.client.chat.completions.create,
+            model=self.model,
+            messages=[*PROMPTS["reason"], {"role": "user", "content": question}],
+            max_tokens=60,
+            stop=["\n"],
+            stream=True,
+        )
+        return held(begin, TEMPERATURES, partial(holds, product, wish))
 
 
 def facts(wish: str, product: Product) -> str:

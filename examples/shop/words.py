@@ -79,8 +79,8 @@ def together(wish: str, before: Sequence[Filter]) -> list[Filter]:
     return [one for one in before if one.kind not in kinds and one.value not in values] + now
 
 
-def holds(reason: str, product: Product, wish: str) -> bool:
-    """Whether a text is a sentence that names the product, a fact of it, and nothing that it has not."""
+def holds(product: Product, wish: str, reason: str) -> bool:
+    """Whether a reason is a sentence that names the product, a fact of it, and nothing that it has not."""
     kind = {product.category, product.brand}
     facts = {product.colour, product.material, *product.features.split(",")}
     values = {one.value for one in named(reason)}

@@ -7,7 +7,9 @@ The client is set by its own environment: OPENAI_BASE_URL and OPENAI_API_KEY.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from openai import APIError
 from starlette.exceptions import HTTPException
@@ -15,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from examples.kit.serve import application, body, connected, options, said, sent, serve, streamed
+from examples.kit.serve import Event, answering, body, connected, options, said, serve
 
 from .feedback import feedback
 from .partner import Partner
@@ -36,14 +38,14 @@ def routes(partner: Partner) -> list[Route]:
         how = feedback(request.query_params.get("target", ""), heard.words or [])
         return JSONResponse({"text": heard.text.strip(), **how})
 
-    async def answer(request: Request) -> Response:
+    def answer(found: dict[str, Any]) -> AsyncIterator[Event]:
         """What Sam says next, as far as it is written, again and again."""
-        talk = (await sent(request)).get("talk")
+        talk = found.get("talk")
         if not isinstance(talk, list) or not all(isinstance(text, str) for text in talk):
             raise HTTPException(400, "talk is a list of texts.")
-        return streamed({"answer": text} async for text in partner.answer(talk))
+        return ({"answer": text} async for text in partner.answer(talk))
 
-    return [Route("/hear", hear, methods=["POST"]), Route("/answer", answer, methods=["POST"])]
+    return [Route("/hear", hear, methods=["POST"]), answering("/answer", answer)]
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def main() -> None:
     parser.add_argument("--speech-model", default="whisper-1", help="the speech model (whisper-1)")
     chosen = parser.parse_args()
     partner = Partner(connected(), chosen.model, chosen.speech_model)
-    serve("Speak", application(Path(__file__).parent / "page", routes(partner)), chosen.port)
+    serve("Speak", Path(__file__).parent / "page", routes(partner), chosen.port)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import asyncio
 import csv
 import io
 import json
-import re
 import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from openai.types.audio import TranscriptionWord
 
+from examples.kit.chat import END
 from examples.kit.evaluate import Findings
 from examples.kit.serve import connected
 
@@ -33,7 +33,6 @@ WAV = "audio/wav"
 STRANGE = "zebra"
 SILENCE = 1.5
 FASTER = 1.25
-END = re.compile(r"[.!?…]+[\"”')]*(?=\s|$)")
 
 
 @dataclass

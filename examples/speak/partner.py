@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from openai import AsyncOpenAI
 from openai.types.audio import TranscriptionVerbose
-from openai.types.chat import (
-    ChatCompletionAssistantMessageParam,
-    ChatCompletionMessageParam,
-    ChatCompletionUserMessageParam,
-)
+
+from examples.kit.chat import dialogue, growing
 
 INSTRUCTIONS = "You are Sam, a friendly partner in a conversation. You answer in one or two short sentences."
 EXAMPLE = (
@@ -23,7 +19,8 @@ HESITANT = "Um, so, uh, I was, er, thinking that, um, well, hmm."
 """What Whisper is told was said before: it leaves out sounds of hesitation unless they have been written."""
 LAST = 5
 """So many texts of the conversation are shown to the model, the newest with them."""
-TWO_SENTENCES = re.compile(r"(?:.*?[.!?…][\"”')]*(?=\s)){2}", re.DOTALL)
+SENTENCES = 2
+"""So many an answer has at most."""
 
 
 @dataclass(frozen=True)
@@ -54,31 +51,14 @@ class Partner:
 
         `talk` is what was said, the user and Sam in turn, the user last. Raises `openai.APIError`.
         """
-        messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": INSTRUCTIONS}]
-        for n, text in enumerate((*EXAMPLE, *talk[-LAST:])):
-            messages.append(sam(text) if n % 2 else user(text))
-        stream = await self.client.chat.completions.create(
+        begun = self.client.chat.completions.create(
             model=self.model,
-            messages=messages,
+            messages=dialogue(INSTRUCTIONS, *EXAMPLE, *talk[-LAST:]),
             temperature=0.3,
             frequency_penalty=0.5,
             max_tokens=80,
             stream=True,
         )
-        written = ""
-        async with stream:
-            async for chunk in stream:
-                written += "".join(choice.delta.content or "" for choice in chunk.choices)
-                if whole := TWO_SENTENCES.match(written):
-                    yield whole[0]
-                    return
-                if written.strip():
-                    yield written
-
-
-def user(text: str) -> ChatCompletionUserMessageParam:
-    return {"role": "user", "content": text}
-
-
-def sam(text: str) -> ChatCompletionAssistantMessageParam:
-    return {"role": "assistant", "content": text}
+        async for written in growing(begun, SENTENCES):
+            if written.strip():
+                yield written

@@ -34,12 +34,15 @@ CALL_SECONDS = 120.0
 
 
 @contextmanager
-def application(name: str, folder: Path, url: str, key: str) -> Iterator[str]:
-    """An application of `examples`, as its README starts it, with its log in the folder: its address."""
+def application(name: str, folder: Path, url: str, key: str, *options: str, **settings: str) -> Iterator[str]:
+    """An application of `examples`, as its README starts it, with its log in the folder: its address.
+
+    It gets options of its command line, and settings in its environment.
+    """
     address = f"http://127.0.0.1:{(port := free_port())}/"
-    settings = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
-    command = [sys.executable, "-m", f"examples.{name}", "--port", str(port)]
-    with peer(command, folder / f"{name}.log", settings, address):
+    environment = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key, **settings}
+    command = [sys.executable, "-m", f"examples.{name}", "--port", str(port), *options]
+    with peer(command, folder / f"{name}-{port}.log", environment, address):
         yield address
 
 

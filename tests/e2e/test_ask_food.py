@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from benchmarks.processes import Server, peer
+from benchmarks.processes import Server, free_port
+from drivers import application
 
 from browser import PHONE, Browser, Page, findings, visiting
-from servers import free_port
 
 SECONDS = 120_000
 
 
-@contextmanager
-def opened(folder: Path, url: str, key: str, *options: str) -> Iterator[str]:
-    """The assistant, on the server at `url`: the address of its page."""
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "examples.ask_food", "--port", str(port), *options]
-    environment = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
-    with peer(command, folder / f"{port}.log", environment, address):
-        yield address
-
-
 @pytest.fixture(scope="module")
-def counter(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with opened(tmp_path_factory.mktemp("ask_food"), server.url, server.key) as address:
+def address(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with application("ask_food", tmp_path_factory.mktemp("ask_food"), server.url, server.key) as address:
         yield address
 
 
@@ -41,10 +29,10 @@ def ask(page: Page, words: str) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_a_recipe_becomes_a_basket_that_a_store_can_fill(browser: Browser, counter: str) -> None:
+def test_a_recipe_becomes_a_basket_that_a_store_can_fill(browser: Browser, address: str) -> None:
     with visiting(browser) as visitor:
         page = visitor.page
-        page.goto(counter)
+        page.goto(address)
         page.get_by_role("button", name="Ask").wait_for()
         assert page.get_by_text("Nothing in it yet").is_visible() and findings(page) == []
         ask(page, "What do you need to make tacos?")
@@ -72,10 +60,10 @@ def test_a_recipe_becomes_a_basket_that_a_store_can_fill(browser: Browser, count
 
 
 @pytest.mark.timeout(300)
-def test_a_phone_and_stop(browser: Browser, counter: str) -> None:
+def test_a_phone_and_stop(browser: Browser, address: str) -> None:
     with visiting(browser, viewport=PHONE, color_scheme="dark") as visitor:
         page = visitor.page
-        page.goto(counter)
+        page.goto(address)
         page.get_by_role("button", name="Buy everything for mushroom risotto").click()
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Ask").wait_for()
@@ -91,7 +79,10 @@ def test_an_error_of_the_server_is_shown(browser: Browser, server: Server, tmp_p
         (server.url, ["--model", "no-such-model"], "no-such-model"),
         (nowhere, [], "cannot be reached"),
     ):
-        with opened(tmp_path, url, server.key, *options) as address, visiting(browser) as visitor:
+        with (
+            application("ask_food", tmp_path, url, server.key, *options) as address,
+            visiting(browser) as visitor,
+        ):
             page = visitor.page
             page.goto(address)
             page.get_by_label("Your question").fill("Is there any honey?")

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from benchmarks.processes import Server, free_port, peer
+from benchmarks.processes import Server, free_port
+from drivers import application
 from playwright.sync_api import Browser, Page, expect
 
 from browser import PHONE, findings, visiting
 
 TEXTS = Path(__file__).parents[2] / "examples" / "q_chat" / "page" / "texts"
-COMMAND = [sys.executable, "-m", "examples.q_chat"]
 SECONDS = 120_000
 """Longest wait for the model, in milliseconds: the machine may be busy."""
 
 
-@contextmanager
-def served(url: str, key: str, log: Path) -> Iterator[str]:
-    """The application as a person starts it; its address, once it answers."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    settings = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
-    with peer([*COMMAND, "--port", str(port)], log, settings, address):
-        yield address
-
-
 @pytest.fixture(scope="module")
 def address(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(server.url, server.key, tmp_path_factory.mktemp("q_chat") / "log") as at:
-        yield at
+    with application("q_chat", tmp_path_factory.mktemp("q_chat"), server.url, server.key) as address:
+        yield address
 
 
 def begin(page: Page, address: str, text: str = "tides.md") -> None:
@@ -161,7 +147,7 @@ def test_errors_of_the_server_are_shown(
     server: Server, browser: Browser, wrong: str, says: re.Pattern[str], tmp_path: Path
 ) -> None:
     url = server.url if wrong == "key" else f"http://127.0.0.1:{free_port()}/v1"
-    with served(url, "sk-wrong", tmp_path / "log") as address, visiting(browser) as visitor:
+    with application("q_chat", tmp_path, url, "sk-wrong") as address, visiting(browser) as visitor:
         page = visitor.page
         begin(page, address)
         field = page.get_by_label("Ask about the material")
@@ -169,9 +155,3 @@ def test_errors_of_the_server_are_shown(
         field.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text(says, timeout=SECONDS)
         expect(field).to_have_value("What is a spring tide?")
-
-
-def test_it_says_what_to_set() -> None:
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
-    ended = subprocess.run(COMMAND, env=bare, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 1 and "export OPENAI_BASE_URL" in ended.stderr

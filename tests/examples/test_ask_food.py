@@ -140,12 +140,12 @@ def test_what_is_not_sold_changes_nothing(state: State) -> None:
 )
 def test_an_answer_holds_to_the_result(answer: str, well: bool) -> None:
     result = "No store has everything, but Old Town, 0.7 km away, has all but capers."
-    assert assistant.holds(answer, "Where do I get it?", result) is well
+    assert assistant.holds("Where do I get it?", result, answer) is well
 
 
 def test_the_examples_are_true() -> None:
     for tool, examples in EXAMPLES.items():
         for request, arguments, result, answer in examples:
-            assert assistant.holds(answer, request, result), request
+            assert assistant.holds(request, result, answer), request
             if tool in ("find_recipes", "find_prices") and "No food" not in result:
                 assert str(TOOLS[tool](State(), **arguments)) == result

@@ -86,12 +86,6 @@ def test_forms_of_a_word_are_alike() -> None:
     assert memory.stems("The brother's dog lives there") == memory.stems("my brothers' dogs live")
 
 
-def test_an_answer_ends_after_its_sentences_once_something_follows() -> None:
-    assert companion.ended("One. Two!") is None
-    assert companion.ended("One. Two! Three") == len("One. Two!")
-    assert companion.ended("It costs 2.50 today. Fine… And") == len("It costs 2.50 today. Fine…")
-
-
 @pytest.mark.parametrize(
     ("message", "topic"),
     [
@@ -136,7 +130,7 @@ def test_of_drafts_the_one_is_taken_with_the_right_syllables_that_names_the_topi
 
 
 def test_a_draft_goes_on_from_the_lines_that_are_chosen() -> None:
-    schema: Any = haiku.form(("A b c", "D e f"))["json_schema"]["schema"]
+    schema: Any = haiku.following(("A b c", "D e f"))["json_schema"]["schema"]
     assert schema["properties"]["second"]["enum"] == ["D e f"]
     assert schema["required"] == ["first", "second", "third"]
 
@@ -151,3 +145,18 @@ def test_of_drafts_the_one_that_says_what_was_told_of_the_user_fits_best() -> No
     told, asked = ["I work as a nurse and I play the cello."], "Which instrument do I play?"
     drafts = ["You play the cello.", "I play the cello.", "You play well.", "I play well.", ""]
     assert [companion.fit(told, asked, draft) for draft in drafts] == [3, 2, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "so"),
+    [
+        ("I like the sea. It is deep.", True),
+        ("I like the sea. How nice!", False),
+        ("how nice", False),
+        ("No, no. No, no!", False),
+        ("How nice that is!", True),
+        ("", False),
+    ],
+)
+def test_what_an_answer_repeats(answer: str, so: bool) -> None:
+    assert companion.is_new(["How nice! You live in Oslo.", "I see."], answer) is so

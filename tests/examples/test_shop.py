@@ -153,7 +153,7 @@ PRODUCT = Product(
     ],
 )
 def test_a_reason_holds_to_the_product(reason: str, right: bool) -> None:
-    assert holds(reason, PRODUCT, "waterproof boots under 100 euros") is right
+    assert holds(PRODUCT, "waterproof boots under 100 euros", reason) is right
 
 
 def test_facts_that_are_asked_for_come_first() -> None:

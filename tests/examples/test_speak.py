@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import pytest
 from examples.speak.feedback import compared, feedback, pace, pauses, plain
-from examples.speak.partner import TWO_SENTENCES
 from openai.types.audio import TranscriptionWord
 
 
@@ -71,9 +70,3 @@ def test_everything_together() -> None:
     assert feedback("Hello", [])["pace"] is None
     dashed = [word("Well", 0, 0.4), word("-", 0.4, 0.5), word("yes", 2, 2.4)]
     assert feedback("", dashed)["pauses"] == [{"after": "well", "seconds": 1.6}]
-
-
-def test_an_answer_ends_after_two_sentences() -> None:
-    assert TWO_SENTENCES.match("Hello! How are you?") is None
-    whole = TWO_SENTENCES.match("Hello! How are you? I")
-    assert whole and whole[0] == "Hello! How are you?"

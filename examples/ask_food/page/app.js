@@ -33,7 +33,6 @@ async function send(words) {
   const turn = make("li");
   const answer = make("p", "", "writing");
   let kept = false;
-  let attempt = "";
   turn.append(make("p", words, "card mine"), answer);
   at("turns").append(turn);
   at("empty").hidden = true;
@@ -42,11 +41,9 @@ async function send(words) {
     if (event.card) {
       answer.before(card(event.call, event.card));
       showBasket(event.basket);
-    } else if (event.text) {
-      answer.textContent = attempt += event.text;
     } else {
+      answer.textContent = event.text;
       kept = event.kept;
-      attempt = "";
     }
     turn.scrollIntoView({ block: "nearest" });
   };

@@ -48,7 +48,7 @@ async function send(text) {
   const exchange = { name, text, answer: "", reminded: [] };
   const { shown, answer, draw } = show(exchange);
   const handle = (event) => {
-    exchange.answer += event.text ?? "";
+    exchange.answer = event.text ?? exchange.answer;
     exchange.reminded = event.reminded ?? exchange.reminded;
     draw();
     follow(shown);
