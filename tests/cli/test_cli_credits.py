@@ -45,7 +45,7 @@ def test_credits_add_up(home: Path) -> None:
         (taken["id"], "-5.000000000", ""),
     }
     shown = run(home, "list")
-    assert "US dollars" in shown.stdout and shown.stderr == "$20.000000001 are left.\n"
+    assert "US dollars" in shown.stdout and shown.stderr == "$20.00 are left.\n"
 
 
 def test_one_that_has_an_id_is_given_once(home: Path) -> None:

@@ -94,9 +94,9 @@ async def test_what_was_used_first_comes_first(store: DatabaseStore) -> None:
     assert await first("project_id") == ["proj_1", "proj_2"]
     assert await first("project_id", MIDNIGHT + 3 * DAY) == ["proj_2"]
     assert await first("user_id") == ["user-1"], "and nobody is none"
-    assert await first("model") == ["chat-1", "speech-1"]
+    assert await first("model") == ["model-1", "speech-1"]
     assert (await first("line_item"))[:5] == [
-        "chat-1, input", "chat-1, output", "chat-1, audio", "chat-1, dedicated", "speech-1, input",
+        "model-1, input", "model-1, output", "model-1, audio", "model-1, dedicated", "speech-1, input",
     ]  # fmt: skip
 
 

@@ -74,7 +74,7 @@ async def test_who_pays_in_advance_sees_what_is_left(house: House) -> None:
             lambda c: credits.add(c, organization_id, 25 * 10**9, "invoice 7", now)
         )
         text = await visitor.seen("/limits")
-        assert "invoice 7" in text and '<dd class="figure">$25</dd>' in text
+        assert "invoice 7" in text and '<dd class="figure">$25.00</dd>' in text
 
 
 async def test_members_and_readers_look_and_change_nothing(house: House) -> None:
