@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from antiphon import settings
+from antiphon.cli import standing
 from antiphon.cli.main import app
 from antiphon.cli.options import required_key, server_address, with_settings
 from antiphon.cli.output import CommandFailed
@@ -99,6 +101,17 @@ def test_the_address_is_that_of_the_settings(
 ) -> None:
     monkeypatch.setenv("ANTIPHON_HOST", host)
     assert server_address(None) == address
+
+
+def test_a_server_that_runs_says_where(
+    tmp_path: Path, runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    with (tmp_path / standing.LOCK_NAME).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        standing.write(tmp_path, standing.Standing(pid=1, server=1, version="1", port=8123))
+        assert server_address(None) == "http://127.0.0.1:8123/v1"
+    assert server_address(None) == "http://127.0.0.1:8000/v1", "and is not believed once it has ended"
 
 
 def test_an_address_given_is_taken(runner: CliRunner) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from antiphon import settings
+from antiphon.cli import standing
 from antiphon.cli.output import CommandFailed
 from antiphon.errors import ConfigurationError
 from antiphon.home import home_folder
@@ -93,13 +94,20 @@ def shown_default(row: Row) -> str:
 
 def server_address(base_url: str | None) -> str:
     """The address of the API: the one given, or that of the server which this machine's settings describe."""
-    if base_url:
-        return base_url.rstrip("/")
-    chosen = settings.load()
-    if chosen.port == 0:
+    return base_url.rstrip("/") if base_url else f"{own_root(settings.load())}/v1"
+
+
+def own_root(chosen: Settings) -> str:
+    """Where the server of these settings' data folder is reached; while it runs, it says its port itself.
+
+    Raises `ConfigurationError` if nobody knows the port.
+    """
+    running = standing.read(chosen.home_path)
+    port = (running.port if running else 0) or chosen.port
+    if port == 0:
         raise ConfigurationError("the server's port is not known", fix="give --base-url")
     host = local_host(chosen)
-    return f"http://{f'[{host}]' if ':' in host else host}:{chosen.port}/v1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def local_host(chosen: Settings) -> str:

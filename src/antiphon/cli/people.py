@@ -10,7 +10,7 @@ from rich.console import Console
 
 from antiphon import settings
 from antiphon.cli.administration import Csv, Organization, opened, show
-from antiphon.cli.options import ExistingHome, Home, Json
+from antiphon.cli.options import ExistingHome, Home, Json, own_root
 from antiphon.errors import InvalidRequest
 
 people = typer.Typer(no_args_is_help=True, help="People who sign in to the console.")
@@ -56,7 +56,7 @@ def link(
             return await access.people.link(organization.id, member_id, by=None, seconds=minutes * 60)
 
     token, chosen = asyncio.run(run()), settings.load({"home": home})
-    address = chosen.public_url or f"http://{chosen.host}:{chosen.port}"
+    address = chosen.public_url or own_root(chosen)
     Console(highlight=False, soft_wrap=True).print(f"{address}/sign-in/link?token={token}")
 
 

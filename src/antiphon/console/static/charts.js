@@ -25,6 +25,11 @@ const axis = (title, more = {}) => ({
   zerolinecolor: token("line"), linecolor: token("line"), ...more,
 });
 
+// Digits, since nobody reads $800µ as money.
+const amounts = (chart) => ({
+  tickprefix: chart.prefix, rangemode: "tozero", ...(chart.prefix && { exponentformat: "none" }),
+});
+
 function layout(chart, traces, more) {
   const shapes = chart.marks.map((mark) => ({
     type: "line", x0: mark.x, x1: mark.x, yref: "paper", y0: 0, y1: 1,
@@ -52,7 +57,7 @@ const kinds = {
       marker: { color: colour(series.look), pattern: { shape: hatch(series.look) } },
       hovertemplate: `%{x|%Y-%m-%d${days ? "" : " %H:%M"}}<br>%{customdata}<extra>${plain(series.name)}</extra>`,
     }));
-    const yaxis = axis(chart.y_title, { tickprefix: chart.prefix, rangemode: "tozero" });
+    const yaxis = axis(chart.y_title, amounts(chart));
     return [traces, layout(chart, traces, {
       barmode: "stack", bargap: 0.25, yaxis, xaxis: axis("", { type: "date", ...(days && named(places)) }),
     })];
@@ -67,7 +72,7 @@ const kinds = {
       marker: { size: 8, symbol: series.look % 2 ? "diamond" : "circle" },
       hovertemplate: `%{customdata}<extra>${plain(series.name)}</extra>`,
     }));
-    const yaxis = axis(chart.y_title, { tickprefix: chart.prefix, rangemode: "tozero" });
+    const yaxis = axis(chart.y_title, amounts(chart));
     const legend = { orientation: "h", y: -0.32, yanchor: "top", x: 0 };
     const xaxis = axis(chart.x_title, { rangemode: "tozero" });
     return [traces, layout(chart, traces, { yaxis, xaxis, legend })];
