@@ -1,6 +1,6 @@
 """The second half of `make soak`: every fault of the matrix again and again, each by its tests.
 
-    python -m benchmarks.cells [--rounds 50] [--processes 2] [--only "an engine freezes"] [--out FILE]
+    python -m benchmarks.cells [--rounds 50] [--processes 4] [--only "an engine freezes"] [--out FILE]
 
 Five rounds of a fault run in one process of pytest, on the servers that its file starts. All faults take
 turns, several at once, since most of them wait most of the time; a run that is cut off has seen each about
@@ -150,7 +150,7 @@ def read(path: Path) -> dict[str, Cell]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cells", description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--processes", type=int, default=2, help="faults that are shown at once")
+    parser.add_argument("--processes", type=int, default=4, help="faults that are shown at once")
     parser.add_argument("--only", action="append", help="name of a fault; every one if none is given")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
