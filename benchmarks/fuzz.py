@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import tempfile
 import time
@@ -195,7 +194,7 @@ async def run(server: Server, first: int, cases: int, recording: bytes) -> Count
     for now, then, most in zip(memory(server), before, (GROWTH, CACHE_GROWTH), strict=True):
         assert now - then <= most, f"{(now - then) >> 20} MiB more than after the warm-up"
     deadline = time.monotonic() + _KEPT_SECONDS
-    while left := os.listdir(server.home / "uploads"):
+    while left := [path for path in (server.home / "uploads").rglob("upload-*") if path.is_file()]:
         assert time.monotonic() < deadline, f"{len(left)} files are left behind"
         await asyncio.sleep(0.1)
     return found
