@@ -40,10 +40,9 @@ CLIENTS = 8
 """That send cases at once."""
 SPEECH = "antiphon.workers.speech"
 OTHERS = ""
-GROWTH = {OTHERS: 64 << 20, OPENVINO: 1 << 30, SPEECH: 1 << 30}
+GROWTH = {OTHERS: 64 << 20, OPENVINO: 1 << 30, SPEECH: 512 << 20}
 """Bytes more than after the warm-up, by the module of a process. OpenVINO's grows until every block of its
-cache was used once; the speech engine's until batches of every size were computed at once, and it is started
-anew when it has nothing to do and holds more than `engine_idle_memory`."""
+cache was used once; the speech engine's until batches of every size were computed at once (some 220 MiB)."""
 KEYS = {"message", "type", "param", "code"}
 CHAT: dict[str, Any] = {
     "model": "gpt-3.5-turbo",
