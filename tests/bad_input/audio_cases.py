@@ -15,7 +15,8 @@ from sounds import encode, read, silence, tone, video
 
 CONTAINERS = ("wav", "mp3", "mpga", "mpeg", "mp4", "m4a", "webm", "flac", "ogg", "oga")
 _WRONG = dict(zip(CONTAINERS, (*CONTAINERS[1:], "exe"), strict=True))
-_SPEECH = Path(__file__).parents[1] / "data" / "en_pyroomacoustics_cmu_arctic_us_axb_a0005.wav"
+DATA = Path(__file__).parents[1] / "data"
+_SPEECH = DATA / "en_pyroomacoustics_cmu_arctic_us_axb_a0005.wav"
 _SHORTEST_HEADER = 40
 _FINE, _DAMAGED, _LYING = (200,), (200, 400), (200, 400, 413)
 
