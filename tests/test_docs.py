@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import importlib.util
+import json
 import os
 import re
 import shlex
@@ -10,15 +13,13 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 import typer.main
+import yaml
 
 from antiphon import errors, settings
-from antiphon.api.admin.table import rows
-from antiphon.api.stored import StoredApi
-from antiphon.api.table import table
+from antiphon.app import described
 from antiphon.cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -58,18 +59,24 @@ def test_every_error_code_is_documented() -> None:
     assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
 
 
-SESSION = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [
+    (str(file.relative_to(ROOT)), language, text)
+    for file in [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("examples/*/*.md"))]
+    for language, text in BLOCK.findall(file.read_text())
+]
+"""What is shown and no example: the page, the language, the text."""
 TYPED = {
-    (str(file.relative_to(ROOT)), line.removeprefix("$ "))
-    for file in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-    for session in SESSION.findall(file.read_text())
-    for line in re.sub(r"\\\n\s*", "", session).splitlines()
-    if line.startswith("$ antiphon ")
+    (where, line.removeprefix("$ "))
+    for where, language, text in BLOCKS
+    if language == "console"
+    for line in re.sub(r"\\\n\s*", "", text).splitlines()
+    if line.startswith("$ ")
 }
-"""Every `antiphon …` that a session shows: the page, and the line."""
+"""Every command that a session shows: the page, and the line."""
 
 
-@pytest.mark.parametrize(("where", "line"), sorted(TYPED))
+@pytest.mark.parametrize(("where", "line"), sorted(one for one in TYPED if one[1].startswith("antiphon ")))
 def test_commands_that_pages_show_exist(where: str, line: str) -> None:
     """With their options and as many arguments; values are not looked at."""
     words = shlex.split(line.replace("[", "").replace("]", ""), comments=True)[1:]
@@ -83,6 +90,34 @@ def test_commands_that_pages_show_exist(where: str, line: str) -> None:
     command = command.commands["make"] if command.name == "backup" else command
     _, left, _ = command.make_parser(typer.Context(command)).parse_args(words)
     assert left == []
+
+
+def test_other_commands_exist_or_are_examples() -> None:
+    """Requests to the API are examples, which run; modules and targets of make are there."""
+    targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for where, line in TYPED:
+        assert not line.startswith("curl "), where
+        if found := re.match(r"python -m ((?:benchmarks|examples)\S*)", line):
+            assert importlib.util.find_spec(found[1]), f"{where}: {line}"
+        if found := re.match(r"make (\S+)", line):
+            assert found[1] in targets, f"{where}: {line}"
+
+
+@pytest.mark.parametrize(("where", "language", "text"), BLOCKS)
+def test_documents_that_pages_show_can_be_read(where: str, language: str, text: str) -> None:
+    match language:
+        case "toml":
+            tomllib.loads(text)
+        case "json":
+            json.loads(text)
+        case "jsonl":
+            assert [json.loads(line) for line in text.splitlines()]
+        case "yaml":
+            assert yaml.safe_load(text)
+        case "ini":
+            configparser.ConfigParser(strict=False).read_string(text)
+        case _:
+            assert language in ("console", "text"), "code is an example, or says why it is none"
 
 
 def kinds(parent: type[errors.AntiphonError]) -> Iterator[type[errors.AntiphonError]]:
@@ -101,8 +136,7 @@ def literal_codes() -> Iterator[str]:
 
 
 def test_every_route_is_documented_and_nothing_else() -> None:
-    admin = rows(MagicMock(snapshots=tuple))
-    served = table(*[MagicMock()] * 7, admin, StoredApi(MagicMock()), MagicMock())
+    served = described.routes(settings.Settings())
     routes = {f"{route.method} {re.sub(r':path}', '}', route.path)}" for route in served}
     assert set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`", page("api.md"))) >= routes
     listed = page("api.md").partition("## Routes")[2].partition("\n## ")[0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ def test_the_site_is_written(runner: CliRunner, tmp_path: Path) -> None:
     home = (tmp_path / "site/index.html").read_text()
     assert 'href="billing.html"' in home and (tmp_path / "site/search-index.js").exists()
     assert 'href="../index.html"' in next((tmp_path / "site/decisions").iterdir()).read_text()
+    assert 'href="openapi.json"' in (tmp_path / "site/api.html").read_text()
+    assert "/v1/embeddings" in json.loads((tmp_path / "site/openapi.json").read_text())["paths"]
 
 
 @pytest.mark.parametrize("damage", [lambda page: page.unlink(), lambda page: page.write_text("old")])

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from antiphon.api.reference import contents
+from antiphon.app.described import document
+from antiphon.cli.docs import write_site
 from antiphon.console.documentation import outline
-from antiphon.console.documentation.addresses import Served, Written
+from antiphon.console.documentation.addresses import Served
 from antiphon.console.documentation.site import build, write
+from antiphon.settings import Settings
 
 
 class Links(HTMLParser):
@@ -38,7 +42,7 @@ class Links(HTMLParser):
 def written(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Links]:
     """The pages of the site as files, read again."""
     folder = tmp_path_factory.mktemp("site")
-    write(build(outline.read(outline.root()), Written()), folder)
+    write_site(folder)
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     return {name: Links(path.read_text() if path.suffix == ".html" else "") for name, path in files.items()}
 
@@ -78,7 +82,8 @@ def test_no_mark_up_is_left_over(written: Mapping[str, Links]) -> None:
 
 
 def test_pages_hold_no_script_or_style_of_their_own() -> None:
-    for name, content in build(outline.read(outline.root()), Served()).items():
+    reference = contents(document(Settings()))
+    for name, content in build(outline.read(outline.root()), Served(), reference).items():
         if "." not in name.rpartition("/")[2]:
             html = content.decode()
             assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=\"", html), name

@@ -23,57 +23,49 @@ _TREATMENTS = {
 CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
-Heading = tuple[str, str]
-"""The id of a heading, and what it says."""
-Frame = Callable[[str, Sequence[Heading]], Awaitable[bytes]]
-"""Puts HTML with these headings into a page of the documentation."""
+class Contents(msgspec.Struct, frozen=True):
+    """What the page shows: HTML, and the ids and titles of its sections."""
+
+    html: str
+    headings: Sequence[tuple[str, str]]
 
 
 class ReferenceApi:
-    """`/openapi.json`, `/docs/api`, and the style sheet of pages that stand alone; all are made once."""
+    """`/openapi.json`, `/docs/api`, and the style sheet of pages that stand alone."""
 
-    def __init__(self, frame: Frame, public_url: str = "") -> None:
-        """`public_url` as the setting has it."""
-        self._frame = frame
+    def __init__(self, page: Callable[[], Awaitable[bytes]], public_url: str = "") -> None:
+        """`page` gives the page of the documentation, `public_url` is as the setting has it."""
+        self._page = page
         self._public = public_url
-        self._sections = ""
-        self._headings: list[Heading] = []
-        self._document = self._page = b""
+        self._document = b""
         self._style = (files("antiphon.api") / "templates" / "reference.css").read_bytes()
 
     def describe(self, document: Mapping[str, Any]) -> None:
         """Take the document of what is served. Called once, by the composition root."""
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("antiphon.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-        )
         self._document = msgspec.json.encode(document)
-        operations = _operations(document)
-        shown = {
-            "document": document,
-            "operations": operations,
-            "treatments": _TREATMENTS,
-            "address": EXAMPLE,
-        }
-        self._sections = environment.get_template("reference.html").render(shown)
-        self._headings = [(one["id"], f"{one['method']} {one['path']}") for one in operations]
-        self._headings += [("fields", "What becomes of every field"), ("errors", "Errors")]
-
-    @property
-    def contents(self) -> tuple[str, Sequence[Heading]]:
-        """What the page shows, once it was described: HTML, and its headings."""
-        return self._sections, self._headings
 
     async def openapi(self, exchange: Exchange) -> None:
         await exchange.answer(self._document)
 
     async def reference(self, exchange: Exchange) -> None:
-        self._page = self._page or await self._frame(self._sections, self._headings)
         headers = {"content-security-policy": CSP}
-        page = in_page(self._page, own_address(exchange, self._public))
+        page = in_page(await self._page(), own_address(exchange, self._public))
         await exchange.answer(page, "text/html; charset=utf-8", headers=headers)
 
     async def style(self, exchange: Exchange) -> None:
         await exchange.answer(self._style, "text/css; charset=utf-8")
+
+
+def contents(document: Mapping[str, Any]) -> Contents:
+    """What the page shows of the OpenAPI document of what is served."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("antiphon.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    operations = _operations(document)
+    shown = {"document": document, "operations": operations, "treatments": _TREATMENTS, "address": EXAMPLE}
+    headings = [(one["id"], f"{one['method']} {one['path']}") for one in operations]
+    headings += [("fields", "What becomes of every field"), ("errors", "Errors")]
+    return Contents(environment.get_template("reference.html").render(shown), headings)
 
 
 def _operations(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from antiphon.api.idempotency import Idempotency
 from antiphon.api.info import InfoApi
 from antiphon.api.model_page import ModelPage
 from antiphon.api.observing import Observer
-from antiphon.api.reference import ReferenceApi
+from antiphon.api.reference import ReferenceApi, contents
 from antiphon.api.routes import Route
 from antiphon.api.status_page import StatusPage
 from antiphon.api.stored import StoredApi
@@ -90,7 +90,7 @@ def build_edge(
         return Readiness(status="ready" if ready else "unavailable", deployments=states)
 
     documentation = Documentation(settings.public_url)
-    reference = ReferenceApi(documentation.framed, settings.public_url)
+    reference = ReferenceApi(documentation.reference, settings.public_url)
     idempotency = Idempotency(ledger.idempotency_keys)
     services = (settings, catalogue, gate, pools, ledger.meter, metrics)
     transcription, received = Transcription(*services), Uploads(settings, uploads)
@@ -107,8 +107,9 @@ def build_edge(
         around.status,
     )
     routes += documentation.rows()  # after those of the reference, which is one of its pages
-    reference.describe(openapi.document(routes))
-    documentation.refer(*reference.contents)
+    document = openapi.document(routes)
+    reference.describe(document)
+    documentation.refer(contents(document))
     watched = (around.observers, around.counter, around.trace)
     edge = Edge(settings, [*routes, *around.pages], keys, gate, metrics, *watched, around.proof)
     return edge

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from antiphon import errors, settings
@@ -58,10 +59,14 @@ def docs(
 
 def write_site(folder: Path) -> None:
     """What a server shows at /docs, as files whose links are relative."""
+    from antiphon.api.reference import contents
+    from antiphon.app.described import document
     from antiphon.console.documentation import outline, site
     from antiphon.console.documentation.addresses import Written
 
-    site.write(site.build(outline.read(outline.root()), Written()), folder)
+    described, addresses = document(settings.Settings()), Written()
+    files = site.build(outline.read(outline.root()), addresses, contents(described))
+    site.write({**files, addresses.document: msgspec.json.encode(described)}, folder)
 
 
 def _text(path: Path) -> str | None:

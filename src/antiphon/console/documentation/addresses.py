@@ -9,8 +9,10 @@ from typing import Protocol
 class Addresses(Protocol):
     """`name` is a page's name or the path of another file of the site; `on` the name of the linking page."""
 
-    reference: str | None
-    """The API reference, where there is one."""
+    document: str
+    """The OpenAPI document, as the API reference links to it."""
+    console: str | None
+    """The console, where there is one."""
 
     def key(self, name: str) -> str:
         """The name under which a page is found in the site."""
@@ -28,7 +30,8 @@ class Addresses(Protocol):
 class Served:
     """The gateway's: absolute, so that `/docs` needs no slash at its end."""
 
-    reference: str | None = "/docs/api"
+    document = "/openapi.json"
+    console: str | None = "/"
 
     def key(self, name: str) -> str:
         return name
@@ -46,7 +49,8 @@ class Served:
 class Written:
     """Those of files: relative, so that the folder may lie anywhere, on a server or on a disk."""
 
-    reference: str | None = None
+    document = "openapi.json"
+    console: str | None = None
 
     def key(self, name: str) -> str:
         return f"{name or 'index'}.html"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 import msgspec
 
 from antiphon.api.exchange import Exchange
 from antiphon.api.own_address import in_page, in_script, own_address
-from antiphon.api.reference import CSP
+from antiphon.api.reference import CSP, Contents
 from antiphon.api.routes import Route
-from antiphon.console.documentation import outline, search
+from antiphon.console.documentation import outline
 from antiphon.console.documentation.addresses import Served
-from antiphon.console.documentation.rendering import Section
-from antiphon.console.documentation.site import MISSING, Frame, build
+from antiphon.console.documentation.site import MISSING, build
 from antiphon.errors import NotFound
 
 HTML = "text/html; charset=utf-8"
@@ -55,11 +54,11 @@ class Documentation:
         self._public = public_url
         self._files: Mapping[str, File] = {}
         self._making = asyncio.Lock()
-        self._reference: Sequence[Section] = ()
+        self._reference = Contents("", ())
 
-    def refer(self, html: str, headings: Sequence[tuple[str, str]]) -> None:
-        """Let what `framed` is given be found by search. Called once, by the composition root."""
-        self._reference = search.sections(html, headings)
+    def refer(self, reference: Contents) -> None:
+        """Take what the API reference shows. Called once, by the composition root."""
+        self._reference = reference
 
     def rows(self) -> list[Route]:
         """The rows of the table; those of the API reference have to stand before them."""
@@ -93,9 +92,9 @@ class Documentation:
         else:
             await exchange.answer(body, file.kind, status, headers)
 
-    async def framed(self, html: str, headings: Sequence[tuple[str, str]]) -> bytes:
-        """The API reference as a page of the site: its sections, with the ids and titles of them."""
-        return await asyncio.to_thread(_reference, html, headings)
+    async def reference(self) -> bytes:
+        """The API reference, a page of the site."""
+        return (await self._ready())[outline.REFERENCE.name].body
 
     async def _ready(self) -> Mapping[str, File]:
         async with self._making:
@@ -104,14 +103,9 @@ class Documentation:
             return self._files
 
 
-def _make(reference: Sequence[Section]) -> Mapping[str, File]:
+def _make(reference: Contents) -> Mapping[str, File]:
     site = build(outline.read(outline.root()), Served(), reference)
     return {name: _file(name, body) for name, body in site.items()}
-
-
-def _reference(html: str, headings: Sequence[tuple[str, str]]) -> bytes:
-    frame = Frame(outline.read(outline.root()), Served())
-    return frame.reference(html, [Section(2, id, title) for id, title in headings])
 
 
 def _file(name: str, body: bytes) -> File:

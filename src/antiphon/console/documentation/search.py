@@ -57,16 +57,15 @@ def index(
     outline: Outline,
     rendered: Sequence[tuple[Page, Rendered]],
     addresses: Addresses,
-    reference: Sequence[Section] = (),
+    reference: Sequence[Section],
 ) -> bytes:
     """The script that hands the index to `search.js`; `reference` is what the API reference consists of.
 
     What is on the index page is on the others too.
     """
     rendered = [(page, one) for page, one in rendered if page is not outline.home]
-    if reference:
-        whole = [Section(1, "", REFERENCE.title), *reference]
-        rendered.append((REFERENCE, Rendered(REFERENCE.title, "", whole)))
+    whole = [Section(1, "", REFERENCE.title), *reference]
+    rendered.append((REFERENCE, Rendered(REFERENCE.title, "", whole)))
     made = Index(
         pages=[
             (one.title, group.title if (group := outline.group_of(page)) else "", _address(addresses, page))

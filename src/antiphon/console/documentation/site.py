@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
 import jinja2
 
 from antiphon import __version__
+from antiphon.api.reference import Contents
 from antiphon.console.documentation import code, search
 from antiphon.console.documentation.addresses import Addresses
 from antiphon.console.documentation.outline import FOLDER, REFERENCE, Outline, Page
@@ -20,8 +21,8 @@ _PACKAGE = "antiphon.console.documentation"
 _STATIC = ("documentation.css", "documentation.js", "search.js")
 
 
-def build(outline: Outline, addresses: Addresses, reference: Sequence[Section] = ()) -> Mapping[str, bytes]:
-    """Every file of the site by its name; `reference` is found by search, too.
+def build(outline: Outline, addresses: Addresses, reference: Contents) -> Mapping[str, bytes]:
+    """Every file of the site by its name, but the OpenAPI document that `reference` was made of.
 
     Takes a second or two: never on the event loop.
     """
@@ -31,11 +32,14 @@ def build(outline: Outline, addresses: Addresses, reference: Sequence[Section] =
     static = files(_PACKAGE) / "static"
     return {
         **{addresses.key(page.name): frame.page(page, one) for page, one in rendered},
+        addresses.key(REFERENCE.name): frame.reference(reference),
         addresses.key(MISSING): frame.missing(),
         **{name: (static / name).read_bytes() for name in _STATIC},
         "icon.svg": (files("antiphon.console") / "static" / "icon.svg").read_bytes(),
         "code.css": code.stylesheet().encode(),
-        search.FILE: search.index(outline, rendered, addresses, reference),
+        search.FILE: search.index(
+            outline, rendered, addresses, search.sections(reference.html, reference.headings)
+        ),
         **{name.removeprefix(f"{FOLDER}/"): (outline.root / name).read_bytes() for name in outline.assets()},
     }
 
@@ -58,7 +62,8 @@ class Frame:
             loader=jinja2.PackageLoader(_PACKAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
         environment.filters["slug"] = slug
-        environment.globals |= {"outline": outline, "reference": addresses.reference, "version": __version__}
+        environment.globals |= {"outline": outline, "addresses": addresses, "reference": REFERENCE}
+        environment.globals["version"] = __version__
         self._page, self._home, self._missing = (
             environment.get_template(name) for name in ("page.html", "home.html", "missing.html")
         )
@@ -77,11 +82,15 @@ class Frame:
             **self._links(page.name),
         ).encode()
 
-    def reference(self, html: str, headings: Sequence[Section]) -> bytes:
-        """The API reference, which is made elsewhere."""
-        page, group = REFERENCE, self._outline.group_of(REFERENCE)
+    def reference(self, contents: Contents) -> bytes:
+        page = REFERENCE
         return self._page.render(
-            page=page, group=group, title=page.title, body=html, contents=headings, **self._links(page.name)
+            page=page,
+            group=self._outline.group_of(page),
+            title=page.title,
+            body=contents.html,
+            contents=[Section(2, id, title) for id, title in contents.headings],
+            **self._links(page.name),
         ).encode()
 
     def missing(self) -> bytes:
