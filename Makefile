@@ -117,6 +117,7 @@ reliability: dev  ## The ten figures of docs/reliability.md; measures what is mi
 wounds: dev  ## Break a running Antiphon again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.reliability --rounds $(ROUNDS)
 	$(BIN)/python -m benchmarks.oracle
+	$(BIN)/python -m benchmarks.foreign
 
 soak: dev  ## A million simulated requests, then every fault again and again (ROUNDS=50); goes on where it stopped
 	$(BIN)/python -m benchmarks.soak
@@ -128,7 +129,9 @@ metering: dev  ## What metering adds to a request on SQLite and PostgreSQL, and 
 bill: dev  ## Budgets raced and 10,000 requests sent twice, against scripted engines
 	$(BIN)/python -m benchmarks.bill
 
-fuzz: dev  ## Mutated requests against a running Antiphon (CASES=10000, SEED=0), and schemas at random
+fuzz: CASES = 100000
+fuzz: SEED = 1
+fuzz: dev  ## Mutated requests against a running Antiphon (CASES=100000, SEED=1), and schemas at random; goes on
 	$(BIN)/python -m benchmarks.fuzz --cases $(CASES) --seed $(SEED)
 	SCHEMAS=300 SEED=$(SEED) $(BIN)/pytest tests/engines/test_hostile_forms.py -k at_random
 

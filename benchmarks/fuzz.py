@@ -220,8 +220,8 @@ def memory(server: Server) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="the first case")
-    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1, help="the first case")
+    parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--recording", type=Path, default=Path("tests/data/en_cuttledoc_fleurs-en-004.ogg"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/fuzz.json"))
     given = parser.parse_args()

@@ -83,10 +83,14 @@ def rounds(server: Server, keys: tuple[str, str], seed: int, times: Times) -> No
 
 def key(server: Server, name: str) -> str:
     """A key of a new organization."""
-    for words in (("orgs", "create", name), ("keys", "create", "--org", name)):
-        command = [str(Path(sys.executable).with_name("antiphon")), *words, "--home", str(server.home)]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    return said
+    command(server, "orgs", "create", name)
+    return command(server, "keys", "create", "--org", name)
+
+
+def command(server: Server, *words: str) -> str:
+    """What `antiphon …` on the server's machine prints."""
+    line = [str(Path(sys.executable).with_name("antiphon")), *words, "--home", str(server.home)]
+    return subprocess.run(line, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> None:
