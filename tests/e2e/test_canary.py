@@ -312,8 +312,8 @@ async def test_nothing_finds_what_has_expired(tmp_path: Path, monkeypatch: pytes
 
 
 def nowhere(house: House, live: list[bytes], before: list[dict[str, Any]], kept: Path) -> None:
-    """Nothing of it is anywhere: `live` are the keys of when it was there, `before` its rows, and `kept` is the
-    one file of keys that backups leave."""
+    """Nothing of it is anywhere: `live` are the keys of when it was there, `before` its rows; `kept` is the one
+    file of keys that backups leave."""
     data = {house.copies / f"{name}.tar": number for name, number in COPIES.items()}
     assert {*house.copies.iterdir()} == {*data, kept}
     opening = unpacked(kept, house.place / "opening")
@@ -334,9 +334,9 @@ def nowhere(house: House, live: list[bytes], before: list[dict[str, Any]], kept:
     assert not any(key in held for key in live)
 
 
-async def flagged(moderating: Moderating) -> Flag:
+async def flagged(watch: Moderating) -> Flag:
     """What the monitor has raised for a chat."""
-    found, _ = await moderating.flags(CALLER.organization_id)
+    found, _ = await watch.flags(CALLER.organization_id)
     return next(flag for flag in found if flag.snapshot == CHAT)
 
 
