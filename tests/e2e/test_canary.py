@@ -312,8 +312,8 @@ async def test_nothing_finds_what_has_expired(tmp_path: Path, monkeypatch: pytes
 
 
 def nowhere(house: House, live: list[bytes], before: list[dict[str, Any]], kept: Path) -> None:
-    """Nothing of it is anywhere: `live` are the keys of when it was there, `before` its rows; `kept` is the one
-    file of keys that backups leave."""
+    """Nothing of it is anywhere: `live` are the keys of when it was there, `before` its rows; `kept` is
+    the one file of keys that backups leave."""
     data = {house.copies / f"{name}.tar": number for name, number in COPIES.items()}
     assert {*house.copies.iterdir()} == {*data, kept}
     opening = unpacked(kept, house.place / "opening")
