@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import logging
 import shutil
-import sqlite3
 import sys
 import tarfile
 import tempfile
@@ -47,12 +46,14 @@ from antiphon.privacy.places import FOLDER, Folder
 from antiphon.privacy.receipts import load_signer
 from antiphon.privacy.sealing import Unreadable, bound, unseal
 from antiphon.settings import DATABASE_NAME, KEYS_NAME, Settings
-from antiphon.storage import tables
+from antiphon.storage import sqlite, tables
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
 from antiphon.values import ChatJob, Delta, Segment, SpeechJob, Transcript, Usage
 from service import CALLER, CHAT, ScriptedEngine, Service, serving
 
+SQLITE = sqlite.safe(sqlite.installed())
+"""What the program uses: another one in the same process would not see its locks."""
 PARTS = ("prompt", "answer", "audio", "transcript", "metadata")
 CANARIES = {part: f"canary-{part}-5b1e77" for part in PARTS}
 KINDS = ["chat", "chat", "completion", "transcription", "transcription"]
@@ -124,15 +125,15 @@ def in_the_clear(*folders: Path) -> set[str]:
 
 def secrets_in(path: Path) -> list[bytes]:
     """Every key in a key store."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+    with SQLITE.connect(f"file:{path}?mode=ro", uri=True) as connection:
         found = [secret for (secret,) in connection.execute("select secret from sealing_key")]
     connection.close()
     return found
 
 
 def rows_in(path: Path) -> list[dict[str, Any]]:
-    with sqlite3.connect(path) as connection:
-        connection.row_factory = sqlite3.Row
+    with SQLITE.connect(path) as connection:
+        connection.row_factory = SQLITE.Row
         found = [dict(row) for row in connection.execute("select * from content")]
     connection.close()
     return found
