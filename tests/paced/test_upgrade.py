@@ -13,12 +13,12 @@ import shutil
 import sysconfig
 import venv
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from benchmarks.processes import Server, antiphon
+from benchmarks.processes import antiphon
 from sqlalchemy import text
 
 import antiphon as package
@@ -28,7 +28,7 @@ from antiphon.cli import standing
 from antiphon.settings import Settings
 from antiphon.storage.database import Database
 from paced_load import Load, asked, client, command
-from servers import PostgresServer, fresh_database
+from servers import fresh_database
 
 NEWER = "99.0.0"
 REVISION = "9900"
@@ -46,10 +46,18 @@ def upgrade() -> None:
     region = op.create_table("region", sa.Column("since", sa.BigInteger, nullable=False))
     op.get_bind().execute(sa.insert(region).values(since=int(time.time())))
 '''
-TABLES = """
-request.append_column(Column("region", Text, default="north"))
+CHANGES = {
+    "__init__.py": (f'"{package.__version__}"', f'"{NEWER}"'),
+    "ledger/requests.py": ("    id: str\n", '    id: str\n    region: str | None = "north"\n'),
+    "storage/ledger_tables.py": (
+        "# Idempotency keys",
+        """request.append_column(Column("region", Text))
 Table("region", metadata, Column("since", BigInteger, nullable=False))
-"""
+
+# Idempotency keys""",
+    ),
+}
+"""By the file, what is replaced in it, and by what."""
 PROGRAM = """#!{python}
 import sys
 
@@ -97,36 +105,40 @@ def environment(place: Path) -> Path:
 
 def newer(source: Path) -> None:
     """Make a later version of what is there."""
-    begin = source / "__init__.py"
-    begin.write_text(begin.read_text().replace(package.__version__, NEWER))
-    tables = source / "storage" / "tables.py"
-    tables.write_text(tables.read_text() + TABLES)
+    for name, (before, after) in CHANGES.items():
+        was = (source / name).read_text()
+        assert was.count(before) == 1
+        (source / name).write_text(was.replace(before, after))
     steps = source / "storage" / "migrations" / "versions"
     head = max(path.name[1:5] for path in steps.glob("r*.py"))
     (steps / f"r{REVISION}_region.py").write_text(STEP.format(new=REVISION, old=head))
 
 
-@contextmanager
-def serving(
-    place: Path, model: Path, request: pytest.FixtureRequest, kind: str
-) -> Iterator[tuple[Server, Installation, dict[str, str], str]]:
-    """The old version at work: on SQLite in one process, on PostgreSQL in several."""
-    home = alone(place / "home")
-    pull(home, str(model), "paced-a-2024-01-01", alias="paced")
+class Place(NamedTuple):
+    """Where a server runs: its data folder, what its environment says, and its database."""
+
+    home: Path
+    settings: dict[str, str]
+    url: str
+    end: Path
+    """Once this file is there, every answer ends."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, smollm2: Path) -> Iterator[Place]:
+    """On SQLite for one process, on PostgreSQL for several."""
+    home, end = alone(tmp_path / "home"), tmp_path / "end"
+    pull(home, str(smollm2), "paced-a-2024-01-01", alias="paced")
     file = home / "models.toml"
     file.write_text(re.sub("(?m)^engine = .*$", 'engine = "llama"', file.read_text()))
-    settings = {"PACED": f"token_delay=0.02,ready_after=2.0,end_file={place / 'end'}"}
-    settings |= {"ANTIPHON_PORT": "0", "ANTIPHON_PROCESSES": "1" if kind == "sqlite" else "2"}
-    installation = Installation(place)
-    if kind == "sqlite":
-        with antiphon(home, settings, program=installation.program) as server:
-            yield server, installation, settings, Settings(home=str(home)).database_url
+    settings = {"PACED": f"token_delay=0.02,ready_after=2.0,end_file={end}", "ANTIPHON_PORT": "0"}
+    if request.param == "sqlite":
+        own = {"ANTIPHON_PROCESSES": "1"}
+        yield Place(home, settings | own, Settings(home=str(home)).database_url, end)
         return
-    server_of_rows: PostgresServer = request.getfixturevalue("postgres_server")
-    with fresh_database(server_of_rows) as database:
-        settings["ANTIPHON_DATABASE"] = database.url
-        with antiphon(home, settings, program=installation.program) as server:
-            yield server, installation, settings, database.url
+    with fresh_database(request.getfixturevalue("postgres_server")) as database:
+        own = {"ANTIPHON_PROCESSES": "2", "ANTIPHON_DATABASE": database.url}
+        yield Place(home, settings | own, database.url, end)
 
 
 @asynccontextmanager
@@ -141,14 +153,11 @@ async def rows(url: str) -> AsyncIterator[Any]:
         yield ask
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_no_request_fails_over_an_upgrade_and_the_books_are_right(
-    kind: str, tmp_path: Path, smollm2: Path, request: pytest.FixtureRequest
-) -> None:
-    with serving(tmp_path, smollm2, request, kind) as (server, installation, settings, url):
-        beside = {"program": installation.program, "settings": settings}
-        async with client(server) as other, rows(url) as ask:
-            assert (await other.get(f"{server.root}/openapi.json")).json()["info"]["version"] != NEWER
+async def test_no_request_fails_over_an_upgrade_and_the_books_are_right(place: Place, tmp_path: Path) -> None:
+    installation = Installation(tmp_path)
+    beside = {"program": installation.program, "settings": place.settings}
+    with antiphon(place.home, place.settings, program=installation.program) as server:
+        async with client(server) as other, rows(place.url) as ask:
             async with Load(server) as load:
                 await load.more()
                 stream = asyncio.create_task(
@@ -165,7 +174,7 @@ async def test_no_request_fails_over_an_upgrade_and_the_books_are_right(
             assert now is not None and now.version == NEWER and now.pid == server.pid != now.server
             # The stream is in the old version yet, which ends it whole, and settles it in the newer tables.
             assert not stream.done()
-            (tmp_path / "end").touch()
+            place.end.touch()
             response = await stream
             words = re.findall(r" word(\d+)", response.text)
             assert words == [str(number) for number in range(len(words))] and len(words) > 50
@@ -177,9 +186,8 @@ async def test_no_request_fails_over_an_upgrade_and_the_books_are_right(
             assert document["info"]["version"] == NEWER
         assert (await command(server, "db", "status", **beside))[0] == 0
         assert await command(server, "ledger", "verify", **beside) == (0, "The books are right.\n")
-    code, said = await command(
-        server, "serve", program=(str(installation.old / "bin" / "antiphon"),), settings=settings
-    )
+    old = {"program": (str(installation.old / "bin" / "antiphon"),), "settings": place.settings}
+    code, said = await command(server, "serve", **old)
     assert code != 0 and f"at revision {REVISION}, which this version of Antiphon does not know" in said
 
 
