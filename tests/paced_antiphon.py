@@ -33,6 +33,11 @@ def command(deployments: Sequence[Deployment], settings: Settings, address: Addr
     return fake_engine.command(address, slots=slots, tokens=100_000, **given)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Be `antiphon`, with these engines."""
     llama.ENGINE = msgspec.structs.replace(llama.ENGINE, command=command)
     main()
+
+
+if __name__ == "__main__":
+    run()

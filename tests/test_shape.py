@@ -72,7 +72,6 @@ TESTED_WITH = {
     "operations/test_purge.py": ("privacy/purging.py",),
     "operations/test_backup.py": (
         "operations/artefacts.py",
-        "operations/parts.py",
         "operations/restore.py",
         "storage/copies.py",
     ),

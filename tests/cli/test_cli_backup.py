@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from antiphon.cli.main import app
 from antiphon.errors import ConfigurationError
+from antiphon.home import home_folder
 
 
 def events(runner: CliRunner, type: str, *options: str) -> list[dict[str, Any]]:
@@ -55,7 +56,9 @@ def test_a_folder_is_backed_up_checked_and_restored(runner: CliRunner, tmp_path:
 
 def test_a_named_file_and_the_help(runner: CliRunner, tmp_path: Path) -> None:
     assert runner.invoke(app, ["keys", "create"]).exit_code == 0
+    (home_folder() / "notes.txt").write_text("mine")
     made = runner.invoke(app, ["backup", "make", str(tmp_path / "state.tar"), "--models"])
+    assert "Not copied, for Antiphon did not make them: notes.txt." in made.stderr.replace("\n", " ")
     assert made.exit_code == 0 and f"antiphon restore {tmp_path}/state.tar" in made.stdout.replace("\n", "")
     assert "verify" in runner.invoke(app, ["backup", "--help"]).stdout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import stat
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +22,7 @@ from antiphon.access.access import opened
 from antiphon.access.pepper import connected, load_pepper
 from antiphon.app import running as app
 from antiphon.errors import ConfigurationError, Unavailable
+from antiphon.home import said
 from antiphon.inference.conductor import account as account_of
 from antiphon.ledger.ledger import Ledger, running
 from antiphon.ledger.meter import Account
@@ -28,7 +30,7 @@ from antiphon.ledger.verify import verify
 from antiphon.operations import artefacts
 from antiphon.operations import backup as backups
 from antiphon.operations.backup import KEYS_NAME, Backup, back_up
-from antiphon.operations.parts import PARTS, files
+from antiphon.operations.parts import unknown
 from antiphon.operations.restore import DRAFT, restore, verified
 from antiphon.privacy import expiring
 from antiphon.settings import Settings
@@ -142,6 +144,7 @@ async def test_a_restored_folder_serves_with_the_same_keys_and_right_books(
         headers = {"authorization": f"Bearer {secret}"}
         async with session.get(f"http://127.0.0.1:{port}/v1/models", headers=headers) as response:
             assert response.status == 200
+        assert unknown(fresh) == []  # all that a server made there is known to backups
 
 
 async def test_a_backup_amid_writing_is_of_one_moment(settings: Settings, tmp_path: Path) -> None:
@@ -352,17 +355,32 @@ async def test_models_are_copied_if_they_are_asked_for(settings: Settings, tmp_p
     assert contents(made.data)["models/weights.gguf"] == b"a model"
 
 
-def test_every_part_has_its_place(tmp_path: Path) -> None:
-    named = {part.pattern: part.artefact for part in PARTS}
-    assert named["pepper"] == named["*.secret"] == named["content-keys.db"] == named["receipts.key"] == "keys"
-    assert named["antiphon.db"] == named["content"] == named["journal"] == "data"
-    patterns = [part.pattern for part in PARTS]
-    assert patterns.index("journal") < patterns.index("antiphon.db") < patterns.index("content-keys.db")
-    for path in ("journal/epoch_1/00000001", "journal/epoch_1/lock", "journal/.epoch_2/00000001"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text("x")
-    [journal] = [part for part in PARTS if part.pattern == "journal"]
-    assert list(files(tmp_path, journal)) == [tmp_path / "journal/epoch_1/00000001"]
+async def test_the_operators_rules_and_keys_come_back_private_and_are_named_where_they_are(
+    settings: Settings, tmp_path: Path
+) -> None:
+    home, fresh = settings.home_path, tmp_path / "fresh"
+    (home / "moderation.toml").write_text("shipped = false\n")
+    (home / "upstream-keys").mkdir()
+    (home / "upstream-keys" / "HOUSE").write_text("sk-house")
+    (home / "oidc.secret").write_text("oidc-known")
+    (home / "notes").mkdir()
+    (home / "models.toml").write_text(f'key_file = "{home}/upstream-keys/HOUSE"\nother = "{home}-2/x"\n')
+    (home / "antiphon.toml").write_text(f'oidc_secret_file = "{home}/oidc.secret"\nprocesses = 1\n')
+    async with house(settings):
+        pass
+    made = await back_up(settings, tmp_path / "copies", silent)
+    assert made.left_out == ["notes"]
+    assert contents(made.data)["moderation.toml"] == b"shipped = false\n"
+    assert not any(text in made.data.read_bytes() for text in (b"sk-house", b"oidc-known"))
+    done = await restore(made.data, made.keys, fresh, "", silent)
+    assert f"Paths in antiphon.toml and models.toml lead into {fresh} now" in done.note
+    for name, text in {"upstream-keys/HOUSE": "sk-house", "moderation.toml": "shipped = false\n"}.items():
+        assert (fresh / name).read_text() == text
+        assert stat.S_IMODE((fresh / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE((fresh / "upstream-keys").stat().st_mode) == 0o700
+    named = [line.split('"')[1] for line in (fresh / "models.toml").read_text().splitlines()]
+    assert named == [f"{fresh}/upstream-keys/HOUSE", f"{home}-2/x"]
+    assert said(fresh, Settings.__struct_fields__)["oidc_secret_file"] == f"{fresh}/oidc.secret"
 
 
 async def test_the_file_of_data_is_not_called_as_that_of_keys(settings: Settings, tmp_path: Path) -> None:

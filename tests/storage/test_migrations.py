@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from antiphon.errors import ConfigurationError
 from antiphon.storage.audit_proof import heads, verify
@@ -60,6 +63,23 @@ def constraints(connection: Connection) -> set[object]:
         found.update((table, key["name"]) for key in inspector.get_unique_constraints(table))
         found.update((table, index["name"]) for index in inspector.get_indexes(table))
     return found
+
+
+async def test_steps_are_read_before_anybody_has_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes long on a busy machine, and a server of an older version may be at work."""
+    name, alone, there = steps.__name__, Database.alone, []
+
+    def looked(database: Database) -> AbstractAsyncContextManager[AsyncConnection]:
+        there.append(name in sys.modules)
+        return alone(database)
+
+    monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(Database, "alone", looked)
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/empty.db") as database:
+        await upgrade(database)
+    assert there == [True]
 
 
 async def test_the_migrations_make_exactly_the_tables_of_the_code(

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from antiphon import settings
 from antiphon.cli.options import ExistingHome, Home, Json
+from antiphon.cli.output import plain
 from antiphon.home import home_folder
 
 _MAKE, _VERIFY = "make", "verify"
@@ -70,6 +71,10 @@ def make(
     typer.echo(f"{done.data}\n{done.keys}\n{decimal(done.bytes)}. To restore: antiphon restore {done.data}")
     if done.note:
         typer.echo(done.note, err=True)
+    if done.left_out:
+        typer.echo(
+            f"Not copied, for Antiphon did not make them: {', '.join(map(plain, done.left_out))}.", err=True
+        )
 
 
 @backup.command(_VERIFY)

@@ -51,6 +51,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Of the main database: sqlite or postgresql."""
     revision: str
     """Of its tables; empty if it had none."""
+    home: str = ""
+    """The data folder; empty where the version that wrote it did not say."""
     files: Mapping[str, Member]
 
 

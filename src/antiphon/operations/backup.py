@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from antiphon.access.pepper import connected
 from antiphon.errors import ConfigurationError
 from antiphon.operations import artefacts, key_rows
 from antiphon.operations.artefacts import Manifest, Progress, Writer
-from antiphon.operations.parts import PARTS, Artefact, files
+from antiphon.operations.parts import PARTS, Artefact, files, unknown
 from antiphon.settings import DATABASE_NAME, Settings
 from antiphon.settings import KEYS_NAME as KEYS_DATABASE
 from antiphon.storage import audit, copies
@@ -50,6 +50,8 @@ class Backup(msgspec.Struct, frozen=True):
     """Of both."""
     note: str = ""
     """Why it is not in the audit log, if it is not."""
+    left_out: Sequence[str] = ()
+    """Names in the data folder of what is not Antiphon's own."""
 
 
 def target_of(given: Path, now: float) -> Path:
@@ -90,7 +92,8 @@ async def back_up(settings: Settings, given: Path, show: Progress, *, models: bo
         # The keys first: data without them open nothing, and keys without these data do no harm.
         await asyncio.to_thread(_replace, keys, target.with_name(KEYS_NAME))
         await asyncio.to_thread(_publish, data, target)
-    return Backup(target, target.with_name(KEYS_NAME), size, note)
+    left_out = await asyncio.to_thread(unknown, settings.home_path)
+    return Backup(target, target.with_name(KEYS_NAME), size, note, left_out)
 
 
 async def _record(settings: Settings, target: Path, models: bool) -> str:
@@ -153,6 +156,7 @@ class _Making:
             made_at=self._began,
             kind="postgresql" if self._sqlite is None else "sqlite",
             revision=self._revision,
+            home=str(self._home.absolute()),
             files=writer.files,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,7 @@ PARTS = (
     Part(DATABASE_NAME, "data", "sqlite"),
     Part("antiphon.toml", "data"),
     Part("models.toml", "data"),
+    Part("moderation.toml", "data"),
     # Encrypted; the row that refers to a file is always older than the file's end.
     Part("content", "data"),
     Part("models", "data", models=True),
@@ -39,8 +41,24 @@ PARTS = (
     Part("pepper", "keys"),
     Part("receipts.key", "keys"),
     Part("*.secret", "keys"),
+    Part("upstream-keys", "keys"),
 )
 """In the order in which they are copied."""
+
+MADE_ANEW = {
+    "cache": "what vLLM made of models for this machine",
+    "jobs": "what pages of the console had made, for an hour and never in a backup",
+    "logs": "what engines printed",
+    "run": "sockets and temporary files of running engines",
+    "serve.json": "which process serves",
+    "serve.lock": "held by the process that serves",
+    "uploads": "recordings of running requests, which end with the server",
+    **dict.fromkeys(
+        (f"{name}{ending}" for name in (DATABASE_NAME, KEYS_NAME) for ending in ("-wal", "-shm", "-journal")),
+        "what SQLite has not moved into its file; copied with that",
+    ),
+}
+"""What else is there by our doing, and why nobody misses it after a restore."""
 
 _LEFT_OUT = {"lock"}
 _UNFINISHED = (".",)
@@ -54,6 +72,13 @@ def files(home: Path, part: Part) -> Iterator[Path]:
             yield from (path for path in inside if _whole(path.relative_to(home)))
         elif found.is_file():
             yield found
+
+
+def unknown(home: Path) -> list[str]:
+    """Names in the data folder that are neither a part nor made anew: somebody else put them there."""
+    patterns = [*MADE_ANEW, *(part.pattern for part in PARTS)]
+    names = sorted(path.name for path in home.iterdir() if not path.name.startswith(_UNFINISHED))
+    return [name for name in names if not any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def _whole(path: Path) -> bool:

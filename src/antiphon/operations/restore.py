@@ -15,6 +15,7 @@ from typing import IO
 import msgspec
 
 from antiphon.access.pepper import connected
+from antiphon.catalogue.document import FILE_NAME as MODELS_NAME
 from antiphon.errors import ConfigurationError
 from antiphon.home import FILE_NAME
 from antiphon.operations import artefacts, key_rows
@@ -75,7 +76,8 @@ async def restore(
     try:
         opening = await asyncio.to_thread(_read, keys, "keys", partial(_extract, draft), show)
         manifest = await asyncio.to_thread(_read, data, "data", partial(_extract, draft), show)
-        note = await asyncio.to_thread(_own_databases, draft, manifest.kind)
+        databases = await asyncio.to_thread(_own_databases, draft, manifest.kind)
+        paths = await asyncio.to_thread(_own_paths, draft, manifest.home, home)
         await key_rows.check_room(draft, keys_url, database_url)
         restored = await _restore_database(draft, manifest, database_url, show)
         await key_rows.load(draft, keys_url, show)
@@ -89,6 +91,7 @@ async def restore(
     finally:
         await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
     count = len(manifest.files) + len(opening.files)
+    note = " ".join(filter(None, (databases, paths)))
     return Restored(home, manifest.made_at, manifest.revision, count, note, forgotten)
 
 
@@ -149,6 +152,22 @@ def _own_database(file: Path, name: str, here: str) -> str:
     if here:
         return f"{here} in the data folder now: {told}." if told else ""
     return f"Set `{name}` (ANTIPHON_{name.upper()}) to the restored one{': ' + told if told else ''}."
+
+
+def _own_paths(draft: Path, former: str, home: Path) -> str:
+    """Have settings and models name files of this data folder, as keys of upstreams, where they named those
+    of the former folder; what the operator is told of it."""
+    here, changed = str(home.absolute()), []
+    if not former or former == here:
+        return ""
+    for name in (FILE_NAME, MODELS_NAME):
+        file = draft / name
+        text = file.read_text() if file.exists() else ""
+        mine = re.sub(rf"""(?<=["']){re.escape(former)}(?=/)""", lambda _: here, text)
+        if mine != text:
+            file.write_text(mine)
+            changed.append(name)
+    return f"Paths in {' and '.join(changed)} lead into {here} now, not into {former}." if changed else ""
 
 
 async def _restore_database(draft: Path, manifest: Manifest, url: str, show: Progress) -> str:

@@ -8,6 +8,7 @@ so by something else, and is refused.
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -44,6 +45,8 @@ async def upgrade(database: Database) -> None:
     """
     found = await state(database)
     if found.revision != found.head:
+        # Before anybody has to wait: a server of an older version may be writing, and go on with that.
+        await asyncio.to_thread(import_module, f"{__name__}.steps")
         async with database.alone() as connection:
             await connection.run_sync(_upgrade)
         found = await state(database)
@@ -76,7 +79,7 @@ def _upgrade(connection: Connection) -> None:
         raise ConfigurationError(
             f"the database holds {', '.join(sorted(there))}, but does not say at which revision", fix=_BACKUP
         )
-    from antiphon.storage.migrations import steps  # slow to import, and seldom needed
+    from antiphon.storage.migrations import steps  # seldom needed, and then there by now
 
     try:
         steps.run(connection)
