@@ -106,6 +106,7 @@ def test_the_lines_that_a_newcomer_is_shown_answer(browser: Browser, server: Ser
         assert json.loads(done.stdout)["choices"][0]["message"]["content"].strip()
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("role", ["owner", "member", "reader"])
 def test_every_page_opens_for_everybody_and_is_sound(browser: Browser, server: Server, role: str) -> None:
     with signed_in(browser, server, role, color_scheme="dark" if role == "member" else "light") as visitor:

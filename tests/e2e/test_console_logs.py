@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from benchmarks.processes import Server
 from console_people import asked, command, open_content, open_until, signed_in
 from playwright.sync_api import Page, expect
@@ -11,6 +12,7 @@ from playwright.sync_api import Page, expect
 from browser import Browser, require_sound
 
 SAID = "I want to kill myself"
+pytestmark = pytest.mark.timeout(400)
 
 
 def own_key(page: Page, name: str) -> str:

@@ -48,6 +48,7 @@ def test_an_owner_makes_a_project_and_lets_somebody_in(browser: Browser, server:
         expect(page.locator(".events")).to_contain_text("user.added")
 
 
+@pytest.mark.timeout(400)
 def test_an_operator_proves_the_log_and_takes_the_content_along(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_an_operator_proves_the_log_and_takes_the_content_along(
         expect(page.get_by_role("button", name="Make an export")).to_be_visible()
 
 
+@pytest.mark.timeout(400)
 def test_an_operator_makes_an_organization_and_its_owner_switches_to_it(
     browser: Browser, server: Server
 ) -> None:
