@@ -67,7 +67,7 @@ def test_who_is_not_signed_in_is_asked_to(browser: Browser, server: Server, sche
     with visiting(browser, base_url=server.root, color_scheme=scheme) as visitor:
         page = visitor.page
         page.goto("/usage")
-        page.wait_for_url("**/sign-in?next=*")
+        page.wait_for_url("**/sign-in?next=/usage")
         require_sound(page)
         made = urlsplit(command(server, "people", "link", email))
         page.goto(link := f"{made.path}?{made.query}")

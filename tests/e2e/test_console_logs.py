@@ -97,6 +97,7 @@ def test_an_owner_says_that_a_projects_content_is_not_kept(browser: Browser, ser
     key = command(server, "keys", "create", "--project", "letters").splitlines()[-1]
     with signed_in(browser, server, "owner") as visitor:
         page = visitor.page
+        page.on("dialog", lambda dialog: dialog.accept())
         page.goto("/data")
         row = page.get_by_role("row").filter(has_text="letters")
         row.get_by_label("Content of letters is").select_option("zero_data_retention")
