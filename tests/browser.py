@@ -13,10 +13,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 FLAGS = (
@@ -97,6 +98,26 @@ def findings(page: Page) -> list[str]:
         if one["impact"] in ("serious", "critical")
         for node in one["nodes"]
     ]
+
+
+def require_sound(page: Page) -> None:
+    """Nothing that is serious on a desk or on a phone, and nothing beside a phone's screen."""
+    for size in (PHONE, DESK):
+        page.set_viewport_size(size)
+        assert findings(page) == [], page.url
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], page.url
+
+
+def drop(page: Page, file: Path, onto: Locator) -> None:
+    """Let go of a file over an element, as a hand with a mouse does: the browser itself is told of it."""
+    box = onto.bounding_box()
+    assert box is not None, "it is seen"
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
+    session.detach()
 
 
 if __name__ == "__main__":

@@ -23,8 +23,11 @@ class Findings:
         wrong = [kind for kind, well in checks.items() if not well]
         print("right" if not wrong else f"WRONG ({'; '.join(wrong)})", "·", turn, flush=True)
 
-    def keep(self, folder: Path, **about: Any) -> None:
-        """Show how often each check held, as a table, and write all to `evaluation.json` in the folder."""
+    def keep(self, folder: Path, larger_model: str = "not measured", **about: Any) -> None:
+        """Show how often each check held, as a table, and write all to `evaluation.json` in the folder.
+
+        `larger_model` says how well another than the bundled model did, where one could be had.
+        """
         of = Counter(kind for one in self._turns for kind in one["checks"])
         right = Counter(kind for one in self._turns for kind, well in one["checks"].items() if well)
         print("\n| what | right | of |\n| --- | ---: | ---: |")
@@ -32,6 +35,7 @@ class Findings:
             print(f"| {kind} | {right[kind]} | {of[kind]} |")
         report = {
             **about,
+            "larger_model": larger_model,
             "date": date.today().isoformat(),
             "turns": len(self._turns),
             "right_of": {kind: [right[kind], of[kind]] for kind in of},

@@ -27,7 +27,8 @@ from starlette.staticfiles import StaticFiles
 SHARED = Path(__file__).parent / "page"
 """Style and script that all pages use, under `/kit/`."""
 LARGEST_BODY = 256 * 1024
-POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+POLICY = "default-src 'self'; media-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+"""A page loads its own files alone, and plays what it has recorded itself."""
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",

@@ -144,7 +144,7 @@ async def main() -> None:
     for text in HARMLESS:
         found = await companion.flagged(text)
         findings.add(text, {"moderation: what is harmless passes": not found}, found)
-    findings.keep(HERE, model=model, larger_model="not measured")
+    findings.keep(HERE, model=model)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ def main() -> None:
     findings = Findings()
     client = connected()
     asyncio.run(turns(Assistant(Catalogue(chosen.products), client, chosen.model), findings))
-    findings.keep(Path(__file__).parent, model=chosen.model, larger_model="not measured")
+    findings.keep(Path(__file__).parent, model=chosen.model)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,10 @@ def routes(partner: Partner) -> list[Route]:
             heard = await partner.hear(recording, request.headers.get("content-type", ""))
         except APIError as problem:
             raise HTTPException(502, said(problem)) from problem
-        how = feedback(request.query_params.get("target", ""), heard.words or [])
-        return JSONResponse({"text": heard.text.strip(), **how})
+        words = heard.words or []
+        how = feedback(request.query_params.get("target", ""), words)
+        timed = [{"word": one.word, "start": one.start} for one in words]
+        return JSONResponse({"text": heard.text.strip(), "timed": timed, **how})
 
     def answer(found: dict[str, Any]) -> AsyncIterator[Event]:
         """What Sam says next, as far as it is written, again and again."""

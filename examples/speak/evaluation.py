@@ -163,7 +163,7 @@ async def main() -> None:
     partner, findings = Partner(client, chosen.model, chosen.speech_model), Findings()
     for turn in turns():
         await evaluated(partner, turn, findings)
-    findings.keep(HERE, models=[chosen.model, chosen.speech_model], larger_models="not measured")
+    findings.keep(HERE, models=[chosen.model, chosen.speech_model])
 
 
 if __name__ == "__main__":

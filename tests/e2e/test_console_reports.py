@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 from benchmarks.processes import Server, antiphon
 from console_people import command, signed_in
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from sqlalchemy import create_engine, insert, select
 
 from antiphon.ledger.levels import Level, Percentiles
 from antiphon.ledger.measurements import Measurement, save
 from antiphon.storage.tables import organization, project, usage_rollup
-from browser import DESK, PHONE, Browser, findings
+from browser import Browser, require_sound
 
 CHAT = "smollm2-135m-instruct-2024-11-01"
 OFFER = f'[snapshots."{CHAT}".dedicated]\nprice_per_hour = "1.50"\n'
@@ -87,14 +87,6 @@ def _fill(server: Server) -> None:
         )
 
 
-def _sound(page: Page) -> None:
-    """Nothing that is serious, and nothing beside a phone's screen."""
-    assert findings(page) == []
-    page.set_viewport_size(PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    page.set_viewport_size(DESK)
-
-
 def test_usage_is_drawn_grouped_and_downloaded(browser: Browser, server: Server) -> None:
     with signed_in(browser, server, "reader") as visitor:
         page = visitor.page
@@ -106,11 +98,11 @@ def test_usage_is_drawn_grouped_and_downloaded(browser: Browser, server: Server)
         page.get_by_role("link", name="7 days").click()
         page.get_by_role("link", name="By hour").click()
         expect(page.get_by_role("columnheader", name="Hour (UTC)")).to_be_visible()
-        _sound(page)
+        require_sound(page)
         page.get_by_role("link", name="By day").click()
         page.emulate_media(color_scheme="dark")
         expect(page.locator(TRACES).first).to_be_visible()
-        _sound(page)
+        require_sound(page)
         with page.expect_download() as download:
             page.get_by_role("link", name="Download CSV").click()
         assert download.value.suggested_filename.startswith("usage-")
@@ -124,13 +116,13 @@ def test_costs_are_drawn_for_the_days_that_are_chosen(browser: Browser, server: 
         page.goto("/costs?group=item")
         expect(page.locator(TRACES)).to_have_count(2)
         expect(page.locator(".figure").first).to_have_text("$0.009")
-        _sound(page)
+        require_sound(page)
         page.get_by_text("Other days").click()
         page.get_by_label("From", exact=True).fill("2026-01-01")
         page.get_by_label("To, with that day").fill("2026-01-02")
         page.get_by_role("button", name="Show").click()
         expect(page.get_by_text("Nothing was paid for in this time")).to_be_visible()
-        _sound(page)
+        require_sound(page)
 
 
 def test_an_owner_sets_a_budget_and_a_rate(browser: Browser, server: Server) -> None:
@@ -143,10 +135,10 @@ def test_an_owner_sets_a_budget_and_a_rate(browser: Browser, server: Server) -> 
         expect(page.get_by_role("row").filter(has_text="The whole organization")).to_contain_text("$12.50")
         page.get_by_role("link", name=f"Change the limits of {CHAT}").click()
         page.get_by_label("Requests a minute").fill("600")
-        _sound(page)
+        require_sound(page)
         page.get_by_role("button", name="Save").click()
         expect(page.locator("td strong", has_text="600")).to_be_visible()
-        _sound(page)
+        require_sound(page)
 
 
 def test_an_instance_is_quoted_reserved_drawn_and_called_off(browser: Browser, server: Server) -> None:
@@ -157,17 +149,17 @@ def test_an_instance_is_quoted_reserved_drawn_and_called_off(browser: Browser, s
         for title in ("Break-even of", "Load curve of"):
             figure = page.locator("figure.chart").filter(has_text=title)
             expect(figure.locator(TRACES)).to_have_count(2)
-        _sound(page)
+        require_sound(page)
         order = page.locator("form[action='/dedicated/quote']")
         order.get_by_label("Name").fill("launch")
         order.get_by_label("From (UTC)").fill(time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + DAY)))
         order.get_by_role("button").click()
         expect(page.get_by_text("$1.50 an hour for each replica")).to_be_visible()
-        _sound(page)
+        require_sound(page)
         page.get_by_role("button", name="Reserve it").click()
         expect(page.get_by_role("status")).to_contain_text("is reserved")
         expect(page.locator(".plot.spans .trace").first).to_be_visible()
-        _sound(page)
+        require_sound(page)
         assert "launch" in command(server, "dedicated", "list", "--csv")
         page.get_by_text("Scale, change or end").click()
         page.once("dialog", lambda dialog: dialog.accept())

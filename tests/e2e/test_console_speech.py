@@ -11,7 +11,7 @@ from benchmarks.processes import Server
 from console_people import signed_in
 from playwright.sync_api import Page, expect
 
-from browser import DESK, FLAGS, PHONE, Browser, findings, installed
+from browser import DESK, FLAGS, PHONE, Browser, drop, findings, installed
 
 DATA = Path(__file__).parents[1] / "data"
 GERMAN = DATA / "de_cuttledoc_fleurs-de-004.ogg"
@@ -102,6 +102,17 @@ def test_arrows_move_between_words(browser: Browser, server: Server) -> None:
         expect(words.nth(1)).to_be_focused()
         page.keyboard.press("ArrowLeft")
         expect(words.first).to_be_focused()
+
+
+def test_a_file_is_dropped_anywhere_on_the_page(browser: Browser, server: Server) -> None:
+    with signed_in(browser, server, "member") as visitor:
+        page = visitor.page
+        page.goto("/speech")
+        drop(page, SPOKEN, page.get_by_role("heading", name="How it is understood"))
+        expect(page.locator("#name")).to_have_text(SPOKEN.name)
+        expect(page.locator("body")).not_to_have_class("dropping")
+        page.wait_for_function("() => player.duration > 3")
+        expect(page.get_by_role("button", name="Transcribe")).to_be_enabled()
 
 
 def test_what_is_no_recording_is_refused_and_may_be_tried_again(browser: Browser, server: Server) -> None:

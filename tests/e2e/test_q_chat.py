@@ -11,7 +11,7 @@ from benchmarks.processes import Server, free_port
 from drivers import application
 from playwright.sync_api import Browser, Page, expect
 
-from browser import PHONE, findings, visiting
+from browser import PHONE, drop, findings, visiting
 
 TEXTS = Path(__file__).parents[2] / "examples" / "q_chat" / "page" / "texts"
 SECONDS = 120_000
@@ -112,6 +112,16 @@ def test_a_file_of_ones_own_and_one_that_is_damaged(address: str, browser: Brows
         expect(page.locator("#title")).to_have_text("The water cycle")
         page.get_by_role("button", name="Change material").click()
         expect(page.get_by_role("heading", name="What do you want to study?")).to_be_visible()
+
+
+def test_a_file_that_is_dropped_is_studied(address: str, browser: Browser) -> None:
+    with visiting(browser) as visitor:
+        page = visitor.page
+        begin(page, address)
+        page.get_by_role("button", name="Change material").click()
+        drop(page, TEXTS / "water-cycle.md", page.locator("#drop"))
+        expect(page.locator("#title")).to_have_text("The water cycle")
+        expect(page.get_by_role("button", name="Next question")).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -50,6 +50,11 @@ def test_a_wish_and_what_follows(browser: Browser, address: str) -> None:
         assert page.locator(".writing").count() == 0
         settled = page.locator(".reason").all_inner_texts()
         assert len(settled) == min(3, len(prices)) and all(len(text.split()) > 3 for text in settled)
+        # Of the model's first words, the likeliest ones, four of five hold: some of these do.
+        names = page.locator("#products li:has(.reason:not(.none)) h2").all_inner_texts()
+        reasons = page.locator(".reason:not(.none)").all_inner_texts()
+        assert reasons, settled
+        assert all(name.split()[0] in reason for name, reason in zip(names, reasons, strict=True))
         assert findings(page) == []
         # What follows goes on from there, and a filter can be taken away again, while reasons are worded too.
         page.get_by_label("Your wish").fill("in red")

@@ -55,6 +55,11 @@ def test_a_sentence_is_heard_answered_and_compared(speaker: Browser, address: st
         expect(how.locator("del")).to_contain_text(["women"], timeout=LONG)
         expect(how.locator("ins").filter(has_text="men")).not_to_have_count(0)
         expect(page.locator("#talk .mine")).to_contain_text("shook hands")
+        words = how.get_by_role("group", name="What was heard").get_by_role("button")
+        times = [float(words.nth(at).locator("small").inner_text().split()[0]) for at in range(words.count())]
+        assert len(times) > 5 and times == sorted(times) and 2 < times[-1] < 2 * SECONDS
+        words.last.click()
+        page.wait_for_function("start => player.currentTime >= start", arg=times[-1])
         expect(page.locator("#latency")).to_contain_text("after you stopped", timeout=LONG)
         expect(page.get_by_role("button", name="Start speaking")).to_be_visible(timeout=LONG)
         assert 80 < int(page.locator("#pace").inner_text().split()[0]) < 320

@@ -36,9 +36,29 @@ function piece({ wanted, said }) {
   return parts.filter(Boolean).flatMap((part) => [part, " "]);
 }
 
-function show({ pace, verdict, pauses, fillers, compared }) {
+/** A word that was heard, with the second at which it began; pressed, it is played from there. */
+function timed({ word, start }) {
+  const button = make("button", word);
+  const player = at("player");
+  button.type = "button";
+  button.append(make("small", ` ${start.toFixed(1)}\u00a0s`));
+  button.addEventListener("click", () => {
+    player.currentTime = start;
+    player.play();
+  });
+  return button;
+}
+
+/** What can be played again is the last recording. */
+function keep(recording) {
+  URL.revokeObjectURL(at("player").src);
+  at("player").src = URL.createObjectURL(recording);
+}
+
+function show({ timed: heard, pace, verdict, pauses, fillers, compared }) {
   at("how").hidden = false;
   at("words").replaceChildren(...compared.flatMap(piece));
+  at("timed").replaceChildren(...heard.map(timed));
   figure("pace", pace ?? "–", verdict && `words a minute: ${verdict}`);
   const where = pauses.map(({ seconds, after }) => `${seconds} s after “${after}”`);
   figure("pauses", pauses.length || "none", where.join(", "));
@@ -87,6 +107,7 @@ async function turn(recording) {
     const heard = await json(await fetch(`hear?${query}`, { method: "POST", body: recording, signal }));
     if (!heard.text) throw new Error("Nothing was heard. Is the right microphone chosen, and loud enough?");
     const hearing = `after you stopped; ${seconds()} of it to hear you`;
+    keep(recording);
     show(heard);
     at("state").textContent = "Sam is answering …";
     await answer(heard.text, signal, () => figure("latency", seconds(), hearing));
@@ -97,6 +118,7 @@ async function turn(recording) {
 
 at("send").addEventListener("click", async () => {
   let recording;
+  at("player").pause(); // it would be heard
   await work("Opening the microphone …", "Stop speaking", async (signal) => {
     recording = await record(signal);
   });
