@@ -183,7 +183,7 @@ async def console_house(
     async with (
         Database(f"sqlite+aiosqlite:///{path}") as database,
         opened_content(Settings(home=str(folder)), database) as content,
-        background(folder / "jobs") as jobs,
+        background(folder / "jobs", lambda: world.wall) as jobs,
     ):
         await check_pepper(database, PEPPER)
         world = World(database)

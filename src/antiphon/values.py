@@ -73,8 +73,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """What a project key may be used for."""
     member_id: str | None = None
     """Who owns the key: a member, or nobody in particular (a service account's, or made by the operator)."""
-    policy: Policy = Policy()
-    """What becomes of the content of its requests."""
+    policy: Policy = Policy()  # what becomes of the content of its requests
+    erased_at: int = 0  # when all was erased of its organization or project, the last time, in unix seconds
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):

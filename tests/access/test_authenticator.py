@@ -18,6 +18,7 @@ from antiphon.access.access import build, opened
 from antiphon.access.api_key import NewKey, Realm
 from antiphon.access.authenticator import Authenticator
 from antiphon.errors import NotFound, Unauthenticated, Unavailable
+from antiphon.privacy import erased
 from antiphon.privacy.policies import Policies
 from antiphon.storage.database import Database
 from antiphon.storage.migrations import upgrade
@@ -67,6 +68,21 @@ async def test_a_key_tells_for_how_long_content_is_kept(world: World) -> None:
         assert (await authenticate(secret)).policy == policy
         assert (await world.another_process().authenticate(secret)).policy == policy
     assert (await world.caller(Realm(organization_id))).policy == Policy(days=0, stores=False)
+
+
+async def test_a_key_tells_when_all_was_erased_of_its_project_or_its_organization(world: World) -> None:
+    realm = await world.realm()
+    other = await world.project(await world.organization("other"), "shop")
+    organization_id, project_id = realm.organization_id or "", realm.project_id or ""
+    _, secret = await world.key(realm)
+    authenticate = world.access.authenticator.authenticate
+    assert (await authenticate(secret)).erased_at == 0
+    for scope, at, last in ((project_id, 50, 50), (organization_id, 70, 70), (project_id, 60, 70)):
+        await world.database.run(lambda c, s=scope, t=at: erased.note(c, s, t))
+        await world.database.run(lambda c: erased.note(c, other.id, 90))
+        world.monotonic += 0.6  # the longest that one who was seen before is remembered
+        assert (await authenticate(secret)).erased_at == last
+        assert (await world.another_process().authenticate(secret)).erased_at == last
 
 
 async def test_an_admin_key_has_a_role_and_no_project(world: World) -> None:

@@ -52,7 +52,7 @@ def exchange(connection: Connection, headers: Mapping[str, str] = {}) -> Exchang
 
 
 def recording() -> Recording:
-    return Answers().begin(b"key", b"").recording
+    return Answers().begin(b"key", b"", 0.0).recording
 
 
 async def test_a_frame_that_the_connection_dropped_was_not_handed_over() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from antiphon.api import idempotency, recording
@@ -22,7 +24,7 @@ from antiphon.ledger.meter import Bill
 from antiphon.ledger.records import Record, Settle
 from antiphon.settings import Settings
 from antiphon.values import Caller, ChatJob, Delta, Segment, SpeechJob, Transcript, Usage
-from service import CALLER, ScriptedEngine, Service, billed, hello, serving
+from service import CALLER, OneKey, ScriptedEngine, Service, billed, hello, serving
 
 KEY = {"idempotency-key": "one"}
 MESSAGES = [{"role": "user", "content": "Say hello"}]
@@ -254,6 +256,54 @@ async def test_a_settlement_without_space_is_none(tmp_path: Path, monkeypatch: p
     async with serving(tmp_path) as service:
         assert [(await chat(service))[0] for _ in range(2)] == [507, 200]
     assert sorted(row.status for row in await billed(tmp_path)) == ["settled", "voided"]
+
+
+class Changing(OneKey):
+    """The caller of the key is what a test says."""
+
+    caller = CALLER
+
+    async def authenticate(self, token: str) -> Caller:
+        return self.caller
+
+
+async def test_an_erasure_takes_the_answer_from_retries_and_is_charged_to_nobody(tmp_path: Path) -> None:
+    """Nor is what came to its end only afterwards, and what was asked later is as it was."""
+    keys = Changing()
+    gated = Gated()
+    async with serving(tmp_path, ScriptedEngine(gated), authenticator=keys) as service:
+        gated.finish.set()
+        assert (await chat(service))[0] == 200
+        gated.finish.clear()
+        gated.begun.clear()
+        running = asyncio.create_task(chat(service, {"idempotency-key": "two"}))
+        await asyncio.wait_for(gated.begun.wait(), 5)
+        keys.caller = msgspec.structs.replace(CALLER, erased_at=int(time.time()) + 1)
+        waiting = asyncio.create_task(chat(service, {"idempotency-key": "two"}))
+        gated.finish.set()
+        assert (await running)[0] == 200
+        for status, _, body in (await chat(service), await waiting):
+            assert (status, body["error"]["code"]) == (400, "idempotency_result_expired")
+        keys.caller = msgspec.structs.replace(CALLER, erased_at=int(time.time()) - 10)
+        for replayed in (None, "true"):
+            status, headers, _ = await chat(service, {"idempotency-key": "three"})
+            assert status == 200 and headers.get("idempotent-replayed") == replayed
+    assert len(await billed(tmp_path)) == 3
+
+
+async def test_where_nothing_is_kept_a_retry_has_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = KEY | {"antiphon-retention": "zero_data_retention"}
+    async with serving(tmp_path) as service:
+        assert [(await chat(service, strict))[1].get("idempotent-replayed") for _ in range(2)] == [
+            None,
+            "true",
+        ]
+        monkeypatch.setattr(recording, "ZERO_SECONDS", 0.0)
+        status, _, body = await chat(service, strict)
+        assert (status, body["error"]["code"]) == (400, "idempotency_result_expired")
+    assert len(await billed(tmp_path)) == 1
 
 
 class Claims:

@@ -10,15 +10,23 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from antiphon.api.retention import HEADER, ZERO
 from antiphon.cli.administration import opened_database
 from antiphon.cli.main import app
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.recent import recent
 from antiphon.errors import NotFound
+from antiphon.moderation.monitor import Monitor, Seen
+from antiphon.moderation.rules import load
+from antiphon.moderation.scorers.rules import RulesScorer
+from antiphon.moderation.scoring import Panel
+from antiphon.privacy.keeper import keeping
 from antiphon.storage.tables import audit_log
+from fake_api import Api, Exchange
 from privacy_house import housed
+from service import CHAT, KEY, migrated, serving
 
 
 @pytest.fixture
@@ -89,6 +97,60 @@ def test_it_has_to_be_said_what_and_who_agreed(
     problem = done.exception
     assert isinstance(problem, CommandFailed) and problem.exit_code is ExitCode.USAGE
     assert said in problem.message
+
+
+def compare(home: Path, url: str, *models: str) -> Result:
+    words = ["models", "compare", *models, "--recent", "5", "--agreed-by", "Ann", "--json"]
+    return CliRunner().invoke(app, [*words, "--home", str(home), "--base-url", url, "--key", KEY])
+
+
+async def test_what_is_asked_again_is_kept_nowhere(home: Path, tmp_path: Path) -> None:
+    """Not by the policy of the key that asks, which keeps everything else for 30 days."""
+    await asyncio.to_thread(keep, home, chat("one", store=True), chat("two"))
+    served = tmp_path / "served"
+    served.mkdir()
+    url, acted = f"sqlite+aiosqlite:///{served}/kept.db", list[Seen]()
+
+    async def act(found: Seen) -> None:
+        acted.append(found)
+
+    monitor = Monitor(Panel([RulesScorer(load(served))]), act, rate=1000, queue=10, repeats=3)
+    async with (
+        migrated(url) as database,
+        housed(served, database, url) as house,
+        keeping(house.content) as keeper,
+        serving(served, observers=[keeper, monitor]) as service,
+    ):
+        address = f"http://127.0.0.1:{service.port}/v1"
+        done = await asyncio.to_thread(compare, home, address, "gpt-3.5-turbo", CHAT)
+        assert done.exit_code == 0 and json.loads(done.stdout)["compared"] == 2, done.output
+        assert len(service.engine.jobs) == 4
+        await keeper.flush()
+        assert await house.rows() == [] and keeper.dropped.total() == 0
+        assert monitor.waiting == 4, "it is watched like any other"
+        await monitor.drain(10)
+        assert monitor.outcomes["scored"] == 4
+        # By the same key, and not asked again for anybody: that is kept.
+        assert (await service.chat())[0] == 200
+        await keeper.flush()
+        assert len(await house.rows()) == 1
+
+
+def test_a_server_that_does_not_promise_to_keep_nothing_is_told_nothing(home: Path, api: Api) -> None:
+    keep(home, chat("one"))
+    one = {"object": "model", "created": 1, "owned_by": "x"}
+    listed = {"object": "list", "data": [one | {"id": name} for name in ("a", "b")]}
+    asked: list[str | None] = []
+
+    def answer(exchange: Exchange) -> None:
+        asked.append(exchange.headers[HEADER])
+        exchange.answer(200, json.dumps(listed).encode())
+
+    api.answer = answer
+    problem = compare(home, api.url, "a", "b").exception
+    assert isinstance(problem, CommandFailed) and problem.exit_code is ExitCode.REFUSED
+    assert "keeps nothing" in problem.message
+    assert api.paths == ["/v1/models"] and asked == [ZERO]
 
 
 @pytest.mark.parametrize("option", ["--org", "--organization"])

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from antiphon.errors import Unavailable
 from antiphon.moderation import monitor as module
 from antiphon.moderation.monitor import Monitor, Seen
 from antiphon.moderation.policy import REPEATED
+from antiphon.moderation.repeats import digest
 from antiphon.moderation.rules import load
 from antiphon.moderation.scorers.rules import RulesScorer
 from antiphon.moderation.scoring import Panel, Scores
+from antiphon.values import Policy
 from observations import seen
 from service import CALLER, serving
+from until import until
 
 BAD = "I want to kill myself"
 
@@ -236,22 +243,98 @@ async def test_the_rate_is_held_where_scoring_takes_most_of_it() -> None:
         assert 4 / 10 * 0.9 < time.monotonic() - began < 0.75
 
 
-async def test_recordings_that_wait_are_bounded_in_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_recording_that_waits_is_in_no_folder_and_not_open(tmp_path: Path) -> None:
+    """Nobody looks yet, whatever the policy: what waits is a digest. What is found is what it was."""
+    zero = msgspec.structs.replace(CALLER, policy=Policy(days=0, stores=False))
+    watch, upload = Watch(repeats=2, queue=100), tmp_path / "upload"
+    before = open_files()
+    for at in range(30):
+        upload.write_bytes(b"the same sound")
+        caller = zero if at % 2 else CALLER
+        watch.monitor.observe(seen({}, recording=upload, request_id=f"req_{at}", caller=caller))
+        assert os.listdir(tmp_path) == ["upload"]
+        upload.unlink()
+    await until(lambda: open_files() == before)
+    assert os.listdir(tmp_path) == [] and watch.monitor.waiting == 30
+    watch.scorer.may.set()
+    async with watch.running():
+        await watch.settled()
+    assert [one.request_id for one in watch.acted] == ["req_1"]
+    assert watch.monitor.outcomes == {"scored": 30, "unseen": 0, "failed": 0, "unheard": 0}
+
+
+def open_files() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_RECORDED", 25), ("MOST_OPEN", 2)])
+async def test_recordings_whose_digests_are_taken_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(module, "MOST_RECORDED", 25)
+    may = threading.Event()
+
+    def slow(file: BufferedReader) -> bytes:
+        assert may.wait(30)
+        return digest(file)
+
+    monkeypatch.setattr(module, bound, most)
+    monkeypatch.setattr(module, "digest", slow)
     watch, upload = Watch(), tmp_path / "upload"
     upload.write_bytes(b"x" * 10)
     for at in range(4):
         watch.monitor.observe(seen({"prompt": "names"}, recording=upload, request_id=f"req_{at}"))
-    assert len(os.listdir(tmp_path)) == 3 and watch.monitor.outcomes["unheard"] == 2
+    assert watch.monitor.outcomes["unheard"] == 2
+    may.set()
     watch.scorer.may.set()
     async with watch.running():
         await watch.settled()
-        assert os.listdir(tmp_path) == ["upload"] and watch.monitor.outcomes["scored"] == 4
+        assert watch.monitor.outcomes["scored"] == 4
         watch.monitor.observe(seen({}, recording=upload))
         assert watch.monitor.outcomes["unheard"] == 2
         await watch.settled()
+
+
+async def test_a_shutdown_in_the_midst_of_a_digest_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may, begun = threading.Event(), threading.Event()
+
+    def slow(file: BufferedReader) -> bytes:
+        begun.set()
+        assert may.wait(30)
+        return digest(file)
+
+    monkeypatch.setattr(module, "digest", slow)
+    watch, upload = Watch(repeats=2), tmp_path / "upload"
+    upload.write_bytes(b"sound")
+    watch.scorer.may.set()
+    async with watch.running():
+        for at in range(2):
+            watch.monitor.observe(seen({}, recording=upload, request_id=f"req_{at}"))
+        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.sleep(0.05)  # the first is being looked at
+    may.set()
+    await watch.monitor.drain(10)
+    assert [one.request_id for one in watch.acted] == ["req_1"]
+    assert watch.monitor.outcomes == {"scored": 2, "unseen": 0, "failed": 0, "unheard": 0}
+
+
+async def test_a_recording_that_cannot_be_read_is_counted_and_its_text_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(file: BufferedReader) -> bytes:
+        file.close()
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(module, "digest", broken)
+    watch, upload = Watch(), tmp_path / "upload"
+    upload.write_bytes(b"sound")
+    watch.scorer.may.set()
+    async with watch.running():
+        watch.monitor.observe(seen({"prompt": BAD}, recording=upload))
+        await watch.settled()
+    assert len(watch.acted) == 1
+    assert watch.monitor.outcomes == {"scored": 1, "unseen": 0, "failed": 0, "unheard": 1}
 
 
 async def test_a_repeated_recording_is_told_of_though_the_database_is_away_at_first(
@@ -277,7 +360,7 @@ async def test_a_repeated_recording_is_told_of_though_the_database_is_away_at_fi
     assert [one.request_id for one in watch.acted] == ["req_1", "req_22"]
 
 
-async def test_the_same_recording_over_and_over_is_found_and_no_link_is_left(tmp_path: Path) -> None:
+async def test_the_same_recording_over_and_over_is_found(tmp_path: Path) -> None:
     watch, upload = Watch(), tmp_path / "upload"
     watch.scorer.may.set()
     async with watch.running():

@@ -49,4 +49,5 @@ def test_what_is_remembered_is_bounded(monkeypatch) -> None:  # type: ignore[no-
 
 def test_the_digest_is_of_the_whole_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 300_000)
-    assert digest(tmp_path / "a") == hashlib.sha256(b"x" * 300_000).digest()
+    file = (tmp_path / "a").open("rb")
+    assert digest(file) == hashlib.sha256(b"x" * 300_000).digest() and file.closed

@@ -125,6 +125,27 @@ async def test_one_that_is_killed_is_taken_up_by_another(house: House, step: str
     assert files(house) == [] and await house.rows() == [] and await house.secrets() == {}
 
 
+async def test_what_this_machine_has_besides_goes_whatever_becomes_of_the_rest(house: House) -> None:
+    """Each time, also where another process purges; and what fails there keeps nothing from being deleted."""
+    asked = []
+
+    async def beside() -> None:
+        asked.append(len(await house.rows()))
+        if len(asked) == 2:
+            raise PermissionError("It may not be deleted.")
+
+    await house.keep(house.item(days=1))
+    house.now += DAY
+    purge, other = house.purge(beside=beside), house.purge()
+    assert await house.database.run(other._take)
+    with pytest.raises(Unavailable, match="Another process is purging"):
+        await purge.look(sign=True)
+    house.now += LEASE_SECONDS
+    with pytest.raises(PermissionError):
+        await purge.look()
+    assert asked == [1, 0]
+
+
 async def test_one_process_purges_at_a_time(any_house: House) -> None:
     house = any_house
     await house.keep(house.item(days=1))

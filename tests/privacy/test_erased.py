@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.privacy import expiring
+from antiphon.privacy import erased, expiring
 from antiphon.privacy.erased import _before
 from antiphon.privacy.places import FOLDER
 from privacy_house import DAY, House
+from tenants import World
 
 
 @pytest.mark.parametrize("project", [None, "proj_1"])
@@ -49,6 +50,19 @@ async def test_the_last_erasure_counts(house: House) -> None:
         await house.database.run(lambda c: expiring.erase(c, "org-1", house.now))
     await house.keep(began)
     assert await house.content.find("org-1", house.now) == []
+
+
+async def test_it_is_known_when_something_of_an_organization_was_erased(world: World) -> None:
+    acme, other = await world.organization("acme"), await world.organization("other")
+    shop, shed = await world.project(acme, "shop"), await world.project(other, "shed")
+
+    async def last() -> int:
+        return await world.database.run(lambda c: erased.last(c, acme.id))
+
+    assert await last() == 0
+    for scope, at, found in ((shed.id, 40, 0), (other.id, 40, 0), (shop.id, 50, 50), (acme.id, 45, 50)):
+        await world.database.run(lambda c, s=scope, t=at: erased.note(c, s, t))
+        assert await last() == found
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))

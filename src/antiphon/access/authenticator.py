@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, func, or_, select, update
 from antiphon.access import tenancy, tokens
 from antiphon.access.permissions import narrower
 from antiphon.errors import Suspended, Unauthenticated, Unavailable
+from antiphon.storage.content_tables import content_erasure
 from antiphon.storage.database import Database
 from antiphon.storage.lookups import Lookups
 from antiphon.storage.moderation_tables import organization_standing
@@ -134,6 +135,7 @@ class Authenticator:
             project=row.name,
             tenant=tokens.tenant(self._pepper, caller.organization_id),
             policy=_policy(row),
+            erased_at=_erased_at(row),
         )
 
     async def flush_used(self) -> None:
@@ -168,6 +170,9 @@ class Authenticator:
 
 # A project's own policy holds for it; without one, its organization's does.
 _own, _common = data_retention.alias("own"), data_retention.alias("common")
+# What was erased of either is gone.
+_erased, _erased_with = content_erasure.alias("erased"), content_erasure.alias("erased_with")
+_ERASED_AT = (_erased.c.erased_at, _erased_with.c.erased_at.label("erased_with_at"))
 
 _SECRETS = (
     select(
@@ -187,6 +192,7 @@ _SECRETS = (
         member_sign_in.c.operator,
         func.coalesce(_own.c.days, _common.c.days).label("kept_days"),
         func.coalesce(_own.c.stores, _common.c.stores).label("stores"),
+        *_ERASED_AT,
         organization_standing.c.suspended_at,
     )
     .select_from(api_key_secret)
@@ -198,6 +204,8 @@ _SECRETS = (
     .outerjoin(member_sign_in, api_key.c.member_id == member_sign_in.c.member_id)
     .outerjoin(_own, api_key.c.project_id == _own.c.scope)
     .outerjoin(_common, api_key.c.organization_id == _common.c.scope)
+    .outerjoin(_erased, api_key.c.project_id == _erased.c.scope)
+    .outerjoin(_erased_with, api_key.c.organization_id == _erased_with.c.scope)
     .where(
         api_key_secret.c.digest == bindparam("shown"),
         api_key.c.revoked_at.is_(None),
@@ -212,17 +220,24 @@ _PROJECTS = (
         project.c.name,
         func.coalesce(_own.c.days, _common.c.days).label("kept_days"),
         func.coalesce(_own.c.stores, _common.c.stores).label("stores"),
+        *_ERASED_AT,
         organization_standing.c.suspended_at,
     )
     .outerjoin(organization_standing, organization_standing.c.organization_id == project.c.organization_id)
     .outerjoin(_own, project.c.id == _own.c.scope)
     .outerjoin(_common, project.c.organization_id == _common.c.scope)
+    .outerjoin(_erased, project.c.id == _erased.c.scope)
+    .outerjoin(_erased_with, project.c.organization_id == _erased_with.c.scope)
     .where(project.c.archived_at.is_(None))
 )
 
 
 def _policy(row: Any) -> Policy:
     return Policy() if row.kept_days is None else Policy(days=row.kept_days, stores=row.stores)
+
+
+def _erased_at(row: Any) -> int:
+    return max(row.erased_at or 0, row.erased_with_at or 0)
 
 
 def _caller(row: Any, pepper: bytes) -> Caller:
@@ -241,6 +256,7 @@ def _caller(row: Any, pepper: bytes) -> Caller:
         operator=row.kind == "session" and bool(row.operator),
         member_id=row.member_id,
         policy=_policy(row),
+        erased_at=_erased_at(row),
     )
 
 

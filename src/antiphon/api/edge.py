@@ -17,6 +17,7 @@ from antiphon.api.auth import authenticate, authorize, by_session, session_of
 from antiphon.api.exchange import Exchange
 from antiphon.api.limits import caller_headers
 from antiphon.api.observing import Observer
+from antiphon.api.retention import policed
 from antiphon.api.routes import Route, Router
 from antiphon.errors import RateLimited, Unavailable
 from antiphon.inference.metrics import Metrics
@@ -173,7 +174,8 @@ class Edge:
         if exchange.caller is not None:
             exchange.turn = partial(self._turn, exchange.caller)
         if exchange.caller is not None:
-            exchange.caller = await authorize(self._keys, exchange, exchange.caller, route.needs)
+            caller = await authorize(self._keys, exchange, exchange.caller, route.needs)
+            exchange.caller = policed(exchange, caller)
         await route.handler(exchange)
 
     async def _caller(self, exchange: Exchange) -> Caller:

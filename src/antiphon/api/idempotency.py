@@ -82,7 +82,8 @@ class Idempotency:
     async def _first(
         self, exchange: Exchange, digest: bytes, fingerprint: bytes, work: Callable[[], Awaitable[None]]
     ) -> None:
-        entry = self._answers.begin(digest, fingerprint)
+        entry = self._answers.begin(digest, fingerprint, exchange.began_at)
+        policy = exchange.known_caller.policy
         exchange.persists = True
         try:
             await self._keys.take(digest, fingerprint, exchange.id)
@@ -92,13 +93,14 @@ class Idempotency:
             # One that was charged all the same keeps its key: its retry must not be charged again.
             await self._keys.over(digest, exchange.id, used=entry.recording.charged())
             error = envelope.known(problem, exchange.id)
-            self._answers.finish(digest, error)
+            self._answers.finish(digest, policy, error)
             raise error from problem
         except asyncio.CancelledError:
             # The process ends, and with its epoch the key is used if the request was charged, else free.
-            self._answers.finish(digest, Unavailable("The server is shutting down.", retry_after=1))
+            stopped = Unavailable("The server is shutting down.", retry_after=1)
+            self._answers.finish(digest, policy, stopped)
             raise
-        self._answers.finish(digest)
+        self._answers.finish(digest, policy)
         await self._keys.over(digest, exchange.id, used=True)
 
     async def _retry(self, exchange: Exchange, entry: Entry) -> None:
@@ -109,8 +111,8 @@ class Idempotency:
             raise _still_running() from None
         if entry.error is not None:
             raise entry.error
-        recording = entry.recording
-        if not recording.kept:
+        recording, caller = entry.recording, exchange.known_caller
+        if not self._answers.may_give(entry, caller.policy, caller.erased_at):
             _refuse_expired()
         body = bytes(recording.body)  # not copied; and sent to its end, even if it is forgotten meanwhile
         exchange.answer_headers["idempotent-replayed"] = "true"

@@ -7,8 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from antiphon.errors import AntiphonError
+from antiphon.values import Policy
 
 KEEP_SECONDS = 24 * 3600.0
+"""From the end of an answer on."""
+ZERO_SECONDS = 600.0
+"""The same where nothing is kept by policy: for clients that lost the connection, and no longer."""
 MOST_ANSWERS = 10_000
 MOST_BYTES = 64 * 1024 * 1024
 MOST_ANSWER_BYTES = 8 * 1024 * 1024
@@ -54,18 +58,26 @@ class Recording:
 
 
 class Entry:
-    """A request under an idempotency key: it runs until `over` is set, then `error` or a recording is it."""
+    """A request under an idempotency key: it runs until `over` is set, then `error` or a recording is it.
 
-    def __init__(self, fingerprint: bytes, began: float, recording: Recording) -> None:
+    `began_at` in unix seconds; `ended` by the clock of `Answers`.
+    """
+
+    def __init__(self, fingerprint: bytes, began_at: float, recording: Recording) -> None:
         self.fingerprint = fingerprint
-        self.began = began
+        self.began_at = began_at
+        self.ended = 0.0
         self.recording = recording
         self.over = asyncio.Event()
         self.error: AntiphonError | None = None
+        self.forgetting: asyncio.TimerHandle | None = None
 
 
 class Answers:
-    """The entries of this process, by the digest of project and key. `clock` is monotonic."""
+    """The entries of this process, by the digest of project and key. `clock` is monotonic.
+
+    They forget by themselves, whether somebody asks or not.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -75,25 +87,38 @@ class Answers:
 
     def find(self, digest: bytes) -> Entry | None:
         """The request that was last begun under this key, unless it failed or is forgotten."""
-        self._forget_old()
         return self._entries.get(digest)
 
-    def begin(self, digest: bytes, fingerprint: bytes) -> Entry:
+    def begin(self, digest: bytes, fingerprint: bytes, began_at: float) -> Entry:
         """A new entry, for a key that has none."""
-        entry = Entry(fingerprint, self._clock(), Recording(self._take, self._give_back))
+        entry = Entry(fingerprint, began_at, Recording(self._take, self._give_back))
         self._entries[digest] = entry
         while len(self._entries) > MOST_ANSWERS and self._forget_oldest():
             continue
         return entry
 
-    def finish(self, digest: bytes, error: AntiphonError | None = None) -> None:
-        """The request is over. One that failed is told so to those who wait for it, and then forgotten."""
+    def finish(self, digest: bytes, policy: Policy, error: AntiphonError | None = None) -> None:
+        """The request is over. One that failed is told so to those who wait for it, and then forgotten; any
+        other when its time is over by its caller's `policy`."""
         entry = self._entries[digest]
-        entry.error = error
+        entry.error, entry.ended = error, self._clock()
         entry.recording.end()
         entry.over.set()
         if error is not None or not entry.recording.kept:
             self._forget(digest)
+        else:
+            loop = asyncio.get_running_loop()
+            entry.forgetting = loop.call_later(keep_seconds(policy), self._forget, digest)
+
+    def may_give(self, entry: Entry, policy: Policy, erased_at: int) -> bool:
+        """Whether an answer may be given out once more, as things are now; else nothing of it is kept on.
+
+        `erased_at`: when all that was kept of who asked was erased, the last time, in unix seconds.
+        """
+        late = self._clock() - entry.ended > keep_seconds(policy)
+        if late or int(entry.began_at) <= erased_at:
+            entry.recording.drop()
+        return entry.recording.kept
 
     def _take(self, count: int) -> bool:
         while self.held + count > MOST_BYTES:
@@ -104,11 +129,6 @@ class Answers:
 
     def _give_back(self, count: int) -> None:
         self.held -= count
-
-    def _forget_old(self) -> None:
-        before = self._clock() - KEEP_SECONDS
-        while (oldest := self._oldest()) and self._entries[oldest].began < before:
-            self._forget(oldest)
 
     def _forget_oldest(self) -> bool:
         oldest = self._oldest()
@@ -121,4 +141,12 @@ class Answers:
         return next((digest for digest, entry in self._entries.items() if entry.over.is_set()), None)
 
     def _forget(self, digest: bytes) -> None:
-        self._entries.pop(digest).recording.drop()
+        entry = self._entries.pop(digest)
+        if entry.forgetting is not None:
+            entry.forgetting.cancel()
+        entry.recording.drop()
+
+
+def keep_seconds(policy: Policy) -> float:
+    """For how long an answer is kept for retries, from its end on."""
+    return KEEP_SECONDS if policy.days > 0 else ZERO_SECONDS

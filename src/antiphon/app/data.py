@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from antiphon.console.jobs import FOLDER, forget_erased
 from antiphon.errors import AntiphonError
 from antiphon.inference.metrics import Metrics
 from antiphon.operations.purge import Purge
@@ -59,7 +60,8 @@ async def new_purge(settings: Settings, database: Database, content: Content) ->
     webhook = None
     if settings.webhook:
         webhook = Webhook(settings.webhook, await asyncio.to_thread(load_secret, settings.home_path))
-    return Purge(database, content, signer, time.time, webhook=webhook)
+    exports = partial(forget_erased, database, settings.home_path / FOLDER)
+    return Purge(database, content, signer, time.time, webhook=webhook, beside=exports)
 
 
 class Lateness:

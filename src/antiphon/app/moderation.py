@@ -88,7 +88,7 @@ async def telling_of_flags(settings: Settings, database: Database) -> dict[str, 
 
 def _measure(metrics: Metrics, monitor: Monitor) -> None:
     text = (
-        "Requests the monitor scored, had no room for, failed to score, or whose recording it could not keep"
+        "Requests the monitor scored, had no room for, failed to score, or whose recording it could not read"
     )
     metrics.gauge("antiphon_monitored_requests", text, "outcome", lambda: dict(monitor.outcomes))
     metrics.gauge(

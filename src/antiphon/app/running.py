@@ -28,7 +28,7 @@ from antiphon.app.work import beside, flush, flush_often, once, time_kept
 from antiphon.catalogue.changes import Changes
 from antiphon.catalogue.live import LiveCatalogue
 from antiphon.console import console
-from antiphon.console.jobs import Jobs, background
+from antiphon.console.jobs import FOLDER, Jobs, background
 from antiphon.console.services import Services
 from antiphon.ledger import ledger as accounts
 from antiphon.operations import used_settings
@@ -96,7 +96,7 @@ async def running(
         gate = Gate(settings, limits=RateLimits(prompt, settings).of, counters=counters)
         dedicated = Dedicated(database, lambda: catalogue.catalogue, settings, time.time)
         moderation = await stack.enter_async_context(moderating(settings, database, gate, data.evidence))
-        jobs = await stack.enter_async_context(background(home / "jobs"))
+        jobs = await stack.enter_async_context(background(home / FOLDER))
         services = _services(settings, ground, catalogue, dedicated, moderation.services, data, jobs)
         counter = counting(settings)
         around = _around(settings, services, data, moderation, counter, trace)

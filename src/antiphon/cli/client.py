@@ -14,6 +14,8 @@ import msgspec
 from aiohttp.http_exceptions import LineTooLong
 from prometheus_client.parser import text_string_to_metric_families
 
+from antiphon.api.retention import HEADER as RETENTION
+from antiphon.api.retention import ZERO
 from antiphon.cli.output import CommandFailed, ExitCode
 from antiphon.cli.transcript import Transcribed
 from antiphon.wire.models import Model, ModelList
@@ -92,10 +94,15 @@ class Busy(CommandFailed):
 class Client:
     """One server and one key. Every failure is a `CommandFailed` with the server's own message."""
 
-    def __init__(self, base_url: str, key: str) -> None:
-        """`base_url` with the version in it, for instance `http://127.0.0.1:8000/v1`."""
+    def __init__(self, base_url: str, key: str, *, kept: bool = True) -> None:
+        """`base_url` with the version in it, for instance `http://127.0.0.1:8000/v1`.
+
+        Unless it may be `kept`, the server is told to keep nothing of what it is asked, and every answer has
+        to say that it does not: ask for `models` first, which tells it nothing.
+        """
         self._base_url = base_url
-        self._headers = {"Authorization": f"Bearer {key}"}
+        self._headers = {"Authorization": f"Bearer {key}"} | ({} if kept else {RETENTION: ZERO})
+        self._kept = kept
 
     async def models(self) -> list[Model]:
         """The models that the server lists."""
@@ -192,6 +199,12 @@ class Client:
             ):
                 if response.status != 200:
                     raise await _refusal(response)
+                if not self._kept and response.headers.get(RETENTION) != ZERO:
+                    raise CommandFailed(
+                        "the server does not say that it keeps nothing of what it is asked",
+                        fix="upgrade it, or name another with --base-url",
+                        exit_code=ExitCode.REFUSED,
+                    )
                 yield response
         except (aiohttp.ClientError, LineTooLong, TimeoutError) as problem:
             raise self._meaning(problem) from problem

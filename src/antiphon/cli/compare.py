@@ -18,6 +18,7 @@ from antiphon.cli.options import BaseUrl, Home, Json, Key, required_key, server_
 from antiphon.cli.output import CommandFailed, ExitCode, err_console, line, try_file, unwritable
 
 if TYPE_CHECKING:
+    from antiphon.cli.client import Client
     from antiphon.cli.comparison import Compared, Named, Summary
     from antiphon.cli.prompts import Prompt
     from antiphon.cli.replay import Replay
@@ -81,19 +82,25 @@ def compare(
     asked = _asked(prompts, recent, org, agreed_by, max_tokens, home)
     if out:
         try_file(out)
-    summary, found = _compared(server_address(base_url), required_key(key), (a, b), asked, concurrency, home)
+    # What an organization asked is kept by its policy alone, and not once more by that of the key.
+    client = _client(server_address(base_url), required_key(key), kept=recent is None)
+    summary, found = _compared(client, (a, b), asked, concurrency, home)
     _tell(summary, found, show, out, as_json)
 
 
-def _compared(
-    address: str, key: str, models: tuple[str, str], asked: list[Prompt], concurrency: int, home: str | None
-) -> tuple[Summary, Sequence[Compared]]:
+def _client(address: str, key: str, *, kept: bool) -> Client:
     # Imported here, since the HTTP library would slow down every other command.
     from antiphon.cli.client import Client
+
+    return Client(address, key, kept=kept)
+
+
+def _compared(
+    client: Client, models: tuple[str, str], asked: list[Prompt], concurrency: int, home: str | None
+) -> tuple[Summary, Sequence[Compared]]:
     from antiphon.cli.comparison import compared, summary
     from antiphon.cli.replay import Replay
 
-    client = Client(address, key)
     sides = _named(asyncio.run(client.models()), models, home)
     replay = Replay(client, models, asked)
     interrupted = _interrupted(replay, len(asked), concurrency)

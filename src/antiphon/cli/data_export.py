@@ -98,7 +98,8 @@ def erase(
 ) -> None:
     """Erase all content that is kept of an organization, or of a project, now and in every backup.
 
-    Its keys are destroyed, so that no copy can be read. What was billed stays.
+    Its keys are destroyed, so that no copy can be read, and exports that the console made of it are deleted.
+    What was billed stays.
     """
     whose = f"{organization}, project {project}" if project else organization
     if not yes:

@@ -1,7 +1,8 @@
 """Long work that a page asks for: it goes on in the background, and any process of the server tells how.
 
 A job is a folder with its state, and with what it makes. It is its owner's alone, and is removed an hour
-after its end, when its process ends, or else at the next start.
+after its end, when its process ends, or else at the next start; and at once where content of its organization
+is erased, from which it may have been made.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import secrets
 import shutil
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -20,9 +21,13 @@ from typing import Literal
 import msgspec
 
 from antiphon.errors import AntiphonError, InvalidRequest, NotFound
+from antiphon.privacy import erased
+from antiphon.storage.database import Database
 from antiphon.storage.folders import own_folder
 from antiphon.values import Caller
 
+FOLDER = "jobs"
+"""Of the data folder."""
 KEPT_SECONDS = 3600.0
 AT_ONCE = 2
 """Jobs that one process runs at once."""
@@ -30,6 +35,7 @@ _TOLD_SECONDS = 0.5
 _SILENT_SECONDS = 60.0
 """After so long without a word a job is taken to have ended with its process."""
 _STATE = "state.json"
+_DISCARDED = "discarded-"
 _STOP_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
@@ -68,9 +74,10 @@ Work = Callable[[Job], Awaitable[None]]
 
 
 class Jobs:
-    """`folder` is this process's own, in one with those of the others. `clock` in unix seconds."""
+    """`folder` is this process's own, in one with those of the others, `root`. `clock` in unix seconds."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self.root = folder.parent
         self._folder = folder
         self._clock = clock
         self._running: dict[asyncio.Task[None], Job] = {}
@@ -95,7 +102,7 @@ class Jobs:
             member_id=by.member_id,
             began_at=int(self._clock()),
         )
-        job = Job(_place(self._folder.parent, state.id), state)
+        job = Job(_place(self.root, state.id), state)
         await asyncio.to_thread(job.folder.mkdir, mode=0o700)
         await asyncio.to_thread(_write, job)
         task = asyncio.create_task(self._run(job, work), name=f"{kind} {state.id}")
@@ -105,23 +112,23 @@ class Jobs:
 
     async def latest(self, kind: str, *, by: Caller) -> State | None:
         """The newest of the caller's jobs of a kind."""
-        states = await asyncio.to_thread(_states, self._folder.parent, self._clock())
+        states = await asyncio.to_thread(_states, self.root, self._clock())
         mine = [one for one in states if one.kind == kind and _is_of(one, by)]
         return max(mine, key=lambda one: (one.began_at, one.id), default=None)
 
     async def file(self, id: str, *, by: Caller) -> Path:
         """What a job made. Raises `NotFound` where that is not there, or is somebody else's."""
-        states = await asyncio.to_thread(_states, self._folder.parent, self._clock())
+        states = await asyncio.to_thread(_states, self.root, self._clock())
         for one in states:
             if one.id == id and _is_of(one, by) and one.state == "done" and one.file:
-                return _place(self._folder.parent, id) / one.file
+                return _place(self.root, id) / one.file
         raise NotFound("There is no such file: it was deleted, or has never been there.")
 
     async def remove(self, kind: str, *, by: Caller) -> None:
         """Delete what the caller's jobs of a kind have made; those that run go on."""
-        for one in await asyncio.to_thread(_states, self._folder.parent, self._clock()):
+        for one in await asyncio.to_thread(_states, self.root, self._clock()):
             if one.kind == kind and _is_of(one, by) and one.state != "running":
-                await asyncio.to_thread(shutil.rmtree, _place(self._folder.parent, one.id), True)
+                await asyncio.to_thread(shutil.rmtree, _place(self.root, one.id), True)
 
     async def _run(self, job: Job, work: Work) -> None:
         telling = asyncio.create_task(_tell(job))
@@ -133,7 +140,8 @@ class Jobs:
         except Exception as problem:
             # Where, and not what: its text may quote what is kept.
             places = "".join(traceback.format_tb(problem.__traceback__)).rstrip()
-            log.error("%s broke off: %s\n%s", job.state.kind, type(problem).__name__, places)
+            if await asyncio.to_thread(job.folder.exists):  # else it was taken away from it
+                log.error("%s broke off: %s\n%s", job.state.kind, type(problem).__name__, places)
             job.state.state, job.state.said, job.state.bad = "failed", "It broke off: see the log.", True
         finally:
             job.stopped = True
@@ -164,6 +172,32 @@ async def background(root: Path, clock: Callable[[], float] = time.time) -> Asyn
         await asyncio.to_thread(owned.__exit__, None, None, None)
 
 
+async def forget_erased(database: Database, root: Path) -> None:
+    """Delete what jobs have made, or are making, since when something of their organization was erased.
+
+    Whoever does it, for all processes that have their folders under `root`. Raises `OSError`, and what a
+    database does.
+    """
+    late = []
+    for one in await asyncio.to_thread(_states, root, time.time()):
+        async with database.connect() as connection:
+            at = await connection.run_sync(erased.last, one.organization_id)
+        if one.began_at <= at:
+            late.append(_place(root, one.id))
+    await asyncio.to_thread(_discard, root, late)
+
+
+def _discard(root: Path, folders: Sequence[Path]) -> None:
+    """First their names are taken away: who still works in one finds it nowhere, and can add nothing."""
+    for folder in folders:
+        with suppress(FileNotFoundError):  # it was removed meanwhile
+            folder.replace(folder.with_name(f"{_DISCARDED}{secrets.token_hex(8)}"))
+    for left in root.glob(f"*/{_DISCARDED}*"):
+        while left.exists():
+            with suppress(FileNotFoundError):  # another process does the same
+                shutil.rmtree(left)
+
+
 async def _tell(job: Job) -> None:
     while True:
         await asyncio.sleep(_TOLD_SECONDS)
@@ -182,6 +216,8 @@ def _states(root: Path, now: float) -> list[State]:
     found = []
     for path in root.glob(f"*/*/{_STATE}"):
         with suppress(FileNotFoundError, msgspec.DecodeError):
+            if path.parent.name.startswith(_DISCARDED):
+                continue
             state = msgspec.json.decode(path.read_bytes(), type=State)
             if state.state == "running" and time.time() - path.stat().st_mtime > _SILENT_SECONDS:
                 state.state, state.said, state.bad = "failed", "It broke off with its process.", True

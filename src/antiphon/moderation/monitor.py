@@ -13,7 +13,9 @@ import secrets
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,7 +31,9 @@ from antiphon.values import Caller, Observation
 MOST_BYTES = 16 * 1024 * 1024
 """Of content that waits: beside the number of requests, which may be long."""
 MOST_RECORDED = 256 * 1024 * 1024
-"""And of recordings that wait, on the disk."""
+"""Of recordings whose digests are being taken. None of them has a name any more."""
+MOST_OPEN = 256
+"""And how many that are: descriptors are scarce."""
 MOST_TEXTS = 2048
 """Of one request, new ones: as many as a request for embeddings may have."""
 TRIES = 5
@@ -60,12 +64,11 @@ Act = Callable[[Seen], Awaitable[object]]
 
 
 class _Waiting(msgspec.Struct, frozen=True):
-    """`size` is of its content in memory. `recording` is a link of the monitor's own, to `recorded` bytes."""
+    """`size` is of its content in memory. `recording` gives the digest of its recording, if it had one."""
 
     seen: Observation
     size: int
-    recording: Path | None
-    recorded: int
+    recording: asyncio.Future[bytes] | None
 
 
 class _Away(Exception):
@@ -76,7 +79,7 @@ class Monitor:
     """An `Observer`. `act` is called with every request in which something was found.
 
     `outcomes` counts requests: scored, unseen (there was no room, for it or for all of its texts), failed
-    (not every scorer could be asked), and those whose recording could not be kept until it was looked at.
+    (not every scorer could be asked), and those whose recording could not be read.
     """
 
     def __init__(self, panel: Panel, act: Act, *, rate: float, queue: int, repeats: int) -> None:
@@ -85,7 +88,9 @@ class Monitor:
         self._pause = 1 / rate
         self._most = queue
         self._waiting: deque[_Waiting] = deque()
-        self._bytes = self._recorded = 0
+        self._bytes = self._recorded = self._open = 0
+        # One thread of its own: what is hashed must not take those that answers need.
+        self._hashing = ThreadPoolExecutor(1, "monitor")
         self._due = 0.0
         self._away = False
         self._came = asyncio.Event()
@@ -108,27 +113,38 @@ class Monitor:
         if len(self._waiting) >= self._most or self._bytes + size > MOST_BYTES:
             self.outcomes["unseen"] += 1
             return
-        one = _Waiting(seen, size, *self._kept(seen.recording))
         self._bytes += size
-        self._recorded += one.recorded
-        self._waiting.append(one)
+        self._waiting.append(_Waiting(seen, size, self._hashed(seen.recording)))
         self._came.set()
         self._idle.clear()
 
-    def _kept(self, recording: Path | None) -> tuple[Path | None, int]:
-        """A link to an upload, which is removed in a moment, and its bytes, if there is room."""
+    def _hashed(self, recording: Path | None) -> asyncio.Future[bytes] | None:
+        """The digest of an upload, if there is room. It is taken at once, from what is open: the upload loses
+        its name in a moment, and nothing of it may stay in a folder until its turn comes."""
         if recording is None:
-            return None, 0
-        kept = recording.with_name(f"monitored-{secrets.token_hex(8)}")
+            return None
         try:
-            size = recording.stat().st_size
-            if self._recorded + size <= MOST_RECORDED:
-                os.link(recording, kept)
-                return kept, size
+            file = recording.open("rb")
         except OSError as problem:
-            log.warning("a recording could not be linked (%s)", problem.strerror)
-        self.outcomes["unheard"] += 1
-        return None, 0
+            log.warning("a recording could not be opened (%s)", problem.strerror)
+            self.outcomes["unheard"] += 1
+            return None
+        size = os.fstat(file.fileno()).st_size
+        if self._open == MOST_OPEN or self._recorded + size > MOST_RECORDED:
+            file.close()
+            self.outcomes["unheard"] += 1
+            return None
+        self._open += 1
+        self._recorded += size
+        found = asyncio.get_running_loop().run_in_executor(self._hashing, digest, file)
+        found.add_done_callback(partial(self._closed, size))
+        return found
+
+    def _closed(self, size: int, found: asyncio.Future[bytes]) -> None:
+        self._open -= 1
+        self._recorded -= size
+        if not found.cancelled():
+            found.exception()  # it is told to whoever awaits the digest, which may be nobody by now
 
     # --- beside them ----------------------------------------------------------------------------------------
 
@@ -154,7 +170,7 @@ class Monitor:
                     await self._next(paced=False)
         self.outcomes["unseen"] += len(self._waiting)
         while self._waiting:
-            await self._forget(self._waiting.popleft())
+            self._forget(self._waiting.popleft())
         self._tell()
 
     async def settled(self) -> None:
@@ -174,17 +190,14 @@ class Monitor:
             # Nothing is lost by a shutdown, which goes on with `drain`.
             self._waiting.appendleft(one)
             raise
-        await self._forget(one)
+        self._forget(one)
         if not self._waiting:
             self._idle.set()
         await asyncio.sleep(max(0.0, self._due - time.monotonic()) if paced else 0)
 
-    async def _forget(self, one: _Waiting) -> None:
+    def _forget(self, one: _Waiting) -> None:
         """It takes up no room any more."""
         self._bytes -= one.size
-        self._recorded -= one.recorded
-        if one.recording is not None:
-            await asyncio.to_thread(one.recording.unlink, missing_ok=True)
 
     async def _look(self, one: _Waiting) -> None:
         """Try until all was scored; while a scorer stays away, nobody waits for it in vain."""
@@ -243,9 +256,9 @@ class Monitor:
         if findings:
             await self._act(_told(seen, strongest(findings)))
 
-    async def _hear(self, seen: Observation, recording: Path) -> None:
+    async def _hear(self, seen: Observation, recording: asyncio.Future[bytes]) -> None:
         try:
-            heard = await asyncio.to_thread(digest, recording)
+            heard = await asyncio.shield(recording)  # at a shutdown it is looked at once more
         except OSError:
             self.outcomes["unheard"] += 1
             return
@@ -279,7 +292,7 @@ class Monitor:
         if any(lost.values()):
             log.warning(
                 "the monitor has not seen everything: %d requests had no room, %d could not be scored by all "
-                "scorers, %d recordings could not be kept",
+                "scorers, %d recordings could not be read",
                 *lost.values(),
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from pathlib import Path
+from io import BufferedReader
 
 WINDOW_SECONDS = 3600.0
 MOST_RECORDINGS = 10_000
@@ -45,7 +45,7 @@ class Repeats:
         return len(self._seen)
 
 
-def digest(path: Path) -> bytes:
-    """SHA-256 of a file. Blocks on the disk."""
-    with path.open("rb") as file:
+def digest(file: BufferedReader) -> bytes:
+    """SHA-256 of a file, which is closed. Blocks on the disk."""
+    with file:
         return hashlib.file_digest(file, "sha256").digest()

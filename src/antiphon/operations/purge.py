@@ -57,7 +57,10 @@ log = logging.getLogger(__name__)
 
 
 class Purge:
-    """`clock` gives unix seconds; `webhook` is told when it is late, `step` what comes next, by name."""
+    """`clock` gives unix seconds; `webhook` is told when it is late, `step` what comes next, by name.
+
+    `beside` deletes what else this machine has of what was erased; it may raise as `look` does.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class Purge:
         webhook: Webhook | None = None,
         derived: Sequence[Derived] = (),
         step: Callable[[str], None] = lambda _: None,
+        beside: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._database = database
         self._content = content
@@ -77,6 +81,7 @@ class Purge:
         self._webhook = webhook
         self._derived = derived
         self._step = step
+        self._beside = beside
         self._holder = new_id("holder_")
         self._swept = 0
 
@@ -100,6 +105,11 @@ class Purge:
             body, failed = await self._deleted(sign)
         except Exception as found:  # whatever it is: the sweep needs nothing of it
             failed = found
+        try:
+            if self._beside is not None:
+                await self._beside()
+        except Exception as found:
+            failed = failed or found
         swept = await self._sweep(now=sign)
         if problem := failed or swept:
             raise problem

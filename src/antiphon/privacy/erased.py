@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from antiphon.storage import sql
 from antiphon.storage.content_tables import content, content_erasure, content_key
+from antiphon.storage.tables import project
 
 
 def note(connection: Connection, scope: str, now: float) -> None:
@@ -16,6 +17,14 @@ def note(connection: Connection, scope: str, now: float) -> None:
     statement = sql.insert(connection, content_erasure).values(scope=scope, erased_at=int(now))
     newer = {"erased_at": statement.excluded.erased_at}
     connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=newer))
+
+
+def last(connection: Connection, organization_id: str) -> int:
+    """When something of an organization was erased, all or one of its projects, the last time; 0: never."""
+    projects = select(project.c.id).where(project.c.organization_id == organization_id)
+    scope = content_erasure.c.scope
+    query = select(func.max(content_erasure.c.erased_at))
+    return connection.scalar(query.where((scope == organization_id) | scope.in_(projects))) or 0
 
 
 def catch_up(connection: Connection, rows: Sequence[Mapping[str, Any]], now: float) -> None:

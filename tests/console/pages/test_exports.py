@@ -13,6 +13,8 @@ import msgspec
 import pytest
 
 from antiphon.console.pages import exports
+from antiphon.errors import ClientGone
+from antiphon.operations.erasing import erase
 from antiphon.privacy.content import Item
 from console_service import House, Visitor
 
@@ -75,6 +77,36 @@ async def test_an_export_is_made_downloaded_by_its_owner_alone_and_deleted(
         if one.type == "data.exported"
     ]
     assert event.actor_member_id
+
+
+async def test_an_export_is_gone_once_its_content_is_erased(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Erased from the console, or elsewhere; and a download that runs is broken off."""
+    monkeypatch.setattr(exports, "PIECE", 1000)
+    project = await house.services.access.projects.get(house.organization.id, house.project.id)
+    await house.services.content.keep([_item(house, tmp_path, number) for number in range(3)])
+    async with house.visitor("owner") as visitor:
+        for elsewhere in (False, True):
+            await visitor.seen("/data")
+            await visitor.post("/data/export")
+            await _ended(visitor)
+            [path] = re.findall(r'href="(/data/export/[^"]+)"', await visitor.seen("/data"))
+            if elsewhere:
+                async with house.world.database.begin() as connection:
+                    await erase(connection, house.organization.id, project.id, house.world.wall)
+            else:
+                [made] = await asyncio.to_thread(lambda: list((tmp_path / "jobs").rglob("*.zip")))
+                sent = exports._pieces(made)
+                await anext(sent)
+                fields = {"confirm": "shop", "project": project.id}
+                assert "3 requests are erased" in await visitor.done("/data/erase", fields)
+                with pytest.raises(ClientGone):
+                    await anext(sent)
+            assert (await visitor.get(path))[0] == 404
+            assert "Download" not in await visitor.seen("/data")
+            assert await asyncio.to_thread(lambda: list((tmp_path / "jobs").rglob("*.zip"))) == []
+            house.world.wall += 60
 
 
 async def test_an_export_that_would_be_too_large_says_so_and_leaves_nothing(

@@ -10,6 +10,7 @@ from antiphon.access.permissions import allows
 from antiphon.api.exchange import Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
+from antiphon.console.jobs import forget_erased
 from antiphon.console.pages.exports import EXPORT
 from antiphon.console.services import Pages
 from antiphon.errors import InvalidRequest
@@ -102,6 +103,7 @@ class DataPages(Pages):
         async with self._services.database.begin() as connection:
             now = self._services.clock()
             gone = await erase(connection, caller.organization_id, project_id, now, by=caller)
+        await forget_erased(self._services.database, self._services.jobs.root)
         said = (
             f"{gone:,} requests are erased: nobody reads them any more. Their keys are destroyed in a minute."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 from antiphon.api.exchange import PIECE, Exchange
 from antiphon.api.routes import Route
 from antiphon.console.forms import Form
-from antiphon.console.jobs import Job
+from antiphon.console.jobs import Job, forget_erased
 from antiphon.console.services import Pages, Services
 from antiphon.console.shell import Shell
 from antiphon.errors import ClientGone, InvalidRequest, StorageFull
@@ -57,6 +58,8 @@ class ExportPages(Pages):
         await self._shell.go(exchange, "/data", "The export is deleted from the server.")
 
     async def download(self, exchange: Exchange) -> None:
+        # Another machine over the same database may have erased it, which cannot reach this folder.
+        await forget_erased(self._services.database, self._jobs.root)
         path = await self._jobs.file(exchange.parameters["job_id"], by=exchange.known_caller)
         size = (await asyncio.to_thread(path.stat)).st_size
         day = datetime.fromtimestamp(self._services.clock(), UTC)
@@ -111,9 +114,12 @@ def _zipped(folder: Path, job: Job) -> int:
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    """The file, for as long as it is there: what is deleted meanwhile is broken off."""
     file = await asyncio.to_thread(path.open, "rb")
     try:
         while piece := await asyncio.to_thread(file.read, 4 * PIECE):
+            if not os.fstat(file.fileno()).st_nlink:
+                raise ClientGone("The export was deleted.")
             yield piece
     finally:
         await asyncio.to_thread(file.close)
