@@ -19,13 +19,16 @@ CENT = DOLLAR // 100
         (1234 * DOLLAR + 567_891_234, "$1,234.57"),
         (CENT + 2_000, "$0.01"),
         (CENT - 1, "$0.01"),
+        (CENT + 4_700_000, "$0.015"),
         (2_000_000, "$0.002"),
         (1_560_001, "$0.0016"),
         (-92_400, "-$0.000092"),
         (5, "$0.000000005"),
     ],
 )
-def test_amounts_have_two_decimals_and_more_only_below_a_cent(nanos: int, written: str) -> None:
+def test_amounts_have_two_decimals_or_as_many_as_their_first_two_digits_take(
+    nanos: int, written: str
+) -> None:
     assert money(nanos) == written
 
 

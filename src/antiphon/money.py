@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-_CENT = 10_000_000
-
 
 def decimals(nanos: int) -> int:
-    """With how many decimals an amount is written: two; below a cent as many as its first two digits take."""
+    """With how many decimals an amount is written: two, or as many as its first two digits take."""
     amount = abs(nanos)
-    if not 0 < amount < _CENT:
+    if not amount:
         return 2
-    written = f"{_dollars(amount):.{min(9, 11 - len(str(amount)))}f}"
-    return max(2, len(written.rstrip("0")) - len("0."))
+    written = f"{_dollars(amount):.{max(2, min(9, 11 - len(str(amount))))}f}"
+    return max(2, len(written.rstrip("0").partition(".")[2]))
 
 
 def money(nanos: int, places: int | None = None) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from antiphon.console.documentation import outline, search
 from antiphon.console.documentation.addresses import Written
-from antiphon.console.documentation.rendering import Renderer
+from antiphon.console.documentation.rendering import Renderer, Section
 
 
 def test_every_section_is_in_the_index_once(tmp_path: Path) -> None:
@@ -15,12 +15,17 @@ def test_every_section_is_in_the_index_once(tmp_path: Path) -> None:
     whole = outline.read(tmp_path)
     renderer = Renderer(whole, Written())
     rendered = [(page, renderer.render(page)) for page in whole.pages]
-    made = search.index(whole, rendered, Written())
+    made = search.index(whole, rendered, Written(), [Section(2, "ask", "POST /v1/ask", "Ask.")])
     before, _, rest = made.decode().partition(" = ")
     assert before == "globalThis.documentationIndex" and rest.endswith(";\n")
     found = json.loads(rest.removesuffix(";\n"))
-    assert found["pages"] == [["One", "Guides", "one.html"]]
-    assert found["sections"] == [[0, "", "One", "Words."], [0, "part", "Part", "More </script> words."]]
+    assert found["pages"] == [["One", "Guides", "one.html"], ["API reference", "", "api.html"]]
+    assert found["sections"] == [
+        [0, "", "One", "Words."],
+        [0, "part", "Part", "More </script> words."],
+        [1, "", "API reference", ""],
+        [1, "ask", "POST /v1/ask", "Ask."],
+    ]
 
 
 def test_a_page_that_is_made_elsewhere_is_read_by_its_sections() -> None:

@@ -3,7 +3,7 @@
 const NANO = 1e9;
 const PER = 1000n;
 
-// Two decimals, and below a cent as many as the first two digits take.
+// Two decimals, or as many as the first two digits take.
 const currency = { style: "currency", currency: "USD", minimumFractionDigits: 2 };
 const amount = new Intl.NumberFormat("en-US", {
   ...currency, maximumFractionDigits: 2, maximumSignificantDigits: 2, roundingPriority: "morePrecision",
