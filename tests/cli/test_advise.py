@@ -68,7 +68,7 @@ def test_the_example_of_the_announcement(home: Path, runner: CliRunner) -> None:
     result = advise(runner, *PRICES)
     assert result.exit_code == 0
     lines = [line.strip() for line in result.stdout.splitlines()]
-    assert lines[0] == "No model was used: shared."
+    assert lines[0] == "No model was used on a whole day: shared."
     assert "Dedicated: 1 replica, $37.50 an hour each: $900.00 a day." in lines
     assert "Both cost the same at 450,000,000 tokens a day." in lines
     [row] = json.loads(advise(runner, *PRICES, "--json").stdout)

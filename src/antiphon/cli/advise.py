@@ -104,7 +104,7 @@ def _price(text: str | None) -> int | None:
 def _lines(answer: Answer, question: Question) -> Iterator[str]:
     """The advice in words: the verdict first, then what it was made of."""
     advice = answer.advice
-    yield f"{answer.snapshot or 'No model was used'}: {advice.verdict}."
+    yield f"{answer.snapshot or 'No model was used on a whole day'}: {advice.verdict}."
     grows = f", {_dollars(advice.growth, signed=True)} with every day" if advice.growth else ""
     number = f"{len(answer.days)} whole days" if len(answer.days) > 1 else "1 whole day"
     looked_at = f"{number} until {answer.days[-1].day}"
