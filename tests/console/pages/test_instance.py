@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 
+from sqlalchemy import insert
+
+from antiphon.status.outcomes import PROBES
+from antiphon.storage.tables import organization
 from console_service import PASSWORD, House
 
 
 async def test_an_operator_makes_an_organization_gives_it_an_owner_and_credits_it(house: House) -> None:
     async with house.visitor("owner", operator=True) as operator, house.visitor() as owner:
-        await operator.seen("/instance")
+        probes = {"id": PROBES, "name": "status probes", "created_at": 1, "prepaid": False}
+        async with house.world.database.begin() as connection:
+            await connection.execute(insert(organization).values(probes))
+        assert "status probes" not in await operator.seen("/instance")
         text = await operator.done("/instance/organization", {"name": "rocket", "prepaid": "yes"})
         assert "rocket" in text and "in advance" in text
         rocket = await house.world.access.organizations.find("rocket")

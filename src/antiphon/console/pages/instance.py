@@ -14,6 +14,7 @@ from antiphon.errors import InvalidRequest
 from antiphon.ledger import credits
 from antiphon.ledger.credits import Balance
 from antiphon.operations.crediting import credit
+from antiphon.status.outcomes import PROBES
 
 _LIMIT = 100
 _AMOUNT = re.compile(r"-?\d{1,12}(\.\d{1,9})?", re.ASCII)
@@ -39,17 +40,18 @@ class InstancePages(Pages):
     async def _show(self, exchange: Exchange, link: str = "", email: str = "") -> None:
         services = self._services
         found = await self._organizations.list(limit=_LIMIT)
+        organizations = [one for one in found.data if one.id != PROBES]
         people = [one for one in await services.access.people.list() if one.operator]
         async with services.database.connect() as connection:
             balances: dict[str, Balance] = {
                 one.id: await connection.run_sync(credits.balance, one.id)
-                for one in found.data
+                for one in organizations
                 if one.prepaid
             }
         await self._shell.show(
             exchange,
             "instance.html",
-            organizations=found.data,
+            organizations=organizations,
             more=found.has_more,
             balances=balances,
             operators=people,
