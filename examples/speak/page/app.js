@@ -125,8 +125,10 @@ at("send").addEventListener("click", async () => {
   if (recording) await turn(recording);
 });
 
+let typed = false;
+at("target").addEventListener("input", () => (typed = true));
 const sentences = await json(await fetch("sentences.json"));
 at("another").addEventListener("click", () => {
   at("target").value = sentences[(sentences.indexOf(at("target").value) + 1) % sentences.length];
 });
-at("another").click();
+if (!typed) at("another").click(); // else somebody was faster, and keeps what they wrote or cleared
