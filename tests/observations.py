@@ -1,4 +1,4 @@
-"""What is told of a request that is over, as tests make it up."""
+"""What is told of a request that is over, as tests make it up; and who keeps what is told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from antiphon.values import Observation
+from antiphon.values import Caller, Observation
 from service import CALLER
 
 
@@ -22,3 +22,25 @@ def seen(asked: Any = None, answered: Any = None, **more: Any) -> Observation:
         "began_at": 1_800_000_000.0,
     }
     return Observation(**given | more)
+
+
+class Watcher:
+    """Keeps what it is told; of a recording, what it holds."""
+
+    def __init__(self, wants: bool = True) -> None:
+        self.told: list[Observation] = []
+        self.recordings: list[bytes] = []
+        self._wants = wants
+
+    def wants(self, caller: Caller) -> bool:
+        return self._wants
+
+    def observe(self, seen: Observation) -> None:
+        self.told.append(seen)
+        if seen.recording:
+            self.recordings.append(seen.recording.read_bytes())
+
+    @property
+    def only(self) -> Observation:
+        [seen] = self.told
+        return seen

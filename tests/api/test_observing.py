@@ -15,30 +15,9 @@ from antiphon.api import exchange
 from antiphon.errors import EngineFailed
 from antiphon.moderation.texts import pieces
 from antiphon.values import Caller, ChatJob, Delta, Observation, Segment, SpeechJob, Transcript, Usage
+from observations import Watcher
 from service import CALLER, CHAT, SPEECH, ScriptedEngine, Service, hello, serving, spoken
 from until import until
-
-
-class Watcher:
-    """Keeps what it is told; of a recording, what it holds."""
-
-    def __init__(self, wants: bool = True) -> None:
-        self.told: list[Observation] = []
-        self.recordings: list[bytes] = []
-        self._wants = wants
-
-    def wants(self, caller: Caller) -> bool:
-        return self._wants
-
-    def observe(self, seen: Observation) -> None:
-        self.told.append(seen)
-        if seen.recording:
-            self.recordings.append(seen.recording.read_bytes())
-
-    @property
-    def only(self) -> Observation:
-        [seen] = self.told
-        return seen
 
 
 @pytest.fixture

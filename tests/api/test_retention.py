@@ -12,25 +12,13 @@ import pytest
 
 from antiphon.api.retention import HEADER, ZERO
 from antiphon.privacy.keeper import keeping
-from antiphon.values import Caller, Observation, Policy
+from antiphon.values import Policy
+from observations import Watcher
 from privacy_house import House, housed
 from service import CALLER, CHAT, Service, migrated, serving
 
 STRICT = {HEADER: ZERO}
 BODY = {"model": CHAT, "messages": [{"role": "user", "content": "Say hello"}], "max_tokens": 5}
-
-
-class Watcher:
-    """Keeps what it is told, whatever the policy: as the monitor."""
-
-    def __init__(self) -> None:
-        self.told: list[Observation] = []
-
-    def wants(self, caller: Caller) -> bool:
-        return True
-
-    def observe(self, seen: Observation) -> None:
-        self.told.append(seen)
 
 
 @pytest.fixture

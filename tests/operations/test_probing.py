@@ -22,7 +22,8 @@ from antiphon.status.counting import Counter
 from antiphon.status.outcomes import PROBES, objectives
 from antiphon.storage.database import Database
 from antiphon.storage.tables import api_key, organization, status_probe
-from antiphon.values import Caller, ChatJob, Delta, Observation, Segment, SpeechJob, Transcript, Usage
+from antiphon.values import ChatJob, Delta, Segment, SpeechJob, Transcript, Usage
+from observations import Watcher
 from service import CHAT, ScriptedEngine, Service, catalogue, serving
 from tenants import PEPPER, World
 from until import until
@@ -47,19 +48,6 @@ async def hears(job: SpeechJob) -> AsyncIterator[Segment | Transcript]:
         no_speech_prob=0.0,
     )
     yield Transcript(language="en", duration=3.0, usage=Usage(seconds=CLIP_SECONDS))
-
-
-class Watcher:
-    """Wants to be told of everything."""
-
-    def __init__(self) -> None:
-        self.told: list[Observation] = []
-
-    def wants(self, caller: Caller) -> bool:
-        return True
-
-    def observe(self, seen: Observation) -> None:
-        self.told.append(seen)
 
 
 class House:
